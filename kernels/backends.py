@@ -1,0 +1,72 @@
+"""The table of backends: who can decode here, and which one `auto` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jax import Array
+
+from synth.errors import UsageError, WavekeysError
+from synth.kernels import reference
+from synth.kernels.spec import Block, Sizes, State, Weights
+
+NAMES = ("auto", "cpu", "gpu", "tpu", "jax")
+
+
+class Backend(NamedTuple):
+    """One way to run the decoder; signatures as in `synth.kernels.reference`."""
+
+    name: str
+    generate: Callable[[Sizes, Weights, State, Block], tuple[Array, State]]
+    score: Callable[[Sizes, Weights, State, Block, Array], tuple[Array, Array, State]]
+
+
+def _jax() -> Backend:
+    return Backend("jax", reference.generate, reference.score)
+
+
+def _cpu() -> Backend:
+    from synth.kernels import cpu
+
+    cpu.load()
+    return Backend("cpu", cpu.generate, cpu.score)
+
+
+def _unavailable(name: str) -> Callable[[], Backend]:
+    def refuse() -> Backend:
+        raise WavekeysError(f"there is no {name} kernel in this version; use --backend cpu or --backend jax")
+
+    return refuse
+
+
+_MAKERS: dict[str, Callable[[], Backend]] = {
+    "cpu": _cpu,
+    "gpu": _unavailable("gpu"),
+    "tpu": _unavailable("tpu"),
+    "jax": _jax,
+}
+
+
+def backend(name: str = "auto") -> Backend:
+    """The backend of that name; "auto" is the compiled CPU kernel, or pure JAX where that was not built."""
+    if name not in NAMES:
+        raise UsageError(f"unknown backend {name!r}; one of {', '.join(NAMES)}")
+    if name != "auto":
+        return _MAKERS[name]()
+    try:
+        return _cpu()
+    except WavekeysError:
+        return _jax()
+
+
+def available() -> tuple[str, ...]:
+    """The backends that work here, fastest first."""
+    names = []
+    for name, make in _MAKERS.items():
+        try:
+            make()
+        except WavekeysError:
+            continue
+        names.append(name)
+    return tuple(names)

@@ -1,0 +1,134 @@
+"""The incremental decoder in pure JAX: the definition that every other kernel is tested against.
+
+One sample at a time (Paine et al. 2016, "Fast WaveNet"): each layer keeps its past inputs in a ring, so that a step costs
+one column of every convolution. It runs on any device.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from synth.kernels import sampling
+from synth.kernels.spec import Block, Sizes, State, Weights
+
+
+class Columns(NamedTuple):
+    """One sample's conditioning, taken apart; see `Sizes.conditioning`."""
+
+    gates: Array  # [V, L, 2R]
+    out1: Array  # [V, S]
+    predictor: Array  # [V, P]
+    scale: Array  # [V]
+    gain: Array  # [V]
+
+
+def conditioning_at(sizes: Sizes, block: Block, sample: Array) -> Columns:
+    """The conditioning of the block's `sample`-th sample, for every voice."""
+    position = jnp.maximum(block.position + sample, 0)
+    last = block.conditioning.shape[1] - 1
+    frame = jnp.minimum(position // sizes.hop, last)
+    row = jnp.take_along_axis(block.conditioning, frame[:, None, None], axis=1)[:, 0]
+    if sizes.smooth:
+        following = jnp.take_along_axis(block.conditioning, jnp.minimum(frame + 1, last)[:, None, None], axis=1)[:, 0]
+        fraction = (position % sizes.hop).astype(jnp.float32) * (1.0 / sizes.hop)
+        row = row + fraction[:, None] * (following - row)
+    voices, gates = row.shape[0], sizes.layers * 2 * sizes.residual
+    head = gates + sizes.skip
+    return Columns(
+        row[:, :gates].reshape(voices, sizes.layers, 2 * sizes.residual),
+        row[:, gates:head],
+        row[:, head : head + sizes.prediction_order],
+        row[:, -2],
+        row[:, -1],
+    )
+
+
+def clock_features(phase: Array, harmonics: int) -> Array:
+    """sin and cos of the harmonics of a phase: [V] uint32 -> [V, 2 * harmonics]."""
+    k = jnp.arange(1, harmonics + 1, dtype=jnp.uint32)
+    angle = (phase[:, None] * k[None]).astype(jnp.int32).astype(jnp.float32) * (np.pi / 2**31)
+    return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
+
+
+def network(
+    sizes: Sizes, weights: Weights, state: State, columns: Columns, phase: Array, writes: Array
+) -> tuple[Array, Array]:
+    """The head's outputs [V, O] for the next sample, and the caches with this step's inputs written where `writes` [V]."""
+    r, cache = sizes.residual, state.cache
+    x = state.history[:, -sizes.input_taps :] @ weights.start + weights.start_bias[None]
+    if sizes.clock_harmonics:
+        x = x + clock_features(phase, sizes.clock_harmonics) @ weights.clock
+    skips = x @ weights.skip_start + weights.skip_bias[None]
+    for layer, dilation in enumerate(sizes.dilations):
+        length = (sizes.filter_width - 1) * dilation
+        offset = sizes.cache_offsets[layer]
+        gates = x @ weights.taps[layer, -1] + columns.gates[:, layer]
+        for tap in range(sizes.filter_width - 1):
+            distance = (sizes.filter_width - 1 - tap) * dilation
+            row = offset + ((state.step + jnp.uint32(length - distance)) % length).astype(jnp.int32)
+            past = lax.dynamic_slice_in_dim(cache, row, 1, axis=1)[:, 0]
+            gates = gates + jnp.where((state.age >= distance)[:, None], past, 0.0) @ weights.taps[layer, tap]
+        row = offset + (state.step % length).astype(jnp.int32)
+        kept = lax.dynamic_slice_in_dim(cache, row, 1, axis=1)
+        cache = lax.dynamic_update_slice_in_dim(cache, jnp.where(writes[:, None, None], x[:, None], kept), row, axis=1)
+        gated = jax.nn.sigmoid(gates[:, :r]) * jnp.tanh(gates[:, r:])
+        skips = skips + gated @ weights.skip[layer]
+        x = x + gated @ weights.residual[layer] + weights.residual_bias[layer][None]
+    hidden = jax.nn.relu(skips) @ weights.out1 + columns.out1
+    return jax.nn.relu(hidden) @ weights.logits + weights.logits_bias[None], cache
+
+
+def _step(
+    sizes: Sizes, weights: Weights, block: Block, forced: Array | None, state: State, sample: Array
+) -> tuple[State, tuple[Array, Array, Array]]:
+    """One sample of every voice: the new state, and (audio [V], outputs [V, O], prediction [V])."""
+    sounding = sample >= block.begin
+    starting = (sample == block.begin) & (block.fresh != 0)
+    state = state._replace(
+        age=jnp.where(starting, jnp.uint32(0), state.age), history=jnp.where(starting[:, None], 0.0, state.history)
+    )
+    columns = conditioning_at(sizes, block, sample)
+    outputs, cache = network(sizes, weights, state, columns, block.clock[:, sample], sounding)
+    u, v = (sampling.uniform(bits) for bits in sampling.threefry(block.seed, state.age))
+    if sizes.mixtures:
+        recent = state.history[:, -sizes.prediction_order :][:, ::-1]
+        prediction = jnp.sum(recent * columns.predictor, axis=-1)
+        value = prediction + columns.scale * sampling.logistic(outputs, u, v, block.temperature)
+        audio = value * columns.gain
+    else:
+        prediction = jnp.zeros_like(u)
+        bins = sampling.categorical(outputs, u, block.temperature)
+        value = (bins.astype(jnp.float32) - 128.0) / 128.0
+        audio = sampling.mu_law_decode(bins)
+    if forced is not None:
+        value = forced[:, sample]
+    history = jnp.concatenate([state.history[:, 1:], value[:, None]], axis=-1)
+    state = State(
+        cache,
+        jnp.where(sounding[:, None], history, state.history),
+        jnp.where(sounding, state.age + jnp.uint32(1), state.age),
+        state.step + jnp.uint32(1),
+    )
+    return state, (jnp.where(sounding, audio, 0.0), outputs, prediction)
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
+def generate(sizes: Sizes, weights: Weights, state: State, block: Block) -> tuple[Array, State]:
+    """The next T samples of every voice: [V, T] float32, and the state after them."""
+    step = functools.partial(_step, sizes, weights, block, None)
+    state, (audio, _, _) = lax.scan(step, state, jnp.arange(block.clock.shape[1]))
+    return audio.T, state
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
+def score(sizes: Sizes, weights: Weights, state: State, block: Block, forced: Array) -> tuple[Array, Array, State]:
+    """The head's outputs [V, T, O] and the linear predictions [V, T] when the inputs are `forced` [V, T]."""
+    step = functools.partial(_step, sizes, weights, block, forced)
+    state, (_, outputs, prediction) = lax.scan(step, state, jnp.arange(block.clock.shape[1]))
+    return outputs.swapaxes(0, 1), prediction.T, state

@@ -1,0 +1,100 @@
+"""What every kernel computes with: sizes, weights, the voices' state, and the inputs of one block.
+
+Axis letters: V voices, T samples of a block, L layers, R residual, S skip, K filter taps, F frames, O outputs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """The numbers that shape the decoder's arithmetic; hashable, hence usable as a static argument of `jax.jit`."""
+
+    dilations: tuple[int, ...]  # one a layer
+    filter_width: int
+    residual: int
+    skip: int
+    outputs: int
+    input_taps: int
+    clock_harmonics: int
+    hop: int  # samples between two frames of the conditioning
+    smooth: bool  # conditioning on straight lines between frames instead of held
+    mixtures: int  # 0: softmax over mu-law bins
+    prediction_order: int
+
+    @property
+    def layers(self) -> int:
+        return len(self.dilations)
+
+    @property
+    def cache_offsets(self) -> tuple[int, ...]:
+        """First row of each layer's ring in a voice's cache, and the number of rows at the end."""
+        offsets = [0]
+        for dilation in self.dilations:
+            offsets.append(offsets[-1] + (self.filter_width - 1) * dilation)
+        return tuple(offsets)
+
+    @property
+    def history(self) -> int:
+        """Past inputs that a voice remembers."""
+        return max(self.input_taps, self.prediction_order)
+
+    @property
+    def conditioning(self) -> int:
+        """Columns of a conditioning frame: gates [L * 2R], first head layer [S], then with a mixture predictor
+        coefficients [P], scale, gain."""
+        return self.layers * 2 * self.residual + self.skip + (self.prediction_order + 2 if self.mixtures else 0)
+
+
+class Weights(NamedTuple):
+    """The decoder's weights, biases folded together where they add up. All float32."""
+
+    start: Array  # [input_taps, R], tap 0 the oldest
+    start_bias: Array  # [R]
+    clock: Array  # [2 * harmonics, R]: sines, then cosines
+    skip_start: Array  # [R, S]
+    taps: Array  # [L, K, R, 2R], tap 0 the oldest; their biases are in the conditioning
+    residual: Array  # [L, R, R]
+    residual_bias: Array  # [L, R]
+    skip: Array  # [L, R, S]
+    skip_bias: Array  # [S], of all layers together
+    out1: Array  # [S, S]; its bias is in the conditioning
+    logits: Array  # [S, O]
+    logits_bias: Array  # [O]
+
+
+class State(NamedTuple):
+    """Everything the voices remember between blocks. A voice is reset by giving it age 0; nothing is cleared."""
+
+    cache: Array  # [V, rows, R] float32: each layer's past inputs, a ring indexed by `step` modulo its length
+    history: Array  # [V, history] float32: past inputs, the latest last
+    age: Array  # [V] uint32: samples since the voice began
+    step: Array  # [] uint32: samples since the stream began
+
+
+class Block(NamedTuple):
+    """The inputs of one block of T samples."""
+
+    conditioning: Array  # [V, F, columns] float32
+    position: Array  # [V] int32: the block's first sample, counted from the first frame
+    clock: Array  # [V, T] uint32 phases, 2**32 a turn; ignored without a clock
+    begin: Array  # [V] int32: the voice is silent, and its state rests, before this sample of the block; T: idle
+    fresh: Array  # [V] int32: nonzero where the voice begins anew
+    seed: Array  # [V] uint32
+    temperature: Array  # [V] float32
+
+
+def initial_state(sizes: Sizes, voices: int) -> State:
+    """Voices that have never sounded."""
+    return State(
+        jnp.zeros((voices, sizes.cache_offsets[-1], sizes.residual)),
+        jnp.zeros((voices, sizes.history)),
+        jnp.zeros(voices, jnp.uint32),
+        jnp.zeros((), jnp.uint32),
+    )

@@ -1,0 +1,72 @@
+"""The command `wavekeys`: one module a verb, imported only when its verb is used.
+
+Exit codes: 0 done, 1 the work failed, 2 the command line was wrong. Every error is one line on stderr.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from synth.errors import UsageError, WavekeysError
+
+VERBS: dict[str, str] = {
+    "demo": "Render a short polyphonic piece with the factory preset, and play it where there is a device.",
+    "play": "Play a MIDI keyboard live, and record it.",
+    "render": "Render a Standard MIDI File to WAV.",
+    "devices": "List audio devices and MIDI ports.",
+    "bench": "Measure the decoder on this machine.",
+    "presets": "List and show presets.",
+    "bank": "Build a preset's embeddings from notes.",
+    "import-checkpoint": "Turn a released NSynth checkpoint into a model file.",
+    "train": "Train a model on notes.",
+    "evaluate": "Measure a preset note by note against its sources.",
+}
+"""Each verb's module is `synth.cli.<verb>` with dashes as underscores, its click command named `command`."""
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        return importlib.import_module(f"synth.cli.{cmd_name.replace('-', '_')}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="wavekeys")
+def wavekeys() -> None:
+    """NSynth you can play: a real-time WaveNet synthesizer."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the installed command; always exits."""
+    try:
+        wavekeys.main(arguments, prog_name="wavekeys", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        _fail(error.format_message(), 2)
+    except UsageError as error:
+        _fail(str(error), 2)
+    except WavekeysError as error:
+        _fail(str(error), 1)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"wavekeys: {' '.join(message.split())}", err=True)
+    sys.exit(code)

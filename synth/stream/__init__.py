@@ -1,0 +1,9 @@
+"""The incremental decoder: a model's weights packed for the kernels, and the voices that they advance.
+
+Imports `synth.wavenet` and `synth.kernels`; nothing here knows of banks, instruments or devices.
+"""
+
+from synth.stream.pack import conditioning_of, sizes_of, weights_of
+from synth.stream.stream import Stream
+
+__all__ = ["Stream", "conditioning_of", "sizes_of", "weights_of"]

@@ -1,0 +1,126 @@
+"""The incremental decoder as a user holds it: voices that remember, advanced block by block."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synth import kernels
+from synth.kernels import Block
+from synth.stream.pack import conditioning_of, sizes_of, weights_of
+from synth.wavenet import WaveNet, heads, mulaw
+from synth.wavenet.decoder import clock_phase
+from synth.wavenet.model import require_pitch
+
+
+class Stream:
+    """An incremental decoder for V voices.
+
+    A voice's audio depends on the weights, its embeddings, pitch, seed and temperature alone: not on the block size,
+    the other voices, or when it began.
+    """
+
+    def __init__(self, model: WaveNet, *, voices: int = 1, backend: str = "auto") -> None:
+        self.model = model
+        self.voices = voices
+        self.sizes = sizes_of(model.config)
+        self.weights = weights_of(model)
+        self.kernel = kernels.backend(backend)
+        self.state = kernels.initial_state(self.sizes, voices)
+
+    @property
+    def backend(self) -> str:
+        """The name of the backend in use."""
+        return self.kernel.name
+
+    def advance(self, block: Block) -> Array:
+        """The next block of every voice, [V, T] float32: what an instrument calls."""
+        audio, self.state = self.kernel.generate(self.sizes, self.weights, self.state, block)
+        return audio
+
+    def generate(
+        self,
+        z: ArrayLike,
+        seed: int | ArrayLike = 0,
+        temperature: float = 1.0,
+        *,
+        pitch_hz: ArrayLike | None = None,
+        block: int = 512,
+    ) -> Array:
+        """Sound of embeddings [V, F, 16]: [V, F * hop] float32 samples.
+
+        Args:
+          seed: one for all voices (voice v then uses seed + v) or one each [V].
+          temperature: 1 draws from the model's distribution, 0 takes the likeliest sample.
+          pitch_hz: [V] hertz, where the size has a pitch clock.
+          block: samples a kernel call; it does not change the result.
+        """
+        z, pitch = self._checked(z, pitch_hz)
+        samples = z.shape[1] * self.sizes.hop
+        conditioning = conditioning_of(self.model, z, pitch)
+        clock = self._clock(pitch, samples)
+        seeds = jnp.asarray(seed, jnp.uint32)
+        seeds = seeds if seeds.ndim else seeds + jnp.arange(self.voices, dtype=jnp.uint32)
+        pieces = []
+        for start in range(0, samples, block):
+            phases = clock[:, start : start + block]
+            pieces.append(self.advance(self._block(conditioning, start, phases, seeds, temperature)))
+        return jnp.concatenate(pieces, axis=1)
+
+    def score(self, audio: ArrayLike, z: ArrayLike, *, pitch_hz: ArrayLike | None = None, block: int = 512) -> Array:
+        """Probabilities [V, T, 256] of each sample's mu-law bin, teacher-forced through the caches.
+
+        `audio` is [V, T] with T at most F * hop for embeddings [V, F, 16]. Equals softmax(model.logits).
+        """
+        z, pitch = self._checked(z, pitch_hz)
+        audio = jnp.asarray(audio, jnp.float32)
+        samples = audio.shape[1]
+        if audio.shape[0] != self.voices or samples > z.shape[1] * self.sizes.hop:
+            raise ValueError(f"audio {audio.shape} does not fit embeddings {z.shape} of hop {self.sizes.hop}")
+        conditioning = conditioning_of(self.model, z, pitch)
+        clock = self._clock(pitch, samples)
+        gain, scale = (self.model.decoder.upsample(conditioning[..., c, None])[:, :samples, 0] for c in (-1, -2))
+        forced = audio / gain if self.sizes.mixtures else mulaw.encode(audio).astype(jnp.float32) / 128.0
+        seeds = jnp.zeros(self.voices, jnp.uint32)
+        pieces = []
+        for start in range(0, samples, block):
+            taken = slice(start, start + block)
+            outputs, prediction, self.state = self.kernel.score(
+                self.sizes,
+                self.weights,
+                self.state,
+                self._block(conditioning, start, clock[:, taken], seeds, 1.0),
+                forced[:, taken],
+            )
+            if self.sizes.mixtures:
+                mix = heads.mixture(outputs, prediction, scale[:, taken])
+                outputs = heads.bin_log_probabilities(mix, gain[:, taken])
+            pieces.append(jax.nn.softmax(outputs))
+        return jnp.concatenate(pieces, axis=1)
+
+    def _checked(self, z: ArrayLike, pitch_hz: ArrayLike | None) -> tuple[Array, Array | None]:
+        z = jnp.asarray(z, jnp.float32)
+        channels = self.model.config.embedding_channels
+        if z.ndim != 3 or z.shape[0] != self.voices or z.shape[2] != channels:
+            raise ValueError(f"z must be [{self.voices}, frames, {channels}], not {list(z.shape)}")
+        return z, require_pitch(self.model.config, pitch_hz, self.voices)
+
+    def _clock(self, pitch: Array | None, samples: int) -> Array:
+        if pitch is None:
+            return jnp.zeros((self.voices, samples), jnp.uint32)
+        return clock_phase(pitch, samples, self.model.config.sample_rate_hz)
+
+    def _block(self, conditioning: Array, start: int, clock: Array, seeds: Array, temperature: float) -> Block:
+        voices = np.zeros(self.voices, np.int32)
+        return Block(
+            conditioning=conditioning,
+            position=jnp.asarray(voices + start),
+            clock=clock,
+            begin=jnp.asarray(voices),
+            fresh=jnp.asarray(voices + (start == 0)),
+            seed=seeds,
+            temperature=jnp.full(self.voices, temperature, jnp.float32),
+        )

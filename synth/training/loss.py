@@ -1,0 +1,39 @@
+"""What training minimises: the negative log likelihood of each next sample, given the true ones before it."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from synth.training.crops import Crop
+from synth.wavenet import WaveNet, heads, mulaw
+from synth.wavenet.decoder import past
+
+# A crop that begins inside a note starts with empty caches, which a player never has; its first samples do not count.
+WARM_UP_SAMPLES = 512
+
+
+def crop_loss(model: WaveNet, crop: Crop, *, embedding_noise: float, key: Array) -> Array:
+    """Mean negative log likelihood over a batch of crops, in nats a sample.
+
+    For the softmax head it is NSynth's cross-entropy over 256 mu-law bins; for the logistic head the density of the
+    sample in units of the note's level, hence comparable between runs but not between heads.
+    """
+    config, decoder = model.config, model.decoder
+    if config.head == "softmax":
+        z = model.encoder(crop.audio)
+        codes = mulaw.encode(crop.audio)
+        history = past(codes.astype(jnp.float32) / 128.0, config.input_taps)
+        outputs = decoder.outputs(history, decoder.upsample(decoder.frame_conditioning(z, crop.pitch_hz)), None)
+        return optax.softmax_cross_entropy_with_integer_labels(outputs, codes + 128).mean()
+
+    z = model.encoder.embed(crop.levels, crop.mel)
+    z = z.at[..., 1:].add(embedding_noise * jax.random.normal(key, (*z.shape[:-1], z.shape[-1] - 1)))
+    frames = decoder.frame_conditioning(z, crop.pitch_hz)
+    taken = crop.first_frame[:, None] + jnp.arange(crop.audio.shape[1] // config.hop + 1)[None]
+    frames = jnp.take_along_axis(frames, jnp.minimum(taken, z.shape[1] - 1)[..., None], axis=1)
+    mix = decoder.predict(crop.history, frames, decoder.frame_prediction(frames), crop.clock)
+    counts = (crop.first_frame[:, None] == 0) | (jnp.arange(crop.audio.shape[1]) >= WARM_UP_SAMPLES)[None]
+    return -jnp.mean(heads.log_density(mix, crop.audio), where=counts)

@@ -1,0 +1,140 @@
+"""The sizes of the family: every number that shapes a model, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, Literal
+
+from synth.errors import WavekeysError
+
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WaveNetConfig:
+    """Everything that determines the shapes and the arithmetic of one WaveNet autoencoder.
+
+    The defaults are NSynth's `h512_bo16` (Engel et al. 2017, section 2.1; 61,804,048 weights). The live
+    sizes differ in data only: narrower, filter 2, and with the additions of a small WaveNet that must stay
+    in tune (pitch clock, level channel, linear prediction, logistic mixture).
+    """
+
+    name: str = "paper"
+    sample_rate_hz: int = 16_000
+    hop: int = 512  # samples a frame of the embedding: 32 ms
+    embedding_channels: int = 16
+
+    # Encoder. "temporal": NSynth's non-causal dilated convolutions over the waveform, average-pooled.
+    # "spectral": a few convolutions over log-mel frames; two orders of magnitude cheaper to train, and
+    # blind to phase. Its channel 0 is the level (see `synth.wavenet.encoder`).
+    encoder: Literal["temporal", "spectral"] = "temporal"
+    encoder_width: int = 128
+    encoder_layers: int = 30
+    encoder_filter: int = 3
+    encoder_mels: int = 0
+
+    # Decoder. Compute for one sample is about
+    # layers * residual * (2 * filter_width * residual + residual + skip) multiply-adds.
+    layers: int = 30
+    dilation_cycle: int = 10  # dilation of layer i: 2 ** (i mod dilation_cycle)
+    filter_width: int = 3
+    residual: int = 512
+    skip: int = 256
+    input_taps: int = 3  # past samples that the first convolution sees
+    clock_harmonics: int = 0  # sin and cos of the pitch clock's first harmonics enter at the first layer
+    pitch_features: int = 0  # radial basis functions over pitch, beside the embedding
+    smooth_conditioning: bool = False  # linear between frames instead of held for a frame
+
+    # Head. "softmax": 256 mu-law bins. "logistics": a mixture of logistics around a linear prediction
+    # whose coefficients follow the embedding; continuous, hence without 8-bit hiss.
+    head: Literal["softmax", "logistics"] = "softmax"
+    mixtures: int = 0
+    prediction_order: int = 0
+
+    def __post_init__(self) -> None:
+        if self.head == "logistics" and (self.mixtures < 1 or self.prediction_order < 1):
+            raise WavekeysError(
+                f"model size {self.name!r}: head 'logistics' needs mixtures and prediction_order of at least 1, "
+                f"not {self.mixtures} and {self.prediction_order}"
+            )
+        if (self.head == "logistics") != (self.encoder == "spectral"):
+            raise WavekeysError(
+                f"model size {self.name!r}: head 'logistics' goes with encoder 'spectral' (it needs the level channel), "
+                f"head 'softmax' with 'temporal'; got {self.head!r} with {self.encoder!r}"
+            )
+        for field in ("hop", "layers", "dilation_cycle", "filter_width", "residual", "skip", "input_taps"):
+            if getattr(self, field) < 1:
+                raise WavekeysError(f"model size {self.name!r}: {field} must be at least 1, not {getattr(self, field)}")
+
+    @property
+    def dilations(self) -> tuple[int, ...]:
+        """Dilation of each decoder layer, in samples."""
+        return tuple(2 ** (i % self.dilation_cycle) for i in range(self.layers))
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the head computes for one sample."""
+        return 256 if self.head == "softmax" else 3 * self.mixtures
+
+    @property
+    def receptive_field(self) -> int:
+        """Past samples that one decoder output can depend on."""
+        return self.input_taps + (self.filter_width - 1) * sum(self.dilations)
+
+    @property
+    def conditioning_channels(self) -> int:
+        """Width of a frame as the decoder sees it: embedding and pitch features."""
+        return self.embedding_channels + self.pitch_features
+
+    def to_json(self) -> str:
+        return json.dumps({"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}, sort_keys=True)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], *, where: str) -> WaveNetConfig:
+        """Build from plain data; `where` names its origin in error messages."""
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        for key, value in values.items():
+            if key not in fields:
+                raise WavekeysError(f"{where}: unknown model key {key!r}; known: {', '.join(sorted(fields))}")
+            wanted = type(fields[key].default)
+            if type(value) is not wanted:
+                raise WavekeysError(f"{where}: model key {key!r} must be {wanted.__name__}, not {value!r}")
+        return cls(**values)
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str) -> WaveNetConfig:
+        try:
+            values = json.loads(text)
+            version = values.pop("format_version")
+        except (ValueError, KeyError, AttributeError) as error:
+            raise WavekeysError(f"{where}: not a wavekeys model (its config cannot be read: {error})") from None
+        if version != FORMAT_VERSION:
+            raise WavekeysError(f"{where}: model format {version}, this wavekeys reads {FORMAT_VERSION}")
+        return cls.from_dict(values, where=where)
+
+
+SIZES: dict[str, WaveNetConfig] = {
+    size.name: size
+    for size in (
+        WaveNetConfig(),
+        WaveNetConfig(
+            name="live",
+            encoder="spectral",
+            encoder_width=128,
+            encoder_layers=3,
+            encoder_mels=64,
+            layers=20,
+            filter_width=2,
+            residual=48,
+            skip=96,
+            input_taps=16,
+            clock_harmonics=8,
+            pitch_features=16,
+            smooth_conditioning=True,
+            head="logistics",
+            mixtures=4,
+            prediction_order=16,
+        ),
+    )
+}

@@ -1,0 +1,175 @@
+"""The WaveNet decoder, teacher-forced: every sample of a crop at once. `synth.stream` runs it one sample at a time."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+
+from synth.wavenet import heads, mulaw
+from synth.wavenet.config import WaveNetConfig
+from synth.wavenet.encoder import channel_to_level
+from synth.wavenet.layers import Conv
+
+PITCH_LOW, PITCH_HIGH = 21.0, 108.0  # MIDI numbers of NSynth's lowest and highest note
+
+
+def pitch_features(pitch_hz: Array, count: int) -> Array:
+    """Radial basis functions over the keyboard, half overlapping: [...] hertz -> [..., count]."""
+    midi = 69.0 + 12.0 * jnp.log2(pitch_hz / 440.0)
+    spacing = (PITCH_HIGH - PITCH_LOW) / max(count - 1, 1)
+    centres = jnp.asarray(PITCH_LOW + spacing * np.arange(count), jnp.float32)
+    offset = (midi[..., None] - jnp.broadcast_to(centres, (*midi.shape, count))) / spacing
+    return jnp.exp(-0.5 * jnp.square(offset))
+
+
+def clock_features(phase: Array, harmonics: int) -> Array:
+    """sin and cos of the first harmonics of a phase: [...] uint32 (2**32 is a turn) -> [..., 2 * harmonics].
+
+    Integer phases make k times the phase exact, wrap for free, and agree on every backend.
+    """
+    k = jnp.arange(1, harmonics + 1, dtype=jnp.uint32)
+    turns = (phase[..., None] * jnp.broadcast_to(k, (*phase.shape, harmonics))).astype(jnp.int32)
+    angle = turns.astype(jnp.float32) * (np.pi / 2**31)
+    return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
+
+
+def clock_phase(pitch_hz: Array, samples: int, sample_rate_hz: int) -> Array:
+    """Phases of a steady clock that starts at zero: [...] hertz -> [..., samples] uint32."""
+    increment = jnp.round(pitch_hz.astype(jnp.float32) * (2.0**32 / sample_rate_hz)).astype(jnp.uint32)
+    return increment[..., None] * jnp.broadcast_to(jnp.arange(samples, dtype=jnp.uint32), (*pitch_hz.shape, samples))
+
+
+def linear_prediction(reflection: Array) -> Array:
+    """Predictor coefficients from reflection coefficients (the step-up recursion; Markel and Gray 1976, section 5.2).
+
+    [..., P] in (-1, 1) -> [..., P]; coefficient j multiplies the sample j + 1 before. The synthesis filter is stable.
+    """
+    coefficients = reflection[..., :0]
+    for i in range(reflection.shape[-1]):
+        k = reflection[..., i : i + 1]
+        coefficients = jnp.concatenate([coefficients - k * coefficients[..., ::-1], k], axis=-1)
+    return coefficients
+
+
+class FramePrediction(NamedTuple):
+    """What the logistic head takes from a frame: predictor coefficients [..., P], scale [...], gain [...]."""
+
+    coefficients: Array
+    scale: Array
+    gain: Array
+
+
+class Decoder(nnx.Module):
+    """NSynth's decoder (magenta h512_bo16.py), with the live sizes' additions where the config asks for them."""
+
+    def __init__(self, config: WaveNetConfig, *, rngs: nnx.Rngs) -> None:
+        self.config = config
+        r, s, c = config.residual, config.skip, config.conditioning_channels
+        self.startconv = Conv(config.input_taps, 1, r, rngs=rngs)
+        self.skip_start = Conv(1, r, s, rngs=rngs)
+        self.dilatedconv = nnx.List(Conv(config.filter_width, r, 2 * r, rngs=rngs) for _ in range(config.layers))
+        self.cond_map = nnx.List(Conv(1, c, 2 * r, rngs=rngs) for _ in range(config.layers))
+        self.res = nnx.List(Conv(1, r, r, rngs=rngs) for _ in range(config.layers))
+        self.skip = nnx.List(Conv(1, r, s, rngs=rngs) for _ in range(config.layers))
+        self.out1 = Conv(1, s, s, rngs=rngs)
+        self.cond_map_out1 = Conv(1, c, s, rngs=rngs)
+        if config.clock_harmonics:
+            self.clock = Conv(1, 2 * config.clock_harmonics, r, rngs=rngs)
+        if config.head == "logistics":
+            self.logits = Conv(1, s, config.outputs, rngs=rngs, scale=0.1)
+            self.prediction = Conv(1, c, config.prediction_order + 1, rngs=rngs, scale=0.1)
+        else:
+            self.logits = Conv(1, s, config.outputs, rngs=rngs)
+
+    def frame_conditioning(self, z: Array, pitch_hz: Array | None) -> Array:
+        """The embedding with its pitch features: [B, F, 16], [B] -> [B, F, C]."""
+        if not self.config.pitch_features:
+            return z
+        assert pitch_hz is not None
+        features = pitch_features(pitch_hz, self.config.pitch_features)
+        return jnp.concatenate([z, jnp.broadcast_to(features[:, None], (*z.shape[:2], features.shape[-1]))], axis=-1)
+
+    def frame_prediction(self, frames: Array) -> FramePrediction:
+        """The logistic head's part of the conditioning: [..., C] -> coefficients, scale, gain."""
+        raw = self.prediction(frames)
+        return FramePrediction(
+            linear_prediction(jnp.tanh(raw[..., :-1])), jnp.exp(raw[..., -1] - 3.0), channel_to_level(frames[..., 0])
+        )
+
+    def upsample(self, frames: Array) -> Array:
+        """Frames [B, F, C] at sample rate [B, F * hop, C]: held, or on straight lines from each frame to the next."""
+        hop = self.config.hop
+        batch, count, channels = frames.shape
+        if self.config.smooth_conditioning:
+            following = jnp.concatenate([frames[:, 1:], frames[:, -1:]], axis=1)
+            fraction = jnp.arange(hop, dtype=jnp.float32)[None, None, :, None] / hop
+            dense = frames[:, :, None] + fraction * (following - frames)[:, :, None]
+        else:
+            dense = jnp.broadcast_to(frames[:, :, None], (batch, count, hop, channels))
+        return dense.reshape(batch, count * hop, channels)
+
+    def outputs(self, history: Array, conditioning: Array, clock: Array | None) -> Array:
+        """The head's outputs [B, T, O].
+
+        Args:
+          history: [B, T, taps], the inputs before each sample, the latest last.
+          conditioning: [B, T, C], upsampled.
+          clock: [B, T] uint32, or None where the size has no clock.
+        """
+        config = self.config
+        batch, length, taps = history.shape
+        x = history @ self.startconv.W[0, :, 0] + jnp.broadcast_to(
+            self.startconv.biases[...], (batch, length, config.residual)
+        )
+        if config.clock_harmonics:
+            assert clock is not None
+            x = x + self.clock(clock_features(clock, config.clock_harmonics))
+        skips = self.skip_start(x)
+        conditioning_biases = jnp.ones_like(conditioning[..., :1])
+        conditioned = jnp.concatenate([conditioning, conditioning_biases], axis=-1)
+        for i, dilation in enumerate(config.dilations):
+            cond = self.cond_map[i]
+            weights = jnp.concatenate([cond.W[0, 0], cond.biases[None]], axis=0)
+            gates = self.dilatedconv[i].causal(x, dilation, (conditioned, weights))
+            gated = nnx.sigmoid(gates[..., : config.residual]) * jnp.tanh(gates[..., config.residual :])
+            skips = skips + self.skip[i](gated)
+            if i + 1 < config.layers:
+                x = x + self.res[i](gated)
+        hidden = self.out1(nnx.relu(skips)) + self.cond_map_out1(conditioning)
+        return self.logits(nnx.relu(hidden))
+
+    def logits_of_audio(self, audio: Array, z: Array, clock: Array | None, pitch_hz: Array | None) -> Array:
+        """Teacher-forced log-probability logits over mu-law bins: [B, F * hop], [B, F, 16] -> [B, F * hop, 256]."""
+        config = self.config
+        frames = self.frame_conditioning(z, pitch_hz)
+        if config.head == "softmax":
+            history = past(mulaw.encode(audio).astype(jnp.float32) / 128.0, config.input_taps)
+            return self.outputs(history, self.upsample(frames), clock)
+        frame = self.frame_prediction(frames)
+        gain = self.upsample(frame.gain[..., None])[..., 0]
+        mix = self.predict(past(audio / gain, max(config.input_taps, config.prediction_order)), frames, frame, clock)
+        return heads.bin_log_probabilities(mix, gain)
+
+    def predict(self, history: Array, frames: Array, frame: FramePrediction, clock: Array | None) -> heads.Mixture:
+        """The distribution of each next sample, in units of the level.
+
+        `history` is [B, T, at least the taps and the prediction order]; the frames may reach past T.
+        """
+        config = self.config
+        length = history.shape[1]
+        conditioning = self.upsample(frames)[:, :length]
+        outputs = self.outputs(history[..., -config.input_taps :], conditioning, clock)
+        coefficients = self.upsample(frame.coefficients)[:, :length]
+        prediction = jnp.sum(coefficients * history[..., -config.prediction_order :][..., ::-1], axis=-1)
+        return heads.mixture(outputs, prediction, self.upsample(frame.scale[..., None])[:, :length, 0])
+
+
+def past(signal: Array, taps: int) -> Array:
+    """The `taps` values before each sample, the latest last: [B, T] -> [B, T, taps], zeros before the start."""
+    length = signal.shape[1]
+    padded = jnp.pad(signal, ((0, 0), (taps, 0)))
+    return jnp.stack([padded[:, k : k + length] for k in range(taps)], axis=-1)
