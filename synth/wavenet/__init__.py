@@ -4,8 +4,18 @@
 banks or devices.
 """
 
+from synth.wavenet.checkpoint import import_checkpoint
 from synth.wavenet.config import SIZES, WaveNetConfig
 from synth.wavenet.encoder import SpectralEncoder, TemporalEncoder
 from synth.wavenet.model import WaveNet, load_model, parameter_count
 
-__all__ = ["SIZES", "SpectralEncoder", "TemporalEncoder", "WaveNet", "WaveNetConfig", "load_model", "parameter_count"]
+__all__ = [
+    "SIZES",
+    "SpectralEncoder",
+    "TemporalEncoder",
+    "WaveNet",
+    "WaveNetConfig",
+    "import_checkpoint",
+    "load_model",
+    "parameter_count",
+]

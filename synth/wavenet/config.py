@@ -10,6 +10,28 @@ from synth.errors import WavekeysError
 
 FORMAT_VERSION = 1
 
+WIDEST = 2**14
+LIMITS: dict[str, tuple[int, int]] = {
+    "sample_rate_hz": (1000, 192_000),
+    "hop": (2, WIDEST),
+    "embedding_channels": (1, WIDEST),
+    "encoder_width": (1, WIDEST),
+    "encoder_layers": (1, 128),
+    "encoder_filter": (1, 64),
+    "encoder_mels": (0, 1024),
+    "layers": (1, 128),
+    "dilation_cycle": (1, 20),
+    "filter_width": (2, 64),
+    "residual": (1, WIDEST),
+    "skip": (1, WIDEST),
+    "input_taps": (1, 1024),
+    "clock_harmonics": (0, 1024),
+    "pitch_features": (0, 1024),
+    "mixtures": (0, 256),
+    "prediction_order": (0, 1024),
+}
+"""What a config may hold. Far beyond use; a damaged or hostile file must not take all memory or time."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WaveNetConfig:
@@ -63,9 +85,18 @@ class WaveNetConfig:
                 f"model size {self.name!r}: head 'logistics' goes with encoder 'spectral' (it needs the level channel), "
                 f"head 'softmax' with 'temporal'; got {self.head!r} with {self.encoder!r}"
             )
-        for field in ("hop", "layers", "dilation_cycle", "filter_width", "residual", "skip", "input_taps"):
-            if getattr(self, field) < 1:
-                raise WavekeysError(f"model size {self.name!r}: {field} must be at least 1, not {getattr(self, field)}")
+        choices = {"encoder": ("temporal", "spectral"), "head": ("softmax", "logistics")}
+        for field, allowed in choices.items():
+            if getattr(self, field) not in allowed:
+                given = getattr(self, field)
+                raise WavekeysError(
+                    f"model size {self.name!r}: {field} must be one of {', '.join(allowed)}, not {given!r}"
+                )
+        for field, (low, high) in LIMITS.items():
+            if not low <= getattr(self, field) <= high:
+                raise WavekeysError(
+                    f"model size {self.name!r}: {field} must be {low} to {high}, not {getattr(self, field)}"
+                )
 
     @property
     def dilations(self) -> tuple[int, ...]:
@@ -100,14 +131,17 @@ class WaveNetConfig:
             wanted = type(fields[key].default)
             if type(value) is not wanted:
                 raise WavekeysError(f"{where}: model key {key!r} must be {wanted.__name__}, not {value!r}")
-        return cls(**values)
+        try:
+            return cls(**values)
+        except WavekeysError as error:
+            raise WavekeysError(f"{where}: {error}") from None
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> WaveNetConfig:
         try:
             values = json.loads(text)
             version = values.pop("format_version")
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise WavekeysError(f"{where}: not a wavekeys model (its config cannot be read: {error})") from None
         if version != FORMAT_VERSION:
             raise WavekeysError(f"{where}: model format {version}, this wavekeys reads {FORMAT_VERSION}")

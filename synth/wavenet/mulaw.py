@@ -17,7 +17,7 @@ LEVELS = 256
 def encode(audio: ArrayLike) -> Array:
     """Codes (int32, -128 to 127) of samples in [-1, 1]; samples outside are clipped. Any shape."""
     x = jnp.asarray(audio, jnp.float32)
-    companded = jnp.sign(x) * jnp.log1p(MU * jnp.abs(x)) / jnp.log1p(MU)
+    companded = jnp.sign(x) * jnp.log(1.0 + MU * jnp.abs(x)) / jnp.log(1.0 + MU)
     return jnp.clip(jnp.floor(companded * 128.0), -128, 127).astype(jnp.int32)
 
 

@@ -1,0 +1,68 @@
+"""Strict arithmetic for every test, and tiny models."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from synth import SIZES, WaveNet, WaveNetConfig
+from synth.wavenet.model import from_tensors
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+TINY: dict[str, WaveNetConfig] = {
+    "paper": dataclasses.replace(
+        SIZES["paper"],
+        name="tiny-paper",
+        hop=32,
+        encoder_width=8,
+        encoder_layers=3,
+        layers=5,
+        dilation_cycle=3,
+        residual=16,
+        skip=32,
+    ),
+    "live": dataclasses.replace(
+        SIZES["live"],
+        name="tiny-live",
+        hop=32,
+        encoder_width=8,
+        encoder_layers=1,
+        encoder_mels=8,
+        layers=5,
+        dilation_cycle=3,
+        residual=16,
+        skip=32,
+        clock_harmonics=2,
+        pitch_features=4,
+    ),
+}
+"""The family's two kinds with every part that they have, small enough to compile in a second."""
+
+
+@functools.cache
+def _tiny_model(kind: str) -> WaveNet:
+    random = np.random.default_rng(7)
+    tensors = WaveNet(TINY[kind], rngs=nnx.Rngs(0)).tensors()
+    for name, tensor in tensors.items():
+        if name.endswith("/biases"):
+            # A new model's are zero, which would hide a forgotten one.
+            tensors[name] = random.normal(scale=0.1, size=tensor.shape).astype(np.float32)
+    # Peaked distributions (a flat one's errors drown in any tolerance), components of a mixture that differ.
+    tensors["logits/W"] = tensors["logits/W"] * 6
+    if kind == "live":
+        tensors["prediction/biases"][-1] -= 2.0
+    return from_tensors(TINY[kind], tensors, where="a tiny model")
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Callable[[str], WaveNet]:
+    """A random model of kind "paper" or "live", the same on every call."""
+    return _tiny_model
