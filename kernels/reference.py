@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from synth.kernels import sampling
+from synth.kernels import periods, sampling
 from synth.kernels.spec import Block, Sizes, State, Weights
 
 
@@ -43,7 +43,7 @@ def conditioning_at(sizes: Sizes, block: Block, sample: Array) -> Columns:
     return Columns(
         row[:, :gates].reshape(voices, sizes.layers, 2 * sizes.residual),
         row[:, gates:head],
-        row[:, head : head + sizes.prediction_order],
+        row[:, head : head + sizes.predictor],
         row[:, -2],
         row[:, -1],
     )
@@ -56,14 +56,25 @@ def clock_features(phase: Array, harmonics: int) -> Array:
     return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
 
 
+def inputs_before(state: State, delay: Array) -> Array:
+    """The inputs `delay` samples before this one: [V, N] int32 -> [V, N], zeros before the voice began."""
+    index = (state.step.astype(jnp.int32) - delay) % periods.HISTORY
+    values = jnp.take_along_axis(state.history, index, axis=1)
+    return jnp.where(delay <= state.age[:, None].astype(jnp.int32), values, 0.0)
+
+
+def repeated_inputs(sizes: Sizes, state: State, period: Array) -> Array:
+    """The inputs whole periods ago: [V] samples -> [V, 3 * periods]."""
+    delay, weights = periods.taps(periods.delays(period, sizes.periods))
+    values = inputs_before(state, delay.reshape(delay.shape[0], -1)).reshape(delay.shape)
+    return jnp.sum(values * weights, axis=-1)
+
+
 def network(
-    sizes: Sizes, weights: Weights, state: State, columns: Columns, phase: Array, writes: Array
+    sizes: Sizes, weights: Weights, state: State, x: Array, columns: Columns, writes: Array
 ) -> tuple[Array, Array]:
-    """The head's outputs [V, O] for the next sample, and the caches with this step's inputs written where `writes` [V]."""
+    """The head's outputs [V, O] from the first layer's input x [V, R], and the caches with this step written where `writes` [V]."""
     r, cache = sizes.residual, state.cache
-    x = state.history[:, -sizes.input_taps :] @ weights.start + weights.start_bias[None]
-    if sizes.clock_harmonics:
-        x = x + clock_features(phase, sizes.clock_harmonics) @ weights.clock
     skips = x @ weights.skip_start + weights.skip_bias[None]
     for layer, dilation in enumerate(sizes.dilations):
         length = (sizes.filter_width - 1) * dilation
@@ -90,16 +101,25 @@ def _step(
     """One sample of every voice: the new state, and (audio [V], outputs [V, O], prediction [V])."""
     sounding = sample >= block.begin
     starting = (sample == block.begin) & (block.fresh != 0)
-    state = state._replace(
-        age=jnp.where(starting, jnp.uint32(0), state.age), history=jnp.where(starting[:, None], 0.0, state.history)
-    )
+    state = state._replace(age=jnp.where(starting, jnp.uint32(0), state.age))
     columns = conditioning_at(sizes, block, sample)
-    outputs, cache = network(sizes, weights, state, columns, block.clock[:, sample], sounding)
+    voices = state.age.shape[0]
+    reach = jnp.arange(1, max(sizes.input_taps, sizes.prediction_order) + 1, dtype=jnp.int32)
+    recent = inputs_before(state, jnp.broadcast_to(reach, (voices, reach.shape[0])))  # the latest first
+    x = recent[:, : sizes.input_taps][:, ::-1] @ weights.start + weights.start_bias[None]
+    seen = recent[:, : sizes.prediction_order]
+    if sizes.clock_harmonics:
+        x = x + clock_features(block.clock[:, sample], sizes.clock_harmonics) @ weights.clock
+    if sizes.periods:
+        repeated = repeated_inputs(sizes, state, block.period[:, sample])
+        x = x + repeated @ weights.period
+        seen = jnp.concatenate([seen, repeated], axis=-1)
+    outputs, cache = network(sizes, weights, state, x, columns, sounding)
     u, v = (sampling.uniform(bits) for bits in sampling.threefry(block.seed, state.age))
     if sizes.mixtures:
-        recent = state.history[:, -sizes.prediction_order :][:, ::-1]
-        prediction = jnp.sum(recent * columns.predictor, axis=-1)
+        prediction = jnp.sum(seen * columns.predictor, axis=-1)
         value = prediction + columns.scale * sampling.logistic(outputs, u, v, block.temperature)
+        value = jnp.clip(value, -sampling.LARGEST, sampling.LARGEST)
         audio = value * columns.gain
     else:
         prediction = jnp.zeros_like(u)
@@ -108,10 +128,12 @@ def _step(
         audio = sampling.mu_law_decode(bins)
     if forced is not None:
         value = forced[:, sample]
-    history = jnp.concatenate([state.history[:, 1:], value[:, None]], axis=-1)
+    now = (state.step % periods.HISTORY).astype(jnp.int32)
+    kept = lax.dynamic_slice_in_dim(state.history, now, 1, axis=1)
+    written = jnp.where(sounding[:, None], value[:, None], kept)
     state = State(
         cache,
-        jnp.where(sounding[:, None], history, state.history),
+        lax.dynamic_update_slice_in_dim(state.history, written, now, axis=1),
         jnp.where(sounding, state.age + jnp.uint32(1), state.age),
         state.step + jnp.uint32(1),
     )

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 
 LOGISTIC_TAIL = 0.0025  # the draw stays between these quantiles (+-6 scales), since one wild sample is a click
-MIN_LOG_SCALE = -9.0  # a logistic is never narrower than exp(-9) of the frame's scale
+LARGEST = 8.0  # times the level: nothing louder leaves the head, whatever the feedback does
+MIN_LOG_SCALE = -4.0  # a logistic is never narrower than exp(-4) of the frame's scale
 
 
 def threefry(key: Array, counter: Array) -> tuple[Array, Array]:

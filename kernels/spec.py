@@ -11,6 +11,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from synth.kernels.periods import HISTORY
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sizes:
@@ -27,6 +29,7 @@ class Sizes:
     smooth: bool  # conditioning on straight lines between frames instead of held
     mixtures: int  # 0: softmax over mu-law bins
     prediction_order: int
+    periods: int
 
     @property
     def layers(self) -> int:
@@ -41,15 +44,15 @@ class Sizes:
         return tuple(offsets)
 
     @property
-    def history(self) -> int:
-        """Past inputs that a voice remembers."""
-        return max(self.input_taps, self.prediction_order)
+    def predictor(self) -> int:
+        """Coefficients of the linear prediction: short-term, then the period taps."""
+        return self.prediction_order + 3 * self.periods
 
     @property
     def conditioning(self) -> int:
         """Columns of a conditioning frame: gates [L * 2R], first head layer [S], then with a mixture predictor
         coefficients [P], scale, gain."""
-        return self.layers * 2 * self.residual + self.skip + (self.prediction_order + 2 if self.mixtures else 0)
+        return self.layers * 2 * self.residual + self.skip + (self.predictor + 2 if self.mixtures else 0)
 
 
 class Weights(NamedTuple):
@@ -58,6 +61,7 @@ class Weights(NamedTuple):
     start: Array  # [input_taps, R], tap 0 the oldest
     start_bias: Array  # [R]
     clock: Array  # [2 * harmonics, R]: sines, then cosines
+    period: Array  # [3 * periods, R]
     skip_start: Array  # [R, S]
     taps: Array  # [L, K, R, 2R], tap 0 the oldest; their biases are in the conditioning
     residual: Array  # [L, R, R]
@@ -73,7 +77,7 @@ class State(NamedTuple):
     """Everything the voices remember between blocks. A voice is reset by giving it age 0; nothing is cleared."""
 
     cache: Array  # [V, rows, R] float32: each layer's past inputs, a ring indexed by `step` modulo its length
-    history: Array  # [V, history] float32: past inputs, the latest last
+    history: Array  # [V, HISTORY] float32: past inputs, a ring indexed by `step`
     age: Array  # [V] uint32: samples since the voice began
     step: Array  # [] uint32: samples since the stream began
 
@@ -84,6 +88,7 @@ class Block(NamedTuple):
     conditioning: Array  # [V, F, columns] float32
     position: Array  # [V] int32: the block's first sample, counted from the first frame
     clock: Array  # [V, T] uint32 phases, 2**32 a turn; ignored without a clock
+    period: Array  # [V, T] float32 samples; ignored without period taps
     begin: Array  # [V] int32: the voice is silent, and its state rests, before this sample of the block; T: idle
     fresh: Array  # [V] int32: nonzero where the voice begins anew
     seed: Array  # [V] uint32
@@ -94,7 +99,7 @@ def initial_state(sizes: Sizes, voices: int) -> State:
     """Voices that have never sounded."""
     return State(
         jnp.zeros((voices, sizes.cache_offsets[-1], sizes.residual)),
-        jnp.zeros((voices, sizes.history)),
+        jnp.zeros((voices, HISTORY)),
         jnp.zeros(voices, jnp.uint32),
         jnp.zeros((), jnp.uint32),
     )

@@ -23,6 +23,7 @@ def sizes_of(config: WaveNetConfig) -> Sizes:
         smooth=config.smooth_conditioning,
         mixtures=config.mixtures,
         prediction_order=config.prediction_order,
+        periods=config.periods,
     )
 
 
@@ -34,10 +35,14 @@ def weights_of(model: WaveNet) -> Weights:
     if config.clock_harmonics:
         clock = decoder.clock.W[0, 0]
         start_bias = start_bias + decoder.clock.biases[...]
+    period = decoder.period.W[0, 0] if config.periods else jnp.zeros((0, config.residual))
+    if config.periods:
+        start_bias = start_bias + decoder.period.biases[...]
     return Weights(
         start=decoder.startconv.W[0, :, 0],
         start_bias=start_bias,
         clock=clock,
+        period=period,
         skip_start=decoder.skip_start.W[0, 0],
         taps=jnp.stack([conv.W[0] for conv in decoder.dilatedconv]),
         residual=jnp.stack([conv.W[0, 0] for conv in decoder.res]),

@@ -12,7 +12,7 @@ from synth import kernels
 from synth.kernels import Block
 from synth.stream.pack import conditioning_of, sizes_of, weights_of
 from synth.wavenet import WaveNet, heads, mulaw
-from synth.wavenet.decoder import clock_phase
+from synth.wavenet.decoder import Clock, steady_clock
 from synth.wavenet.model import require_pitch
 
 
@@ -66,8 +66,8 @@ class Stream:
         seeds = seeds if seeds.ndim else seeds + jnp.arange(self.voices, dtype=jnp.uint32)
         pieces = []
         for start in range(0, samples, block):
-            phases = clock[:, start : start + block]
-            pieces.append(self.advance(self._block(conditioning, start, phases, seeds, temperature)))
+            taken = slice(start, start + block)
+            pieces.append(self.advance(self._block(conditioning, clock, taken, seeds, temperature)))
         return jnp.concatenate(pieces, axis=1)
 
     def score(self, audio: ArrayLike, z: ArrayLike, *, pitch_hz: ArrayLike | None = None, block: int = 512) -> Array:
@@ -92,7 +92,7 @@ class Stream:
                 self.sizes,
                 self.weights,
                 self.state,
-                self._block(conditioning, start, clock[:, taken], seeds, 1.0),
+                self._block(conditioning, clock, taken, seeds, 1.0),
                 forced[:, taken],
             )
             if self.sizes.mixtures:
@@ -108,19 +108,20 @@ class Stream:
             raise ValueError(f"z must be [{self.voices}, frames, {channels}], not {list(z.shape)}")
         return z, require_pitch(self.model.config, pitch_hz, self.voices)
 
-    def _clock(self, pitch: Array | None, samples: int) -> Array:
+    def _clock(self, pitch: Array | None, samples: int) -> Clock:
         if pitch is None:
-            return jnp.zeros((self.voices, samples), jnp.uint32)
-        return clock_phase(pitch, samples, self.model.config.sample_rate_hz)
+            return Clock(jnp.zeros((self.voices, samples), jnp.uint32), jnp.zeros((self.voices, samples)))
+        return steady_clock(pitch, samples, self.model.config.sample_rate_hz)
 
-    def _block(self, conditioning: Array, start: int, clock: Array, seeds: Array, temperature: float) -> Block:
+    def _block(self, conditioning: Array, clock: Clock, taken: slice, seeds: Array, temperature: float) -> Block:
         voices = np.zeros(self.voices, np.int32)
         return Block(
             conditioning=conditioning,
-            position=jnp.asarray(voices + start),
-            clock=clock,
+            position=jnp.asarray(voices + taken.start),
+            clock=clock.phase[:, taken],
+            period=clock.period[:, taken],
             begin=jnp.asarray(voices),
-            fresh=jnp.asarray(voices + (start == 0)),
+            fresh=jnp.asarray(voices + (taken.start == 0)),
             seed=seeds,
             temperature=jnp.full(self.voices, temperature, jnp.float32),
         )

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 
-def fundamental_phase(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> np.ndarray:
-    """Phase of the fundamental near `pitch_hz`, in turns of 2**32: [T] -> [T] uint32.
+def fundamental_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
+    """Phase and period of the fundamental near `pitch_hz`: [T] -> [T] uint32 in turns of 2**32, [T] float32 samples.
 
     The note is shifted down by its nominal pitch, low-passed over six periods, and the slow phase that remains
     unwrapped. Where the fundamental is more than 40 dB below its peak (before the onset, after the release) that phase is
@@ -23,4 +23,7 @@ def fundamental_phase(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -
     held = np.interp(np.arange(len(audio)), voiced, deviation) if len(voiced) else np.zeros(len(audio))
     # A sine's phase is that of -i times its analytic signal: a quarter turn back.
     turns = carrier + held + 0.25
-    return np.round((turns % 1.0) * 2.0**32).astype(np.uint64).astype(np.uint32)
+    phase = np.round((turns % 1.0) * 2.0**32).astype(np.uint64).astype(np.uint32)
+    # A period never strays more than a semitone from the nominal one, whatever noise does to the phase.
+    increment = np.clip(np.gradient(turns), pitch_hz / sample_rate_hz / 1.06, pitch_hz / sample_rate_hz * 1.06)
+    return phase, (1.0 / increment).astype(np.float32)

@@ -6,13 +6,13 @@ import dataclasses
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synth.training.clock import fundamental_phase
+from synth.training.clock import fundamental_clock
+from synth.kernels.periods import HISTORY
 from synth.wavenet import SpectralEncoder, WaveNetConfig
-from synth.wavenet.decoder import past
+from synth.wavenet.decoder import Clock
 
 
 class Crop(NamedTuple):
@@ -22,11 +22,11 @@ class Crop(NamedTuple):
     """
 
     audio: Array  # [B, T]
-    history: Array  # [B, T, taps], with noise where the training asks for it
+    before: Array  # [B, HISTORY + T - 1], the signal before each sample, with noise where the training asks for it
     first_frame: Array  # [B] int32
     levels: Array  # [B, F], of the whole note
     mel: Array  # [B, F, mels], of the whole note
-    clock: Array  # [B, T] uint32
+    clock: Clock
     pitch_hz: Array  # [B]
 
 
@@ -40,8 +40,9 @@ class NoteSet:
     velocity: np.ndarray  # [N]
     audio: np.ndarray  # [N, T] float32, as recorded
     normal: np.ndarray  # [N, T] float32, in units of the level
-    noise: np.ndarray  # [N, T] float32, noise with the note's own spectral envelope, in units of the level
+    noise: np.ndarray  # [8, N, T] float16, draws of noise with the note's own spectral envelope, in units of the level
     phase: np.ndarray  # [N, T] uint32
+    period: np.ndarray  # [N, T] float32, in samples
     levels: np.ndarray  # [N, F]
     mel: np.ndarray  # [N, F, mels]
 
@@ -86,6 +87,7 @@ def analyse(
     gain = np.stack([np.interp(np.arange(audio.shape[1]), points, row) for row in levels]).astype(np.float32)
     normal = audio / gain
     rng = np.random.default_rng(0)
+    clocks = [fundamental_clock(note, hz, config.sample_rate_hz) for note, hz in zip(audio, pitch_hz, strict=True)]
     return NoteSet(
         names=names,
         instrument=instrument,
@@ -93,10 +95,9 @@ def analyse(
         velocity=velocity,
         audio=audio,
         normal=normal,
-        noise=np.stack([shaped_noise(note, rng) for note in normal]),
-        phase=np.stack(
-            [fundamental_phase(note, hz, config.sample_rate_hz) for note, hz in zip(audio, pitch_hz, strict=True)]
-        ),
+        noise=np.stack([[shaped_noise(note, rng) for note in normal] for _ in range(8)]).astype(np.float16),
+        phase=np.stack([phase for phase, _ in clocks]),
+        period=np.stack([period for _, period in clocks]),
         levels=levels,
         mel=mel,
     )
@@ -106,25 +107,24 @@ def draw(
     notes: NoteSet, config: WaveNetConfig, rng: np.random.Generator, *, batch: int, frames: int, history_noise: tuple[float, float]
 ) -> Crop:
     """Random crops of `frames` frames. One in eight starts at the onset; the level of the noise is log-uniform in the range."""
-    taps = max(config.input_taps, config.prediction_order)
     length = frames * config.hop
     total = notes.audio.shape[1]
     which = rng.integers(len(notes.audio), size=batch)
     last = total // config.hop - frames
     first = np.where(rng.random(batch) < 1 / 8, 0, rng.integers(last + 1, size=batch)).astype(np.int32)
     audio = np.empty((batch, length), np.float32)
-    history = np.empty((batch, length, taps), np.float32)
-    clock = np.empty((batch, length), np.uint32)
+    before = np.zeros((batch, HISTORY + length - 1), np.float32)
+    phase = np.empty((batch, length), np.uint32)
+    period = np.empty((batch, length), np.float32)
     for row, (note, frame) in enumerate(zip(which, first, strict=True)):
         start = frame * config.hop
         audio[row] = notes.normal[note, start : start + length]
-        clock[row] = notes.phase[note, start : start + length]
-        before = np.zeros(length + taps, np.float32)
-        begin = max(start - taps, 0)
-        before[taps - (start - begin) :] = notes.normal[note, begin : start + length]
+        phase[row] = notes.phase[note, start : start + length]
+        period[row] = notes.period[note, start : start + length]
+        begin, end = max(start - HISTORY, 0), start + length - 1
         amount = np.exp(rng.uniform(*np.log(history_noise)))
-        before[taps - (start - begin) :] += amount * np.roll(notes.noise[note], rng.integers(total))[begin : start + length]
-        history[row] = np.lib.stride_tricks.sliding_window_view(before, taps)[:length]
-    return Crop(
-        audio, history, first, notes.levels[which], notes.mel[which], clock, notes.pitch_hz[which]
-    )
+        sign = rng.choice((-1.0, 1.0)).astype(np.float32)
+        noise = notes.noise[rng.integers(8), note, begin:end]
+        before[row, HISTORY - (start - begin) :] = notes.normal[note, begin:end] + sign * amount * noise
+    clock = Clock(phase, period)
+    return Crop(audio, before, first, notes.levels[which], notes.mel[which], clock, notes.pitch_hz[which])

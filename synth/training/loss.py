@@ -25,8 +25,8 @@ def crop_loss(model: WaveNet, crop: Crop, *, embedding_noise: float, key: Array)
     if config.head == "softmax":
         z = model.encoder(crop.audio)
         codes = mulaw.encode(crop.audio)
-        history = past(codes.astype(jnp.float32) / 128.0, config.input_taps)
-        outputs = decoder.outputs(history, decoder.upsample(decoder.frame_conditioning(z, crop.pitch_hz)), None)
+        recent = past(codes.astype(jnp.float32) / 128.0, config.input_taps)
+        outputs = decoder.outputs(recent, decoder.upsample(decoder.frame_conditioning(z, crop.pitch_hz)), None)
         return optax.softmax_cross_entropy_with_integer_labels(outputs, codes + 128).mean()
 
     z = model.encoder.embed(crop.levels, crop.mel)
@@ -34,6 +34,6 @@ def crop_loss(model: WaveNet, crop: Crop, *, embedding_noise: float, key: Array)
     frames = decoder.frame_conditioning(z, crop.pitch_hz)
     taken = crop.first_frame[:, None] + jnp.arange(crop.audio.shape[1] // config.hop + 1)[None]
     frames = jnp.take_along_axis(frames, jnp.minimum(taken, z.shape[1] - 1)[..., None], axis=1)
-    mix = decoder.predict(crop.history, frames, decoder.frame_prediction(frames), crop.clock)
+    mix = decoder.predict(crop.before, frames, decoder.frame_prediction(frames), crop.clock)
     counts = (crop.first_frame[:, None] == 0) | (jnp.arange(crop.audio.shape[1]) >= WARM_UP_SAMPLES)[None]
     return -jnp.mean(heads.log_density(mix, crop.audio), where=counts)

@@ -26,6 +26,7 @@ LIMITS: dict[str, tuple[int, int]] = {
     "skip": (1, WIDEST),
     "input_taps": (1, 1024),
     "clock_harmonics": (0, 1024),
+    "periods": (0, 64),
     "pitch_features": (0, 1024),
     "mixtures": (0, 256),
     "prediction_order": (0, 1024),
@@ -65,6 +66,7 @@ class WaveNetConfig:
     skip: int = 256
     input_taps: int = 3  # past samples that the first convolution sees
     clock_harmonics: int = 0  # sin and cos of the pitch clock's first harmonics enter at the first layer
+    periods: int = 0  # so many periods back, the input is seen again: three samples around each whole period
     pitch_features: int = 0  # radial basis functions over pitch, beside the embedding
     smooth_conditioning: bool = False  # linear between frames instead of held for a frame
 
@@ -110,8 +112,13 @@ class WaveNetConfig:
 
     @property
     def receptive_field(self) -> int:
-        """Past samples that one decoder output can depend on."""
+        """Past samples that one decoder output can depend on through its convolutions."""
         return self.input_taps + (self.filter_width - 1) * sum(self.dilations)
+
+    @property
+    def period_taps(self) -> int:
+        """Numbers that the decoder sees of the periods before a sample."""
+        return 3 * self.periods
 
     @property
     def conditioning_channels(self) -> int:
@@ -163,7 +170,8 @@ SIZES: dict[str, WaveNetConfig] = {
             residual=48,
             skip=96,
             input_taps=16,
-            clock_harmonics=8,
+            clock_harmonics=16,
+            periods=3,
             pitch_features=16,
             smooth_conditioning=True,
             head="logistics",

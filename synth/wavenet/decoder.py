@@ -7,8 +7,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import Array
+from jax import Array, lax
 
+from synth.kernels import periods
 from synth.wavenet import heads, mulaw
 from synth.wavenet.config import WaveNetConfig
 from synth.wavenet.encoder import channel_to_level
@@ -37,10 +38,19 @@ def clock_features(phase: Array, harmonics: int) -> Array:
     return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
 
 
-def clock_phase(pitch_hz: Array, samples: int, sample_rate_hz: int) -> Array:
-    """Phases of a steady clock that starts at zero: [...] hertz -> [..., samples] uint32."""
-    increment = jnp.round(pitch_hz.astype(jnp.float32) * (2.0**32 / sample_rate_hz)).astype(jnp.uint32)
-    return increment[..., None] * jnp.broadcast_to(jnp.arange(samples, dtype=jnp.uint32), (*pitch_hz.shape, samples))
+class Clock(NamedTuple):
+    """The pitch clock: phase [B, T] uint32 in turns of 2**32, and period [B, T] float32 in samples."""
+
+    phase: Array
+    period: Array
+
+
+def steady_clock(pitch_hz: Array, samples: int, sample_rate_hz: int) -> Clock:
+    """A clock of constant pitch that starts at phase 0: [B] hertz -> [B, samples]."""
+    shape = (pitch_hz.shape[0], samples)
+    increment = jnp.round(pitch_hz * (2.0**32 / sample_rate_hz)).astype(jnp.uint32)
+    phase = increment[:, None] * jnp.broadcast_to(jnp.arange(samples, dtype=jnp.uint32), shape)
+    return Clock(phase, jnp.broadcast_to((sample_rate_hz / pitch_hz)[:, None], shape))
 
 
 def linear_prediction(reflection: Array) -> Array:
@@ -48,15 +58,23 @@ def linear_prediction(reflection: Array) -> Array:
 
     [..., P] in (-1, 1) -> [..., P]; coefficient j multiplies the sample j + 1 before. The synthesis filter is stable.
     """
-    coefficients = reflection[..., :0]
-    for i in range(reflection.shape[-1]):
-        k = reflection[..., i : i + 1]
-        coefficients = jnp.concatenate([coefficients - k * coefficients[..., ::-1], k], axis=-1)
-    return coefficients
+    order = reflection.shape[-1]
+    i, j = np.arange(order)[:, None], np.arange(order)[None, :]
+    mirror, below, here = np.clip(i - 1 - j, 0, order - 1), j < i, j == i
+
+    def step_up(coefficients: Array, row: tuple[Array, ...]) -> tuple[Array, None]:
+        k, mirror, below, here = row
+        mirrored = jnp.take(coefficients, mirror, axis=-1)
+        k = jnp.broadcast_to(k[..., None], coefficients.shape)
+        below, here = (jnp.broadcast_to(mask, coefficients.shape) for mask in (below, here))
+        return jnp.where(here, k, jnp.where(below, coefficients - k * mirrored, 0.0)), None
+
+    rows = (jnp.moveaxis(reflection, -1, 0), *(jnp.asarray(table) for table in (mirror, below, here)))
+    return lax.scan(step_up, jnp.zeros_like(reflection), rows)[0]
 
 
 class FramePrediction(NamedTuple):
-    """What the logistic head takes from a frame: predictor coefficients [..., P], scale [...], gain [...]."""
+    """What the logistic head takes from a frame: predictor coefficients [..., P + period taps], scale [...], gain [...]."""
 
     coefficients: Array
     scale: Array
@@ -79,9 +97,11 @@ class Decoder(nnx.Module):
         self.cond_map_out1 = Conv(1, c, s, rngs=rngs)
         if config.clock_harmonics:
             self.clock = Conv(1, 2 * config.clock_harmonics, r, rngs=rngs)
+        if config.periods:
+            self.period = Conv(1, config.period_taps, r, rngs=rngs)
         if config.head == "logistics":
             self.logits = Conv(1, s, config.outputs, rngs=rngs, scale=0.1)
-            self.prediction = Conv(1, c, config.prediction_order + 1, rngs=rngs, scale=0.1)
+            self.prediction = Conv(1, c, config.prediction_order + config.period_taps + 1, rngs=rngs, scale=0.1)
         else:
             self.logits = Conv(1, s, config.outputs, rngs=rngs)
 
@@ -95,9 +115,13 @@ class Decoder(nnx.Module):
 
     def frame_prediction(self, frames: Array) -> FramePrediction:
         """The logistic head's part of the conditioning: [..., C] -> coefficients, scale, gain."""
+        order = self.config.prediction_order
         raw = self.prediction(frames)
+        short_term = linear_prediction(0.99 * jnp.tanh(raw[..., :order]))
         return FramePrediction(
-            linear_prediction(jnp.tanh(raw[..., :-1])), jnp.exp(raw[..., -1] - 3.0), channel_to_level(frames[..., 0])
+            jnp.concatenate([short_term, raw[..., order:-1]], axis=-1),
+            jnp.exp(jnp.clip(raw[..., -1] - 3.0, -6.0, 1.0)),
+            channel_to_level(frames[..., 0]),
         )
 
     def upsample(self, frames: Array) -> Array:
@@ -112,22 +136,24 @@ class Decoder(nnx.Module):
             dense = jnp.broadcast_to(frames[:, :, None], (batch, count, hop, channels))
         return dense.reshape(batch, count * hop, channels)
 
-    def outputs(self, history: Array, conditioning: Array, clock: Array | None) -> Array:
+    def outputs(self, recent: Array, conditioning: Array, clock: Clock | None, repeated: Array | None = None) -> Array:
         """The head's outputs [B, T, O].
 
         Args:
-          history: [B, T, taps], the inputs before each sample, the latest last.
+          recent: [B, T, taps], the inputs before each sample, the latest last.
           conditioning: [B, T, C], upsampled.
-          clock: [B, T] uint32, or None where the size has no clock.
+          clock: where the size has one.
+          repeated: [B, T, period taps], the inputs some periods before, where the size sees them.
         """
         config = self.config
-        batch, length, taps = history.shape
-        x = history @ self.startconv.W[0, :, 0] + jnp.broadcast_to(
+        batch, length, _ = recent.shape
+        x = recent @ self.startconv.W[0, :, 0] + jnp.broadcast_to(
             self.startconv.biases[...], (batch, length, config.residual)
         )
-        if config.clock_harmonics:
-            assert clock is not None
-            x = x + self.clock(clock_features(clock, config.clock_harmonics))
+        if clock is not None:
+            x = x + self.clock(clock_features(clock.phase, config.clock_harmonics))
+        if repeated is not None:
+            x = x + self.period(repeated)
         skips = self.skip_start(x)
         conditioning_biases = jnp.ones_like(conditioning[..., :1])
         conditioned = jnp.concatenate([conditioning, conditioning_biases], axis=-1)
@@ -142,30 +168,50 @@ class Decoder(nnx.Module):
         hidden = self.out1(nnx.relu(skips)) + self.cond_map_out1(conditioning)
         return self.logits(nnx.relu(hidden))
 
-    def logits_of_audio(self, audio: Array, z: Array, clock: Array | None, pitch_hz: Array | None) -> Array:
+    def logits_of_audio(self, audio: Array, z: Array, clock: Clock | None, pitch_hz: Array | None) -> Array:
         """Teacher-forced log-probability logits over mu-law bins: [B, F * hop], [B, F, 16] -> [B, F * hop, 256]."""
         config = self.config
         frames = self.frame_conditioning(z, pitch_hz)
         if config.head == "softmax":
-            history = past(mulaw.encode(audio).astype(jnp.float32) / 128.0, config.input_taps)
-            return self.outputs(history, self.upsample(frames), clock)
+            recent = past(mulaw.encode(audio).astype(jnp.float32) / 128.0, config.input_taps)
+            return self.outputs(recent, self.upsample(frames), clock)
         frame = self.frame_prediction(frames)
         gain = self.upsample(frame.gain[..., None])[..., 0]
-        mix = self.predict(past(audio / gain, max(config.input_taps, config.prediction_order)), frames, frame, clock)
-        return heads.bin_log_probabilities(mix, gain)
+        before = jnp.pad(audio / gain, ((0, 0), (periods.HISTORY, 0)))[:, :-1]
+        assert clock is not None
+        return heads.bin_log_probabilities(self.predict(before, frames, frame, clock), gain)
 
-    def predict(self, history: Array, frames: Array, frame: FramePrediction, clock: Array | None) -> heads.Mixture:
-        """The distribution of each next sample, in units of the level.
+    def predict(self, before: Array, frames: Array, frame: FramePrediction, clock: Clock) -> heads.Mixture:
+        """The distribution of each next sample, in units of the level: T samples.
 
-        `history` is [B, T, at least the taps and the prediction order]; the frames may reach past T.
+        `before` [B, HISTORY + T - 1] is the signal from HISTORY samples before the first to one before the last; the
+        frames may reach past T.
         """
         config = self.config
-        length = history.shape[1]
+        length = clock.phase.shape[1]
         conditioning = self.upsample(frames)[:, :length]
-        outputs = self.outputs(history[..., -config.input_taps :], conditioning, clock)
-        coefficients = self.upsample(frame.coefficients)[:, :length]
-        prediction = jnp.sum(coefficients * history[..., -config.prediction_order :][..., ::-1], axis=-1)
+        near = before[:, periods.HISTORY - max(config.input_taps, config.prediction_order) :]
+        recent = _windows(near, near.shape[1] - length + 1)
+        repeated = period_taps(before, clock.period, config.periods)
+        outputs = self.outputs(recent[..., -config.input_taps :], conditioning, clock, repeated)
+        seen = jnp.concatenate([recent[..., -config.prediction_order :][..., ::-1], repeated], axis=-1)
+        prediction = jnp.sum(self.upsample(frame.coefficients)[:, :length] * seen, axis=-1)
         return heads.mixture(outputs, prediction, self.upsample(frame.scale[..., None])[:, :length, 0])
+
+
+def _windows(signal: Array, width: int) -> Array:
+    """Every run of `width` values: [B, N] -> [B, N - width + 1, width]."""
+    count = signal.shape[1] - width + 1
+    return jnp.stack([signal[:, k : k + count] for k in range(width)], axis=-1)
+
+
+def period_taps(before: Array, period: Array, count: int) -> Array:
+    """The signal whole periods before each sample: [B, HISTORY + T - 1], [B, T] -> [B, T, 3 * count]."""
+    delay, weights = periods.taps(periods.delays(period, count))  # [B, T, taps, WIDTH]
+    now = periods.HISTORY + jnp.arange(period.shape[1], dtype=jnp.int32)
+    index = now[None, :, None, None] - delay
+    values = jnp.take_along_axis(before, index.reshape(before.shape[0], -1), axis=1).reshape(index.shape)
+    return jnp.sum(values * weights, axis=-1)
 
 
 def past(signal: Array, taps: int) -> Array:

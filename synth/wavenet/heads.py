@@ -15,7 +15,7 @@ from jax import Array
 
 from synth.wavenet import mulaw
 
-MIN_LOG_SCALE = -9.0  # a logistic never narrower than exp(-9) of the frame's prediction scale
+MIN_LOG_SCALE = -4.0  # a logistic is never narrower than exp(-4) of the frame's scale, itself at least exp(-6)
 
 
 class Mixture(NamedTuple):

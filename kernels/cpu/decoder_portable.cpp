@@ -1,0 +1,4 @@
+// The decoder for any processor: four lanes, which every 128-bit unit has (SSE, NEON).
+#define WAVEKEYS_LANES 4
+#define WAVEKEYS_DECODE decode_portable
+#include "decoder.inc"

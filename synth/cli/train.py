@@ -1,0 +1,34 @@
+"""`wavekeys train`: train a model on notes."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from synth.training import Progress
+
+
+@click.command(short_help="Train a model on notes.")
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the output folder.")
+def command(config: Path, resume: bool) -> None:
+    """Train the model that CONFIG (a TOML file) describes; presets/factory.toml is an example."""
+    from synth.training import Trainer, read_config
+
+    settings = read_config(config)
+    click.echo(f"rendering the notes of {', '.join(settings.data.instruments)}")
+    trainer = Trainer(settings, resume=resume)
+    click.echo(f"{len(trainer.notes.pitch)} notes; training into {settings.output}")
+    trainer.run(_print)
+    click.echo(f"done: {settings.output / 'model.safetensors'}")
+
+
+def _print(progress: Progress) -> None:
+    left = datetime.timedelta(seconds=round(progress.seconds_left))
+    click.echo(
+        f"step {progress.step}  loss {progress.loss:.4f} nats  {progress.samples_per_second:,.0f} samples/s  {left} left"
+    )

@@ -1,0 +1,86 @@
+"""A training run as a TOML file; `presets/factory.toml` is the one that made the factory model."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from synth.errors import UsageError, WavekeysError
+from synth.wavenet import SIZES, WaveNetConfig
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which notes to render from a SoundFont."""
+
+    soundfont: str = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
+    instruments: dict[str, int] = dataclasses.field(default_factory=dict)  # name: General MIDI program, 0 to 127
+    pitch_low: int = 48
+    pitch_high: int = 72
+    velocities: list[int] = dataclasses.field(default_factory=lambda: [100])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """How to train: Adam, the learning rate rising over `warm_up_steps`, steady, and falling linearly at the end."""
+
+    steps: int = 50_000
+    batch: int = 1  # crops a step
+    frames: int = 8  # a crop's length, in frames of 512 samples
+    learning_rate: float = 1.2e-3
+    warm_up_steps: int = 200
+    decay_share: float = 0.3  # of the steps, at the end; the rate falls to a hundredth
+    clip_norm: float = 1.0
+    average_decay: float = 0.999  # of the weights' exponential moving average, which is what is saved as the model
+    history_noise: tuple[float, float] = (1e-3, 1e-1)  # noise in the history, relative to the level: log-uniform
+    embedding_noise: float = 0.03
+    seed: int = 0
+    checkpoint_minutes: float = 5.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    model: WaveNetConfig
+    data: DataConfig
+    training: OptimizerConfig
+    output: Path  # folder of the run: model.safetensors, state.safetensors, metrics.jsonl
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read a training run. Unknown keys and values of the wrong type are refused by name."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"no training config at {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WavekeysError(f"{path}: not a readable TOML file ({error})") from None
+    unknown = document.keys() - {"model", "data", "training", "output"}
+    if unknown:
+        raise WavekeysError(f"{path}: unknown key {min(unknown)!r}; known: data, model, output, training")
+    model = dict(document.get("model", {}))
+    size = model.pop("size", "live")
+    if size not in SIZES:
+        raise WavekeysError(f"{path}: unknown model size {size!r}; one of {', '.join(SIZES)}")
+    where = str(path)
+    return TrainConfig(
+        model=WaveNetConfig.from_dict({**dataclasses.asdict(SIZES[size]), **model}, where=where),
+        data=_section(DataConfig, document.get("data", {}), where),
+        training=_section(OptimizerConfig, document.get("training", {}), where),
+        output=Path(document.get("output", "runs/" + path.stem)),
+    )
+
+
+def _section(kind: type[T], values: dict[str, Any], where: str) -> T:
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for key, value in values.items():
+        if key not in fields:
+            raise WavekeysError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(fields))}")
+        default = getattr(kind(), key)
+        wanted = (int, float) if isinstance(default, float) else list if isinstance(default, tuple) else type(default)
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise WavekeysError(f"{where}: key {key!r} must be of type {type(default).__name__}, not {value!r}")
+    return kind(**{key: tuple(value) if isinstance(value, list) and key == "history_noise" else value for key, value in values.items()})
