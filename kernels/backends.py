@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jax import Array
 
@@ -15,22 +15,23 @@ NAMES = ("auto", "cpu", "gpu", "tpu", "jax")
 
 
 class Backend(NamedTuple):
-    """One way to run the decoder; signatures as in `synth.kernels.reference`."""
+    """One way to run the decoder; signatures as in `synth.kernels.reference`, with weights that `prepare` laid out."""
 
     name: str
-    generate: Callable[[Sizes, Weights, State, Block], tuple[Array, State]]
-    score: Callable[[Sizes, Weights, State, Block, Array], tuple[Array, Array, State]]
+    prepare: Callable[[Sizes, Weights], Any]
+    generate: Callable[[Sizes, Any, State, Block], tuple[Array, State]]
+    score: Callable[[Sizes, Any, State, Block, Array], tuple[Array, Array, State]]
 
 
 def _jax() -> Backend:
-    return Backend("jax", reference.generate, reference.score)
+    return Backend("jax", lambda _, weights: weights, reference.generate, reference.score)
 
 
 def _cpu() -> Backend:
     from synth.kernels import cpu
 
     cpu.load()
-    return Backend("cpu", cpu.generate, cpu.score)
+    return Backend("cpu", cpu.prepare, cpu.generate, cpu.score)
 
 
 def _unavailable(name: str) -> Callable[[], Backend]:

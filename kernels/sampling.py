@@ -39,7 +39,7 @@ def categorical(logits: Array, u: Array, temperature: Array) -> Array:
     At temperature 0, the likeliest bin. The sum itself is the quantile's scale, so that rounding never yields a bin
     beyond the last (NSynth's does, and clicks).
     """
-    scaled = (logits - logits.max(axis=-1, keepdims=True)) / jnp.maximum(temperature, 1e-4)[:, None]
+    scaled = (logits - logits.max(axis=-1, keepdims=True)) / jnp.maximum(temperature, 1e-6)[:, None]
     cumulative = jnp.cumsum(jnp.exp(scaled), axis=-1)
     below = jnp.sum(cumulative <= (u * cumulative[:, -1])[:, None], axis=-1).astype(jnp.int32)
     return jnp.minimum(below, logits.shape[-1] - 1)

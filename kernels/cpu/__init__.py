@@ -1,0 +1,145 @@
+"""The fused CPU kernel: C++ behind the XLA FFI, in a shared library that knows no Python.
+
+Reading order of the sources: problem.h (what is computed with), vector.inc, product.inc, sampling.inc, decoder.inc (the
+step), handler.cpp (shapes, threads, choice of instruction set). WAVEKEYS_ISA=avx512|avx2|portable forces one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from synth.errors import WavekeysError
+from synth.kernels.periods import interpolation_table
+from synth.kernels.spec import Block, Sizes, State, Weights
+
+_TARGET = "wavekeys_decode"
+_LANES = 16  # widths are padded to the widest vector
+
+
+class Packed(NamedTuple):
+    """The weights as the C++ reads them; see `Weights` in problem.h."""
+
+    start: Array
+    start_bias: Array
+    skip_start: Array
+    taps: Array
+    mix: Array
+    residual_bias: Array
+    skip_bias: Array
+    out1: Array
+    logits: Array
+    logits_bias: Array
+    interpolation: Array
+
+
+def _library_path() -> Path | None:
+    # An editable install keeps the built library in site-packages, beside the sources' redirect.
+    import synth.kernels.cpu as package
+
+    for folder in package.__path__:
+        for path in sorted(Path(folder).glob("libwavekeys_cpu.*")):
+            return path
+    return None
+
+
+@functools.cache
+def load() -> ctypes.CDLL:
+    """Load the library and register its handler with XLA, once. Raises WavekeysError where it was not built."""
+    path = _library_path()
+    if path is None:
+        raise WavekeysError("the CPU kernel was not built (no C++ compiler at install time): apt install g++ and install again")
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise WavekeysError(f"the CPU kernel cannot be loaded: {error}") from None
+    jax.ffi.register_ffi_target(_TARGET, jax.ffi.pycapsule(library.wavekeys_decode), platform="cpu")
+    library.wavekeys_isa.restype = ctypes.c_char_p
+    return library
+
+
+def instruction_set() -> str:
+    """The instruction set that the kernel runs with here."""
+    return load().wavekeys_isa().decode()
+
+
+def prepare(sizes: Sizes, weights: Weights) -> Packed:
+    """Lay the weights out for the C++: once a stream."""
+    if sizes.residual % _LANES or sizes.skip % _LANES:
+        raise WavekeysError(
+            f"the CPU kernel needs residual and skip widths that are multiples of {_LANES}, "
+            f"not {sizes.residual} and {sizes.skip}; use --backend jax"
+        )
+    padding = -sizes.outputs % _LANES
+    return Packed(
+        start=jnp.concatenate([weights.start, weights.clock, weights.period]),
+        start_bias=weights.start_bias,
+        skip_start=weights.skip_start,
+        taps=weights.taps,
+        mix=jnp.concatenate([weights.residual, weights.skip], axis=-1),
+        residual_bias=weights.residual_bias,
+        skip_bias=weights.skip_bias,
+        out1=weights.out1,
+        logits=jnp.pad(weights.logits, ((0, 0), (0, padding))),
+        logits_bias=jnp.pad(weights.logits_bias, (0, padding)),
+        interpolation=jnp.asarray(interpolation_table()),
+    )
+
+
+def _call(sizes: Sizes, weights: Packed, state: State, block: Block, forced: Array | None) -> tuple[Array, ...]:
+    voices, samples = block.clock.shape
+    scored = (voices, samples) if forced is not None else (0, 0)
+    results = (
+        jax.ShapeDtypeStruct((voices, samples), jnp.float32),
+        *(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in state),
+        jax.ShapeDtypeStruct((*scored, sizes.outputs), jnp.float32),
+        jax.ShapeDtypeStruct(scored, jnp.float32),
+    )
+    numbers = (
+        sizes.filter_width,
+        sizes.residual,
+        sizes.skip,
+        sizes.outputs,
+        weights.logits.shape[1],
+        sizes.input_taps,
+        sizes.clock_harmonics,
+        sizes.hop,
+        int(sizes.smooth),
+        sizes.mixtures,
+        sizes.prediction_order,
+        sizes.periods,
+    )
+    first_state = len(Packed._fields)
+    call = jax.ffi.ffi_call(
+        _TARGET, results, input_output_aliases={first_state + i: 1 + i for i in range(len(State._fields))}
+    )
+    return call(
+        *weights,
+        *state,
+        *block,
+        jnp.zeros((0, 0)) if forced is None else forced,
+        numbers=np.array(numbers, np.int64),
+        dilations=np.array(sizes.dilations, np.int64),
+    )
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
+def generate(sizes: Sizes, weights: Packed, state: State, block: Block) -> tuple[Array, State]:
+    """As `synth.kernels.reference.generate`, with prepared weights."""
+    audio, *state_and_scores = _call(sizes, weights, state, block, None)
+    return audio, State(*state_and_scores[:4])
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
+def score(sizes: Sizes, weights: Packed, state: State, block: Block, forced: Array) -> tuple[Array, Array, State]:
+    """As `synth.kernels.reference.score`, with prepared weights."""
+    _, *state_and_scores = _call(sizes, weights, state, block, forced)
+    outputs, prediction = state_and_scores[4:]
+    return outputs, prediction, State(*state_and_scores[:4])

@@ -27,8 +27,8 @@ class Stream:
         self.model = model
         self.voices = voices
         self.sizes = sizes_of(model.config)
-        self.weights = weights_of(model)
         self.kernel = kernels.backend(backend)
+        self.weights = self.kernel.prepare(self.sizes, weights_of(model))
         self.state = kernels.initial_state(self.sizes, voices)
 
     @property
