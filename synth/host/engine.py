@@ -1,0 +1,182 @@
+"""The engine: one thread that turns MIDI events into a ring that is always a little ahead of the device.
+
+Threads: `start`, `stop` and the properties belong to the main thread, everything else to the engine thread.
+It may allocate and compute; it never waits for a lock of another thread, never touches the disk and never logs.
+
+A block is due when the ring reaches less than a period and the spare blocks beyond p, the position of the device
+by its smooth clock (`clock`). So blocks are spread evenly, however large the device's period is, and nobody has to
+wake the engine (`output` says why the callback does not): it sleeps until the next block is due.
+
+Constant latency: an event that arrives when the device is at p sounds at p + lead, where lead is that spare part,
+one block, and the resampler's look-ahead. The next block never begins later than that: when the one before it was
+rendered, the ring reached less than the spare part beyond the p of that time, and the event came after it. So the
+place of a note inside its block follows its arrival alone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import mido
+import numpy as np
+
+from synth.host.clock import DeviceClock
+from synth.host.events import EventQueue
+from synth.host.limiter import Limiter, silence_non_finite
+from synth.host.meters import Latency, Meters
+from synth.host.output import Output
+from synth.host.recorder import Recorder
+from synth.host.resampler import StreamResampler
+from synth.host.ring import Ring
+
+LONGEST_SLEEP_S = 0.001  # a stop, or a correction of the clock, is seen this soon
+PROBE_CALLS = 4  # callbacks that show the device's period before the ring's target is chosen
+MARGIN_MS = 0.5  # a correction of the clock may be this large before an event's offset feels it
+
+
+class Playable(Protocol):
+    """What the engine plays. All calls come from one thread at a time; the block size never changes in a run."""
+
+    @property
+    def sample_rate_hz(self) -> int: ...
+
+    @property
+    def latency_frames(self) -> int:
+        """Frames by which the sound lags its event inside the instrument."""
+
+    @property
+    def sounding(self) -> int:
+        """Voices that sound now."""
+
+    def warm_up(self, frames: int) -> None:
+        """Compile everything that `process` needs for blocks of `frames`."""
+
+    def process(self, events: Sequence[tuple[int, mido.Message]], frames: int) -> np.ndarray:
+        """The next block [frames, 2] float32; each event takes effect at its offset, 0 <= offset < frames."""
+
+    def reset(self) -> None:
+        """All sound off, at once."""
+
+
+class Engine:
+    """Renders blocks into `ring` until told to stop."""
+
+    def __init__(
+        self,
+        *,
+        instrument: Playable,
+        block_frames: int,
+        spare_blocks: int,
+        rate_hz: int,
+        events: EventQueue,
+        ring: Ring,
+        output: Output,
+        recorder: Recorder | None = None,
+        now: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.meters = Meters(block_s=block_frames / instrument.sample_rate_hz)
+        self.failure: Exception | None = None
+        self.target_frames = 0  # that the ring reaches beyond the device; 0 until the device's period is known
+        self._instrument = instrument
+        self._block_frames = block_frames
+        self._spare_blocks = spare_blocks
+        self._rate_hz = rate_hz
+        self._events = events
+        self._ring = ring
+        self._output = output
+        self._recorder = recorder
+        self._now = now
+        self._sleep = sleep
+        self._resampler = StreamResampler(
+            source_hz=instrument.sample_rate_hz, target_hz=rate_hz, block_frames=block_frames
+        )
+        self._limiter = Limiter(rate_hz=rate_hz)
+        self._clock = DeviceClock(rate_hz=rate_hz)
+        self._period_frames = 0
+        self._lead_frames = 0
+        self._rendered_frames = 0  # of the model
+        self._stop = False
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    @property
+    def limited_blocks(self) -> int:
+        """Blocks that were louder than the device can play."""
+        return self._limiter.limited_blocks
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Fade out with one last block and end the thread; what is in the ring still plays."""
+        self._stop = True
+        self._thread.join()
+
+    def latency(self, *, device_s: float) -> Latency:
+        """Valid once `target_frames` is set; `device_s` is what the driver reports."""
+        to_ms = 1e3 / self._rate_hz
+        return Latency(
+            midi_ms=MARGIN_MS,
+            block_ms=self._resampler.block_frames * to_ms,
+            ring_ms=self.target_frames * to_ms,
+            resampler_ms=self._resampler.backlog_frames * to_ms,
+            instrument_ms=self._instrument.latency_frames * 1e3 / self._instrument.sample_rate_hz,
+            device_ms=device_s * 1e3,
+        )
+
+    def step(self) -> float:
+        """Render one block if it is due and return 0, else return the seconds until it will be."""
+        if self._output.calls < PROBE_CALLS:
+            return LONGEST_SLEEP_S
+        if self._output.period_frames > self._period_frames:
+            self._follow_period(self._output.period_frames)
+        self._clock.observe(*self._output.observed)
+        ahead_frames = self._ring.written_frames - self._clock.position_at(self._now())
+        if ahead_frames >= self.target_frames or self._ring.free_frames < self._resampler.block_frames:
+            return max(0.0001, (ahead_frames - self.target_frames) / self._rate_hz)
+        self._render(1.0, 1.0)
+        return 0.0
+
+    def _run(self) -> None:
+        try:
+            while not self._stop:
+                due_s = self.step()
+                if due_s:
+                    self._sleep(min(due_s, LONGEST_SLEEP_S))
+            self._render(1.0, 0.0)
+        except Exception as error:  # the main thread reports it, whatever it is
+            self.failure = error
+        finally:
+            self._output.finishing = True
+
+    def _follow_period(self, period_frames: int) -> None:
+        """Choose how far to be ahead; again if the device begins to ask for more at once."""
+        block = self._resampler.block_frames
+        margin = round(MARGIN_MS * 1e-3 * self._rate_hz)
+        self._period_frames = period_frames
+        self.target_frames = min(period_frames + self._spare_blocks * block, self._ring.capacity_frames - block)
+        self._lead_frames = self.target_frames + block + self._resampler.backlog_frames + margin
+        self._output.resume_frames = self.target_frames
+
+    def _render(self, first_gain: float, last_gain: float) -> None:
+        started_s = self._now()
+        events = self._events.take(self._rendered_frames, self._block_frames, self._model_frame_at)
+        mix = np.array(self._instrument.process(events, self._block_frames), np.float32)
+        self._rendered_frames += self._block_frames
+        if silence_non_finite(mix):
+            # A decoder feeds its output back: once it is not a number it stays so, until it starts anew.
+            self.meters.silenced_blocks += 1
+            self._instrument.reset()
+        if first_gain != last_gain:
+            mix *= np.linspace(first_gain, last_gain, len(mix), dtype=np.float32)[:, None]
+        sound = self._limiter.process(self._resampler.process(mix))
+        if self._recorder is not None:
+            self._recorder.push(sound)
+        self._ring.write(sound)
+        self.meters.count(self._now() - started_s)
+
+    def _model_frame_at(self, arrival_s: float) -> float:
+        return (self._clock.position_at(arrival_s) + self._lead_frames) / self._resampler.ratio

@@ -1,0 +1,57 @@
+"""MIDI on its way to the engine: arrival times in, offsets inside a block out.
+
+Threads: any MIDI thread calls `deliver`, the engine thread calls `take`. `deliver` only appends to a deque
+(atomic, no lock): parsing waits for the engine, because a JACK MIDI thread holds up the whole audio graph.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Sequence
+
+import mido
+
+
+class EventQueue:
+    """Messages in the order of their arrival, each played a constant time after it.
+
+    `late` counts events whose frame was already rendered when they were seen (played at the next block's
+    start), `notes` the note-ons, `unreadable` what is not a MIDI message.
+    """
+
+    def __init__(self) -> None:
+        self.notes = 0
+        self.late = 0
+        self.unreadable = 0
+        self._incoming: collections.deque[tuple[float, Sequence[int]]] = collections.deque()
+        self._pending: collections.deque[tuple[int, mido.Message]] = collections.deque()
+        self._last_frame = 0
+
+    def deliver(self, arrival_s: float, data: Sequence[int]) -> None:
+        """Hand over one message's bytes, with the host time (`time.perf_counter`) at which they came."""
+        self._incoming.append((arrival_s, data))
+
+    def take(
+        self, start_frame: int, frames: int, frame_at: Callable[[float], float]
+    ) -> Sequence[tuple[int, mido.Message]]:
+        """Events of the block [start_frame, start_frame + frames), with their offsets in it.
+
+        `frame_at` maps an arrival time to the frame at which the event sounds. It is asked once an event, and
+        the answers never go backwards, so a correction of the clock cannot swap a note-on and its note-off.
+        """
+        while self._incoming:
+            arrival_s, data = self._incoming.popleft()
+            try:
+                message = mido.Message.from_bytes(data)
+            except (ValueError, IndexError, TypeError):
+                self.unreadable += 1
+                continue
+            self._last_frame = max(self._last_frame, int(frame_at(arrival_s)))
+            self._pending.append((self._last_frame, message))
+        events = []
+        while self._pending and self._pending[0][0] < start_frame + frames:
+            frame, message = self._pending.popleft()
+            self.notes += message.type == "note_on" and message.velocity > 0
+            self.late += frame < start_frame
+            events.append((max(0, frame - start_frame), message))
+        return events
