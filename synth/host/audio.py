@@ -1,0 +1,157 @@
+"""Audio devices through PortAudio.
+
+Threads: the main thread only; it may block. The stream calls the given callback on PortAudio's own thread.
+
+PortAudio's list of devices is made when the library starts, so `_portaudio` starts it anew, once, on first use; that
+is also the only moment to name ourselves to a JACK server.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import dataclasses
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from synth.errors import UsageError, WavekeysError
+
+CLIENT_NAME = "wavekeys"
+CLOSE_S = 3.0
+_JACK = "JACK Audio Connection Kit"
+_CLIENT_NAME_C = ctypes.c_char_p(CLIENT_NAME.encode())  # PortAudio keeps the pointer, so it must live as long
+
+AudioCallback = Callable[[np.ndarray, int, Any, Any], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OutputDevice:
+    """A device that can play."""
+
+    index: int
+    name: str
+    host_api: str
+    default: bool  # the one taken where none is asked for
+    rate_hz: int  # its own rate; playing at another makes the driver resample
+    channels: int
+
+
+def list_outputs() -> list[OutputDevice]:
+    """Every device that can play, in PortAudio's order. Empty where there is none."""
+    portaudio = _portaudio()
+    host_apis = [api["name"] for api in portaudio.query_hostapis()]
+    found = [info for info in portaudio.query_devices() if info["max_output_channels"] > 0]
+    default_index = _default_index(portaudio, found, host_apis)
+    return [
+        OutputDevice(
+            index=info["index"],
+            name=info["name"],
+            host_api=host_apis[info["hostapi"]],
+            default=info["index"] == default_index,
+            rate_hz=round(info["default_samplerate"]),
+            channels=min(2, info["max_output_channels"]),
+        )
+        for info in found
+    ]
+
+
+def choose_output(wanted: str | None) -> OutputDevice:
+    """The device with this index or, if only one has it, this part in its name; the default for None."""
+    devices = list_outputs()
+    if not devices:
+        raise WavekeysError(
+            "no audio device was found: connect one, or start a sound server (PipeWire, PulseAudio or JACK), "
+            "and look at `wavekeys devices`; `wavekeys render` needs none"
+        )
+    if wanted is None:
+        return next((device for device in devices if device.default), devices[0])
+    listing = ", ".join(f"{device.index} {device.name!r} ({device.host_api})" for device in devices)
+    if wanted.isdecimal():
+        matches = [device for device in devices if device.index == int(wanted)]
+    else:
+        matches = [device for device in devices if wanted.lower() == device.name.lower()]
+        matches = matches or [device for device in devices if wanted.lower() in device.name.lower()]
+        if len(matches) > 1:
+            raise UsageError(f"--audio {wanted}: several devices have that name, give an index of: {listing}")
+    if not matches:
+        raise UsageError(f"--audio {wanted}: no such output; give an index or a part of a name of: {listing}")
+    return matches[0]
+
+
+class OutputStream:
+    """An open device that calls back for blocks of float32 [frames, channels]."""
+
+    def __init__(self, device: OutputDevice, callback: AudioCallback) -> None:
+        portaudio = _portaudio()
+        self._error = portaudio.PortAudioError
+        try:
+            # Block size 0 lets the driver call with its own period, which saves PortAudio's adapting buffer.
+            self._stream = portaudio.OutputStream(
+                device=device.index,
+                samplerate=device.rate_hz,
+                channels=device.channels,
+                dtype="float32",
+                blocksize=0,
+                latency="low",
+                callback=callback,
+            )
+            self._stream.start()
+        except self._error as error:
+            raise WavekeysError(
+                f"audio device {device.name!r} ({device.host_api}) cannot be opened at {device.rate_hz} Hz: {error}; "
+                f"close what else uses it, or choose another with --audio (`wavekeys devices`)"
+            ) from error
+
+    @property
+    def active(self) -> bool:
+        """False once the driver has given up, as when a server ends or a device is pulled."""
+        return bool(self._stream.active)
+
+    @property
+    def latency_s(self) -> float:
+        """From the callback to the output, as the driver reports it."""
+        return float(self._stream.latency)
+
+    def close(self) -> None:
+        """End the stream; a device that is gone already is no error.
+
+        After the death of its JACK server PortAudio waits for ever for one more callback, here and when it
+        terminates at the end of the process. So it is given up after a while, and the process ends without it.
+        """
+        closing = threading.Thread(target=self._stream.close, kwargs={"ignore_errors": True}, daemon=True)
+        closing.start()
+        closing.join(CLOSE_S)
+        if closing.is_alive():
+            atexit.unregister(_portaudio()._exit_handler)
+
+
+@functools.cache
+def _portaudio() -> Any:
+    try:
+        import sounddevice
+    except OSError as error:
+        raise WavekeysError(
+            "the PortAudio library is missing, which playing needs: apt install libportaudio2 "
+            "(Fedora: dnf install portaudio; Arch: pacman -S portaudio)"
+        ) from error
+    sounddevice._terminate()
+    library = ctypes.CDLL(sounddevice._libname)
+    if hasattr(library, "PaJack_SetClientName"):  # only in a PortAudio that was built with JACK
+        library.PaJack_SetClientName(_CLIENT_NAME_C)
+    sounddevice._initialize()
+    return sounddevice
+
+
+def _default_index(portaudio: Any, found: list[dict[str, Any]], host_apis: list[str]) -> int | None:
+    # Who runs a JACK server has given it the sound card, so the other interfaces to it are busy. In PortAudio's list
+    # every JACK client is a device; the sound card is the one that the server calls "system".
+    jack = [info for info in found if host_apis[info["hostapi"]] == _JACK]
+    if jack:
+        return int(next((info for info in jack if info["name"] == "system"), jack[0])["index"])
+    index = portaudio.default.device[1]
+    indices = [info["index"] for info in found]
+    return index if index in indices else next(iter(indices), None)

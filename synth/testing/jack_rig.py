@@ -1,0 +1,177 @@
+"""A real JACK server with the dummy driver, `wavekeys play` as a process, and a JACK client that plays and listens.
+
+Needs Debian's jackd2 and the test extra (JACK-Client). Works on conditions, never on elapsed times, so that a busy
+machine makes it slow and not wrong.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mido
+import numpy as np
+
+SERVER = f"wavekeys-test-{os.getpid()}"
+RATE_HZ = 48_000
+PERIOD_FRAMES = 256
+PATIENCE_S = 60.0  # until a wait counts as failed; generous, because the machine may be busy with other work
+PLAY = (sys.executable, "-m", "synth.testing.play_sine")
+ENVIRONMENT = {
+    **os.environ,
+    "JACK_DEFAULT_SERVER": SERVER,
+    "JACK_NO_AUDIO_RESERVATION": "1",
+    "JACK_NO_START_SERVER": "1",
+}
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, f"waited {PATIENCE_S:.0f} s in vain: {what}"
+        time.sleep(0.01)
+
+
+@dataclasses.dataclass
+class Player:
+    """A running `wavekeys play`: its process and what it has printed."""
+
+    process: subprocess.Popen[str]
+    out: list[str]
+    err: list[str]
+
+    def said(self, text: str) -> bool:
+        return any(text in line for line in (*self.out, *self.err))
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end and return the exit code."""
+        code = self.process.wait(PATIENCE_S)
+        wait_until(lambda: all(not thread.is_alive() for thread in self._readers), "the end of the output")
+        return code
+
+    def close(self) -> None:
+        """Kill it if it still runs."""
+        if self.process.poll() is None:
+            self.end(signal.SIGKILL)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def __post_init__(self) -> None:
+        self._readers = [
+            threading.Thread(target=lines.extend, args=(map(str.rstrip, stream),), daemon=True)
+            for stream, lines in ((self.process.stdout, self.out), (self.process.stderr, self.err))
+            if stream is not None
+        ]
+        for reader in self._readers:
+            reader.start()
+
+
+class Listener:
+    """A JACK client with a MIDI output and two audio inputs; keeps everything it hears."""
+
+    def __init__(self) -> None:
+        import jack  # from the test extra: `synth.testing` itself must import without it
+
+        self._client = jack.Client("listener", servername=SERVER, no_start_server=True)
+        self._midi = self._client.midi_outports.register("midi")
+        self._inputs = [self._client.inports.register(f"in_{channel}") for channel in (1, 2)]
+        self._to_send: collections.deque[bytes] = collections.deque()
+        self._heard: list[tuple[int, np.ndarray]] = []  # frame time, [C, T]
+        self.sent_frames: list[int] = []
+        self._client.set_process_callback(self._process)
+        self._client.activate()
+
+    def _process(self, _frames: int) -> None:
+        now = self._client.last_frame_time
+        self._midi.clear_buffer()
+        while self._to_send:
+            self._midi.write_midi_event(0, self._to_send.popleft())
+            self.sent_frames.append(now)
+        self._heard.append((now, np.stack([port.get_array() for port in self._inputs])))
+
+    def connect(self) -> None:
+        """Connect both ways with `wavekeys play --midi virtual`."""
+        self._client.connect(self._midi, "wavekeys-midi:wavekeys")
+        self.connect_audio()
+
+    def connect_audio(self) -> None:
+        for source, own in zip(("wavekeys:out_0", "wavekeys:out_1"), self._inputs, strict=True):
+            self._client.connect(source, own)
+
+    def send(self, *messages: mido.Message) -> None:
+        self._to_send.extend(bytes(message.bytes()) for message in messages)
+        wait_until(lambda: not self._to_send, "JACK to take the MIDI events")
+
+    @property
+    def position(self) -> int:
+        """Blocks heard so far; a mark for `since`."""
+        return len(self._heard)
+
+    def since(self, position: int) -> np.ndarray:
+        """What was heard from a mark on, [T, 2], with silence where JACK skipped this client."""
+        blocks = self._heard[position:]
+        if not blocks:
+            return np.zeros((0, 2), np.float32)
+        first, (last, _) = blocks[0][0], blocks[-1]
+        audio = np.zeros((last - first + PERIOD_FRAMES, 2), np.float32)
+        for frame, block in blocks:
+            audio[frame - first : frame - first + block.shape[1]] = block.T
+        return audio
+
+    def first_frame(self, position: int) -> int:
+        return self._heard[position][0]
+
+    def listen(self, seconds: float) -> np.ndarray:
+        """Hear that much from now on, [T, 2]."""
+        start = self.position
+        wait_until(lambda: len(self.since(start)) >= seconds * RATE_HZ, f"{seconds} s of JACK audio")
+        return self.since(start)
+
+    def close(self) -> None:
+        self._client.deactivate()
+        self._client.close()
+
+
+@contextlib.contextmanager
+def serve(log_path: Path, *, name: str = SERVER) -> Iterator[subprocess.Popen[bytes]]:
+    """A jackd with the dummy driver under a name of its own, so that it meets no other server."""
+    command = ["jackd", "-n", name, "--no-realtime", "-d", "dummy", "-r", str(RATE_HZ), "-p", str(PERIOD_FRAMES)]
+    with log_path.open("w") as log:
+        server = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            wait = ["jack_wait", "-s", name, "-w", "-t", str(round(PATIENCE_S))]
+            subprocess.run(wait, env=ENVIRONMENT, check=True, stdout=log, stderr=subprocess.STDOUT)
+            yield server
+        finally:
+            server.terminate()
+            server.wait(PATIENCE_S)
+
+
+def launch(*arguments: str | Path, prefix: tuple[str, ...] = (), server: str = SERVER) -> Player:
+    """Start `wavekeys play` on that server and wait until it plays; `prefix` is a program to start it with."""
+    process = subprocess.Popen(
+        [*prefix, *PLAY, *map(str, arguments)],
+        env=ENVIRONMENT | {"JACK_DEFAULT_SERVER": server},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    player = Player(process, [], [])
+    wait_until(lambda: player.said("playing;") or process.poll() is not None, "the player to start")
+    assert process.poll() is None, player.err
+    return player

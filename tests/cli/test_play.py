@@ -1,0 +1,122 @@
+"""`wavekeys play` and `wavekeys devices`: the command line, without devices."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from synth import UsageError
+from synth.cli.blend import Blend
+from synth.cli.main import main
+from synth.host import audio, midi
+from synth.host.audio import OutputDevice, choose_output
+from synth.host.midi import InputPlan, Source, plan_inputs
+
+Machine = Callable[[list[OutputDevice], list[Source]], None]
+
+
+def device(index: int, name: str, *, default: bool = False) -> OutputDevice:
+    return OutputDevice(index=index, name=name, host_api="ALSA", default=default, rate_hz=48_000, channels=2)
+
+
+DEVICES = [device(0, "HDMI"), device(3, "USB Audio", default=True), device(4, "USB Audio: rear")]
+SOURCES = [
+    Source(name="Midi Through:Midi Through Port-0 14:0", api=2, index=0),
+    Source(name="Keystation 49:Keystation 49 20:0", api=2, index=1),
+]
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Pretends that this machine has these devices and ports."""
+
+    def pretend(devices: list[OutputDevice], sources: list[Source]) -> None:
+        monkeypatch.setattr(audio, "list_outputs", lambda: devices)
+        monkeypatch.setattr("synth.host.list_outputs", lambda: devices)
+        monkeypatch.setattr(midi, "_list_sources", lambda: sources)
+        monkeypatch.setattr(midi, "_working_apis", lambda: [2])
+
+    return pretend
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(click.Command("wavekeys", callback=lambda: main(list(arguments))), [])
+
+
+@pytest.mark.parametrize(("wanted", "index"), [(None, 3), ("0", 0), ("hdmi", 0), ("USB Audio", 3), ("rear", 4)])
+def test_a_device_is_found_by_index_name_or_part_of_it(machine: Machine, wanted: str | None, index: int) -> None:
+    machine(DEVICES, [])
+    assert choose_output(wanted).index == index
+
+
+@pytest.mark.parametrize(("wanted", "text"), [("usb", "several devices"), ("Scarlett", "no such"), ("9", "no such")])
+def test_a_device_that_is_not_clear_is_refused_with_the_list(machine: Machine, wanted: str, text: str) -> None:
+    machine(DEVICES, [])
+    with pytest.raises(UsageError, match=text) as refusal:
+        choose_output(wanted)
+    assert "3 'USB Audio' (ALSA)" in str(refusal.value)
+
+
+def test_without_an_audio_device_play_says_what_to_do(machine: Machine) -> None:
+    machine([], SOURCES)
+    result = run("play")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("wavekeys: no audio device was found: connect one")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_missing_portaudio_is_named_with_its_install_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    audio._portaudio.cache_clear()
+    result = run("devices")
+    assert result.exit_code == 1
+    assert "apt install libportaudio2" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_all_means_keyboards_and_not_what_echoes(machine: Machine) -> None:
+    machine(DEVICES, SOURCES)
+    assert plan_inputs("all") == InputPlan(sources=(SOURCES[1],), virtual=False)
+
+
+def test_without_a_keyboard_all_falls_back_to_a_virtual_port_and_says_so(machine: Machine) -> None:
+    machine(DEVICES, SOURCES[:1])
+    assert plan_inputs("all") == InputPlan(sources=(), virtual=True, remark="no MIDI input was found")
+
+
+def test_a_port_that_does_not_exist_is_refused_with_the_list(machine: Machine) -> None:
+    machine(DEVICES, SOURCES)
+    result = run("play", "--midi", "nanoKEY")
+    assert result.exit_code == 2
+    assert "--midi nanoKEY: no such port; there are: 'Midi Through:" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_devices_as_json_has_the_promised_fields(machine: Machine) -> None:
+    machine(DEVICES, SOURCES)
+    listing = json.loads(run("devices", "--json").stdout)
+    assert [entry["index"] for entry in listing["audio"] if entry["default"]] == [3]
+    assert all({"index", "name", "host_api", "default"} <= entry.keys() for entry in listing["audio"])
+    assert listing["midi_inputs"] == [source.name for source in SOURCES]
+
+
+def test_a_blend_is_names_and_weights() -> None:
+    assert Blend().convert("Flute=1, organ=0.5", None, None) == {"flute": 1.0, "organ": 0.5}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "flute", "flute=", "=1", "flute=x", "flute=-1", "flute=nan", "flute=0", "a=1,a=2"]
+)
+def test_a_blend_that_makes_no_sense_is_refused(text: str) -> None:
+    result = run("play", "--blend", text)
+    assert result.exit_code == 2
+    assert "--blend" in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,209 @@
+"""End to end: `wavekeys play` as its own process, real JACK MIDI in, real JACK audio out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+
+from synth.testing.jack_rig import ENVIRONMENT, RATE_HZ, SERVER, Listener, Player, launch, wait_until
+
+Play = Callable[..., Player]
+AUDIBLE = 1e-3
+
+
+def on(note: int) -> mido.Message:
+    return mido.Message("note_on", note=note, velocity=100)
+
+
+def off(note: int) -> mido.Message:
+    return mido.Message("note_off", note=note)
+
+
+def hz(note: int) -> float:
+    return 440.0 * 2 ** ((note - 69) / 12)
+
+
+def peak(audio: np.ndarray) -> float:
+    return float(np.max(np.abs(audio), initial=0.0))
+
+
+def wait_for_silence(listener: Listener) -> None:
+    wait_until(lambda: peak(listener.listen(0.2)) == 0.0, "silence")
+
+
+def hear(listener: Listener, start: int) -> None:
+    wait_until(lambda: peak(listener.since(start)) > AUDIBLE, "the note")
+
+
+def spectrum(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies in Hz and magnitudes, normalised to the largest."""
+    windowed = audio[:, 0] * np.hanning(len(audio))
+    magnitude = np.abs(np.fft.rfft(windowed, 4 * len(audio)))
+    return np.fft.rfftfreq(4 * len(audio), 1 / RATE_HZ), magnitude / magnitude.max()
+
+
+def read_take(path: Path) -> np.ndarray:
+    """A recording through the standard library, [T, C] in -1..1."""
+    with wave.open(str(path)) as take:
+        assert (take.getframerate(), take.getsampwidth(), take.getnchannels()) == (RATE_HZ, 3, 2)
+        raw = np.frombuffer(take.readframes(take.getnframes()), np.uint8).reshape(-1, 2, 3)
+    padded = np.zeros((*raw.shape[:2], 4), np.uint8)
+    padded[..., 1:] = raw
+    return padded.view("<i4")[..., 0] / 2.0**31
+
+
+def share_found(heard: np.ndarray, take: np.ndarray, window_frames: int = 1024) -> float:
+    """The share of sounding windows of `heard` that are in `take`, sample for sample."""
+    mono = take[:, 0]
+    energy = np.concatenate([[0.0], np.cumsum(mono**2)])
+    energy = energy[window_frames:] - energy[:-window_frames]
+    size = 1 << int(len(mono) + window_frames).bit_length()
+    transformed = np.fft.rfft(mono, size)
+    found = []
+    for start in range(0, len(heard) - window_frames, window_frames):
+        window = heard[start : start + window_frames, 0].astype(np.float64)
+        if peak(window) < AUDIBLE:
+            continue
+        products = np.fft.irfft(transformed * np.conj(np.fft.rfft(window, size)), size)[: len(energy)]
+        best = int(np.argmin(energy - 2 * products))
+        found.append(bool(np.max(np.abs(mono[best : best + window_frames] - window)) < 2.0**-22))
+    assert found, "nothing sounded"
+    return float(np.mean(found))
+
+
+def test_a_note_is_heard_at_its_pitch_and_falls_silent_after_note_off(play: Play, listener: Listener) -> None:
+    player = play()
+    wait_for_silence(listener)
+    start = listener.position
+    listener.send(on(69))
+    hear(listener, start)
+    frequencies, magnitude = spectrum(listener.listen(0.5))
+    assert abs(1200 * np.log2(frequencies[np.argmax(magnitude)] / hz(69))) < 5.0  # measured: 0.3 cents
+    listener.send(off(69))
+    wait_for_silence(listener)
+    assert player.end(signal.SIGINT) == 0
+    assert player.said("notes      1")
+
+
+def test_notes_beyond_the_voices_steal_and_none_is_stuck(play: Play, listener: Listener) -> None:
+    play("--voices", "4")
+    notes = [48, 52, 55, 59, 62, 66, 69, 73]
+    start = listener.position
+    for note in notes:
+        listener.send(on(note))
+    hear(listener, start)
+    listener.listen(0.2)
+    frequencies, magnitude = spectrum(listener.listen(0.5))
+    heard = [note for note in notes if magnitude[np.argmin(np.abs(frequencies - hz(note)))] > 0.3]
+    assert heard == notes[4:]
+    for note in notes:
+        listener.send(off(note))
+    wait_for_silence(listener)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_take_holds_what_was_heard_and_a_signal_ends_it_cleanly(
+    play: Play, listener: Listener, tmp_path: Path, number: signal.Signals
+) -> None:
+    take = tmp_path / "take.wav"
+    player = play("--record", take)
+    start = listener.position
+    for note in (57, 64, 71):
+        listener.send(on(note))
+        listener.listen(0.3)
+    heard = listener.since(start)
+    assert player.end(number) == 0
+    assert player.said("underruns")
+    # Measured on an idle machine: 1.0. A period that JACK skips on a busy one spoils the window it falls into.
+    assert share_found(heard, read_take(take)) >= 0.5
+
+
+def test_a_killed_player_leaves_a_readable_take(play: Play, listener: Listener, tmp_path: Path) -> None:
+    take = tmp_path / "take.wav"
+    player = play("--record", take)
+    start = listener.position
+    listener.send(on(60))
+    hear(listener, start)
+    listener.listen(2.0)
+    player.end(signal.SIGKILL)
+    heard = read_take(take)
+    assert len(heard) > RATE_HZ
+    assert peak(heard) > AUDIBLE
+
+
+def test_playing_goes_on_when_the_take_finds_no_room(play: Play, listener: Listener, tmp_path: Path) -> None:
+    take = tmp_path / "take.wav"
+    # The shell's file size limit (400 blocks of 512 bytes) stands in for a full disk: writing fails half-way.
+    player = play("--record", take, prefix=("sh", "-c", 'ulimit -f 400; exec "$@"', "sh"))
+    wait_until(lambda: player.said("recording stopped"), "the recording to stop")
+    start = listener.position
+    listener.send(on(60))
+    hear(listener, start)
+    assert player.end(signal.SIGTERM) == 1
+    assert player.err[-1].startswith("wavekeys: the take is not whole")
+    assert len(read_take(take)) == (400 * 512 - 44) // 6
+
+
+def test_a_server_that_dies_ends_playing_with_one_line_and_the_take_intact(
+    own_server: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    take = tmp_path / "take.wav"
+    with contextlib.closing(launch("--midi", "virtual", "--record", take, server=f"{SERVER}-own")) as player:
+        own_server.terminate()
+        assert player.wait() == 1
+    assert player.err[-1].startswith("wavekeys: the audio device has gone")
+    read_take(take)
+
+
+def test_all_opens_the_ports_of_other_programs(listener: Listener) -> None:
+    with contextlib.closing(launch("--midi", "all")) as player:
+        assert player.said("listener:midi")
+        listener.connect_audio()
+        start = listener.position
+        listener.send(on(60))
+        hear(listener, start)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+def test_devices_lists_the_jack_device_and_the_midi_ports(listener: Listener) -> None:  # noqa: ARG001
+    result = run("-c", "from synth.cli.main import main; main()", "devices", "--json")
+    listing = json.loads(result.stdout)
+    default = next(device for device in listing["audio"] if device["default"])
+    assert (default["name"], default["host_api"]) == ("system", "JACK Audio Connection Kit")
+    assert {"index", "name", "host_api", "default"} <= default.keys()
+    assert listing["midi_inputs"] == ["listener:midi"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (("--midi", "nanoKEY"), 2, "--midi nanoKEY: no such port; there are: 'listener:midi'"),
+        (("--audio", "Scarlett"), 2, "--audio Scarlett: no such output"),
+        (("--audio", "7"), 2, "--audio 7: no such output"),
+        (("--record", "/nowhere/take.wav"), 1, "there is no folder /nowhere"),
+        (("--block", "1"), 2, "--block"),
+    ],
+)
+def test_what_cannot_be_played_is_refused_in_one_line(
+    listener: Listener,  # noqa: ARG001
+    arguments: tuple[str, ...],
+    code: int,
+    text: str,
+) -> None:
+    result = run("-m", "synth.testing.play_sine", *arguments)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert text in result.stderr
+    assert result.stderr.count("\n") == 1
