@@ -1,0 +1,20 @@
+"""Embeddings and presets: building them from notes, lookup by pitch and velocity, blending, holding.
+
+Imports `synth.wavenet`; nothing here knows of voices or devices.
+"""
+
+from synth.bank.bank import Bank, HeldNote, load_bank
+from synth.bank.build import build_bank
+from synth.bank.preset import Preset, PresetInfo, find_preset, list_presets, load_preset
+
+__all__ = [
+    "Bank",
+    "HeldNote",
+    "Preset",
+    "PresetInfo",
+    "build_bank",
+    "find_preset",
+    "list_presets",
+    "load_bank",
+    "load_preset",
+]

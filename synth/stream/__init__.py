@@ -3,7 +3,8 @@
 Imports `synth.wavenet` and `synth.kernels`; nothing here knows of banks, instruments or devices.
 """
 
-from synth.stream.pack import conditioning_of, sizes_of, weights_of
+from synth.stream.pack import conditioning, conditioning_weights_of, sizes_of, weights_of
+from synth.stream.player import Player, PlayerBlock
 from synth.stream.stream import Stream
 
-__all__ = ["Stream", "conditioning_of", "sizes_of", "weights_of"]
+__all__ = ["Player", "PlayerBlock", "Stream", "conditioning", "conditioning_weights_of", "sizes_of", "weights_of"]

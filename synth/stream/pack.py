@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from typing import NamedTuple
+
+import jax
 import jax.numpy as jnp
-from flax import nnx
 from jax import Array
 
 from synth.kernels import Sizes, Weights
 from synth.wavenet import WaveNet, WaveNetConfig
+from synth.wavenet.decoder import frame_conditioning, frame_prediction
 
 
 def sizes_of(config: WaveNetConfig) -> Sizes:
@@ -55,18 +59,42 @@ def weights_of(model: WaveNet) -> Weights:
     )
 
 
-@nnx.jit
-def conditioning_of(model: WaveNet, z: Array, pitch_hz: Array | None) -> Array:
-    """Conditioning frames for the kernels: [V, F, 16], [V] -> [V, F, columns]; see `Sizes.conditioning`."""
+class ConditioningWeights(NamedTuple):
+    """What turns an embedding's frame into the kernels' conditioning: one matrix for all layers."""
+
+    columns: Array  # [C, L * 2R + S], the gates of each layer and the first head layer
+    columns_bias: Array  # [L * 2R + S], with the biases that `Weights` leaves to the conditioning
+    prediction: Array  # [C, predictor + 1], empty without a mixture
+    prediction_bias: Array  # [predictor + 1]
+
+
+def conditioning_weights_of(model: WaveNet) -> ConditioningWeights:
     decoder = model.decoder
-    frames = decoder.frame_conditioning(z, pitch_hz)
-    columns = [cond(frames) + _biases(conv, frames) for cond, conv in zip(decoder.cond_map, decoder.dilatedconv, strict=True)]
-    columns.append(decoder.cond_map_out1(frames) + _biases(decoder.out1, frames))
+    maps = [*decoder.cond_map, decoder.cond_map_out1]
+    targets = [*decoder.dilatedconv, decoder.out1]
     if model.config.head == "logistics":
-        frame = decoder.frame_prediction(frames)
+        prediction, prediction_bias = decoder.prediction.W[0, 0], decoder.prediction.biases[...]
+    else:
+        prediction, prediction_bias = jnp.zeros((model.config.conditioning_channels, 0)), jnp.zeros(0)
+    return ConditioningWeights(
+        jnp.concatenate([cond.W[0, 0] for cond in maps], axis=-1),
+        jnp.concatenate([cond.biases[...] + conv.biases[...] for cond, conv in zip(maps, targets, strict=True)]),
+        prediction,
+        prediction_bias,
+    )
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def conditioning(config: WaveNetConfig, weights: ConditioningWeights, z: Array, pitch_hz: Array | None) -> Array:
+    """Conditioning frames for the kernels: [V, F, 16], [V] -> [V, F, columns]; see `Sizes.conditioning`."""
+    frames = frame_conditioning(config, z, pitch_hz)
+    columns = [_affine(frames, weights.columns, weights.columns_bias)]
+    if config.head == "logistics":
+        raw = _affine(frames, weights.prediction, weights.prediction_bias)
+        frame = frame_prediction(config, frames, raw)
         columns += [frame.coefficients, frame.scale[..., None], frame.gain[..., None]]
     return jnp.concatenate(columns, axis=-1)
 
 
-def _biases(layer: nnx.Module, frames: Array) -> Array:
-    return jnp.broadcast_to(layer.biases[...], (*frames.shape[:-1], layer.biases.shape[0]))
+def _affine(x: Array, matrix: Array, bias: Array) -> Array:
+    return x @ matrix + jnp.broadcast_to(bias, (*x.shape[:-1], matrix.shape[-1]))

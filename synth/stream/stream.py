@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from synth import kernels
 from synth.kernels import Block
-from synth.stream.pack import conditioning_of, sizes_of, weights_of
+from synth.stream.pack import conditioning, conditioning_weights_of, sizes_of, weights_of
 from synth.wavenet import WaveNet, heads, mulaw
 from synth.wavenet.decoder import Clock, steady_clock
 from synth.wavenet.model import require_pitch
@@ -29,6 +29,7 @@ class Stream:
         self.sizes = sizes_of(model.config)
         self.kernel = kernels.backend(backend)
         self.weights = self.kernel.prepare(self.sizes, weights_of(model))
+        self.conditioning_weights = conditioning_weights_of(model)
         self.state = kernels.initial_state(self.sizes, voices)
 
     @property
@@ -40,6 +41,10 @@ class Stream:
         """The next block of every voice, [V, T] float32: what an instrument calls."""
         audio, self.state = self.kernel.generate(self.sizes, self.weights, self.state, block)
         return audio
+
+    def conditioning(self, z: Array, pitch_hz: Array | None) -> Array:
+        """The kernels' conditioning frames for embeddings [V, F, 16] and pitches [V] hertz."""
+        return conditioning(self.model.config, self.conditioning_weights, z, pitch_hz)
 
     def generate(
         self,
@@ -60,14 +65,14 @@ class Stream:
         """
         z, pitch = self._checked(z, pitch_hz)
         samples = z.shape[1] * self.sizes.hop
-        conditioning = conditioning_of(self.model, z, pitch)
+        frames = self.conditioning(z, pitch)
         clock = self._clock(pitch, samples)
         seeds = jnp.asarray(seed, jnp.uint32)
         seeds = seeds if seeds.ndim else seeds + jnp.arange(self.voices, dtype=jnp.uint32)
         pieces = []
         for start in range(0, samples, block):
             taken = slice(start, start + block)
-            pieces.append(self.advance(self._block(conditioning, clock, taken, seeds, temperature)))
+            pieces.append(self.advance(self._block(frames, clock, taken, seeds, temperature)))
         return jnp.concatenate(pieces, axis=1)
 
     def score(self, audio: ArrayLike, z: ArrayLike, *, pitch_hz: ArrayLike | None = None, block: int = 512) -> Array:
@@ -80,9 +85,9 @@ class Stream:
         samples = audio.shape[1]
         if audio.shape[0] != self.voices or samples > z.shape[1] * self.sizes.hop:
             raise ValueError(f"audio {audio.shape} does not fit embeddings {z.shape} of hop {self.sizes.hop}")
-        conditioning = conditioning_of(self.model, z, pitch)
+        frames = self.conditioning(z, pitch)
         clock = self._clock(pitch, samples)
-        gain, scale = (self.model.decoder.upsample(conditioning[..., c, None])[:, :samples, 0] for c in (-1, -2))
+        gain, scale = (self.model.decoder.upsample(frames[..., c, None])[:, :samples, 0] for c in (-1, -2))
         forced = audio / gain if self.sizes.mixtures else mulaw.encode(audio).astype(jnp.float32) / 128.0
         seeds = jnp.zeros(self.voices, jnp.uint32)
         pieces = []
@@ -92,7 +97,7 @@ class Stream:
                 self.sizes,
                 self.weights,
                 self.state,
-                self._block(conditioning, clock, taken, seeds, 1.0),
+                self._block(frames, clock, taken, seeds, 1.0),
                 forced[:, taken],
             )
             if self.sizes.mixtures:
@@ -113,10 +118,10 @@ class Stream:
             return Clock(jnp.zeros((self.voices, samples), jnp.uint32), jnp.zeros((self.voices, samples)))
         return steady_clock(pitch, samples, self.model.config.sample_rate_hz)
 
-    def _block(self, conditioning: Array, clock: Clock, taken: slice, seeds: Array, temperature: float) -> Block:
+    def _block(self, frames: Array, clock: Clock, taken: slice, seeds: Array, temperature: float) -> Block:
         voices = np.zeros(self.voices, np.int32)
         return Block(
-            conditioning=conditioning,
+            conditioning=frames,
             position=jnp.asarray(voices + taken.start),
             clock=clock.phase[:, taken],
             period=clock.period[:, taken],

@@ -37,6 +37,7 @@ class OptimizerConfig:
     clip_norm: float = 1.0
     average_decay: float = 0.999  # of the weights' exponential moving average, which is what is saved as the model
     history_noise: tuple[float, float] = (1e-3, 1e-1)  # noise in the history, relative to the level: log-uniform
+    history_filter: tuple[float, float] = (1e-2, 3e-1)  # how far a random filter bends the history: log-uniform
     embedding_noise: float = 0.03
     seed: int = 0
     checkpoint_minutes: float = 5.0
@@ -75,12 +76,14 @@ def read_config(path: Path) -> TrainConfig:
 
 
 def _section(kind: type[T], values: dict[str, Any], where: str) -> T:
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    defaults = {field.name: getattr(kind(), field.name) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    checked: dict[str, Any] = {}
     for key, value in values.items():
-        if key not in fields:
-            raise WavekeysError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(fields))}")
-        default = getattr(kind(), key)
-        wanted = (int, float) if isinstance(default, float) else list if isinstance(default, tuple) else type(default)
+        if key not in defaults:
+            raise WavekeysError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(defaults))}")
+        default = defaults[key]
+        wanted = {float: (int, float), tuple: (list,)}.get(type(default), (type(default),))
         if not isinstance(value, wanted) or isinstance(value, bool):
             raise WavekeysError(f"{where}: key {key!r} must be of type {type(default).__name__}, not {value!r}")
-    return kind(**{key: tuple(value) if isinstance(value, list) and key == "history_noise" else value for key, value in values.items()})
+        checked[key] = tuple(value) if isinstance(default, tuple) else value
+    return kind(**checked)

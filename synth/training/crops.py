@@ -15,6 +15,9 @@ from synth.wavenet import SpectralEncoder, WaveNetConfig
 from synth.wavenet.decoder import Clock
 
 
+FILTER_TAPS = 33  # of the random filter on the history: gains and phases that change over some 500 Hz
+
+
 class Crop(NamedTuple):
     """A batch of crops, as the loss wants them. B crops of T samples, notes of F frames.
 
@@ -104,9 +107,21 @@ def analyse(
 
 
 def draw(
-    notes: NoteSet, config: WaveNetConfig, rng: np.random.Generator, *, batch: int, frames: int, history_noise: tuple[float, float]
+    notes: NoteSet,
+    config: WaveNetConfig,
+    rng: np.random.Generator,
+    *,
+    batch: int,
+    frames: int,
+    history_noise: tuple[float, float],
+    history_filter: tuple[float, float],
 ) -> Crop:
-    """Random crops of `frames` frames. One in eight starts at the onset; the level of the noise is log-uniform in the range."""
+    """Random crops of `frames` frames; one in eight starts at the onset.
+
+    What the decoder sees of the past is not what was: it is filtered a little, and noisy. In playing, the past is the
+    decoder's own, with errors of both kinds: wrong gains and phases of partials, and noise. From a perfect past it
+    would never learn to correct them. The amounts are log-uniform in their ranges.
+    """
     length = frames * config.hop
     total = notes.audio.shape[1]
     which = rng.integers(len(notes.audio), size=batch)
@@ -122,9 +137,10 @@ def draw(
         phase[row] = notes.phase[note, start : start + length]
         period[row] = notes.period[note, start : start + length]
         begin, end = max(start - HISTORY, 0), start + length - 1
-        amount = np.exp(rng.uniform(*np.log(history_noise)))
-        sign = rng.choice((-1.0, 1.0)).astype(np.float32)
-        noise = notes.noise[rng.integers(8), note, begin:end]
-        before[row, HISTORY - (start - begin) :] = notes.normal[note, begin:end] + sign * amount * noise
+        noise_amount, filter_amount = (np.exp(rng.uniform(*np.log(span))) for span in (history_noise, history_filter))
+        noise = rng.choice((-noise_amount, noise_amount)) * notes.noise[rng.integers(8), note, begin:end]
+        taps = rng.normal(size=FILTER_TAPS) * (filter_amount / FILTER_TAPS**0.5)
+        taps[FILTER_TAPS // 2] += 1.0
+        before[row, HISTORY - (start - begin) :] = np.convolve(notes.normal[note, begin:end], taps, mode="same") + noise
     clock = Clock(phase, period)
     return Crop(audio, before, first, notes.levels[which], notes.mel[which], clock, notes.pitch_hz[which])

@@ -81,6 +81,30 @@ class FramePrediction(NamedTuple):
     gain: Array
 
 
+def frame_conditioning(config: WaveNetConfig, z: Array, pitch_hz: Array | None) -> Array:
+    """An embedding with its pitch features: [B, F, 16], [B] -> [B, F, C]."""
+    if not config.pitch_features:
+        return z
+    assert pitch_hz is not None
+    features = pitch_features(pitch_hz, config.pitch_features)
+    return jnp.concatenate([z, jnp.broadcast_to(features[:, None], (*z.shape[:2], features.shape[-1]))], axis=-1)
+
+
+def frame_prediction(config: WaveNetConfig, frames: Array, raw: Array) -> FramePrediction:
+    """Read a frame [..., C] and the prediction layer's output [..., predictor + 1] for it.
+
+    The short-term part comes as reflection coefficients, which keeps its synthesis filter stable, whatever the network
+    says; the scale stays within -52 and +9 dB of the level, so that no density is a spike.
+    """
+    order = config.prediction_order
+    short_term = linear_prediction(0.99 * jnp.tanh(raw[..., :order]))
+    return FramePrediction(
+        jnp.concatenate([short_term, raw[..., order:-1]], axis=-1),
+        jnp.exp(jnp.clip(raw[..., -1] - 3.0, -6.0, 1.0)),
+        channel_to_level(frames[..., 0]),
+    )
+
+
 class Decoder(nnx.Module):
     """NSynth's decoder (magenta h512_bo16.py), with the live sizes' additions where the config asks for them."""
 
@@ -107,22 +131,11 @@ class Decoder(nnx.Module):
 
     def frame_conditioning(self, z: Array, pitch_hz: Array | None) -> Array:
         """The embedding with its pitch features: [B, F, 16], [B] -> [B, F, C]."""
-        if not self.config.pitch_features:
-            return z
-        assert pitch_hz is not None
-        features = pitch_features(pitch_hz, self.config.pitch_features)
-        return jnp.concatenate([z, jnp.broadcast_to(features[:, None], (*z.shape[:2], features.shape[-1]))], axis=-1)
+        return frame_conditioning(self.config, z, pitch_hz)
 
     def frame_prediction(self, frames: Array) -> FramePrediction:
         """The logistic head's part of the conditioning: [..., C] -> coefficients, scale, gain."""
-        order = self.config.prediction_order
-        raw = self.prediction(frames)
-        short_term = linear_prediction(0.99 * jnp.tanh(raw[..., :order]))
-        return FramePrediction(
-            jnp.concatenate([short_term, raw[..., order:-1]], axis=-1),
-            jnp.exp(jnp.clip(raw[..., -1] - 3.0, -6.0, 1.0)),
-            channel_to_level(frames[..., 0]),
-        )
+        return frame_prediction(self.config, frames, self.prediction(frames))
 
     def upsample(self, frames: Array) -> Array:
         """Frames [B, F, C] at sample rate [B, F * hop, C]: held, or on straight lines from each frame to the next."""
@@ -192,9 +205,12 @@ class Decoder(nnx.Module):
         conditioning = self.upsample(frames)[:, :length]
         near = before[:, periods.HISTORY - max(config.input_taps, config.prediction_order) :]
         recent = _windows(near, near.shape[1] - length + 1)
-        repeated = period_taps(before, clock.period, config.periods)
+        seen = recent[..., -config.prediction_order :][..., ::-1]
+        repeated = None
+        if config.periods:
+            repeated = period_taps(before, clock.period, config.periods)
+            seen = jnp.concatenate([seen, repeated], axis=-1)
         outputs = self.outputs(recent[..., -config.input_taps :], conditioning, clock, repeated)
-        seen = jnp.concatenate([recent[..., -config.prediction_order :][..., ::-1], repeated], axis=-1)
         prediction = jnp.sum(self.upsample(frame.coefficients)[:, :length] * seen, axis=-1)
         return heads.mixture(outputs, prediction, self.upsample(frame.scale[..., None])[:, :length, 0])
 

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from synth.errors import WavekeysError
 from synth.wavenet.config import WaveNetConfig
-from synth.wavenet.decoder import Decoder, clock_phase
+from synth.wavenet.decoder import Decoder, steady_clock
 from synth.wavenet.encoder import SpectralEncoder, TemporalEncoder
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _encode(model: WaveNet, audio: Array) -> Array:
 def _logits(model: WaveNet, audio: Array, z: Array, pitch_hz: Array | None) -> Array:
     clock = None
     if pitch_hz is not None:
-        clock = clock_phase(pitch_hz, audio.shape[1], model.config.sample_rate_hz)
+        clock = steady_clock(pitch_hz, audio.shape[1], model.config.sample_rate_hz)
     return model.decoder.logits_of_audio(audio, z, clock, pitch_hz)
 
 

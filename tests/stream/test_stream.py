@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from synth.kernels import Block
 
 from synth import WaveNet, kernels
-from synth.stream import Stream, conditioning_of
+from synth.stream import Stream
 from synth.wavenet.decoder import steady_clock
 
 TinyModel = Callable[[str], WaveNet]
@@ -48,7 +48,7 @@ def perform(
     """The `notes` of every voice, voice v beginning at sample begins[v]: [V, sum of blocks]."""
     _, z, pitch_hz = notes(kind, stream.voices)
     pitch = None if pitch_hz is None else jnp.asarray(pitch_hz, jnp.float32)
-    conditioning = conditioning_of(stream.model, jnp.asarray(z), pitch)
+    conditioning = stream.conditioning(jnp.asarray(z), pitch)
     total = sum(blocks)
     clock = steady_clock(jnp.full(stream.voices, 440.0) if pitch is None else pitch, total, 16_000)
     phase, period = np.asarray(clock.phase), np.asarray(clock.period)

@@ -1,0 +1,53 @@
+"""`wavekeys evaluate`: a preset measured note by note."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("evaluate", short_help="Measure a preset note by note against its sources.")
+@click.argument("preset")
+@click.option("--sources", type=click.Path(path_type=Path), help="The training config (TOML) that names the sources.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, every note.")
+def command(preset: str, sources: Path | None, as_json: bool) -> None:
+    """Render every note of PRESET, held for 3 seconds, and measure pitch, log-mel distance, clicks, drift and tail."""
+    from synth.bank import load_preset
+    from synth.cli.output import progress_bar
+    from synth.training.evaluate import evaluate
+
+    loaded = load_preset(preset)
+    notes = _sources(sources) if sources else {}
+    with progress_bar("evaluating", 1.0) as progress:
+        result = evaluate(loaded, notes, progress=progress)
+    if as_json:
+        click.echo(json.dumps(result, indent=1))
+        return
+    from synth.training.evaluate import summarise
+
+    for name in loaded.bank.instruments:
+        rows = [row for row in result["notes"] if row["instrument"] == name]
+        click.echo(f"{name:12} {_line(summarise(rows))}")
+    click.echo(f"{'all':12} {_line(result['summary'])}")
+
+
+def _line(summary: dict[str, float]) -> str:
+    return "  ".join(f"{key} {value:.4g}" for key, value in summary.items())
+
+
+def _sources(config: Path) -> dict[tuple[str, int, int], object]:
+    from synth.training.config import read_config
+    from synth.training.soundfont import render_notes
+
+    data = read_config(config).data
+    pitches = list(range(data.pitch_low, data.pitch_high + 1))
+    return {
+        (name, pitch, velocity): note
+        for name, program in data.instruments.items()
+        for velocity in data.velocities
+        for pitch, note in zip(
+            pitches, render_notes(Path(data.soundfont), program, pitches, velocity), strict=True
+        )
+    }

@@ -1,0 +1,67 @@
+"""What the verbs that write sound share: progress, resampling, the file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import samplerate
+import soundfile
+
+from synth.errors import WavekeysError
+
+
+@contextmanager
+def progress_bar(what: str, total_seconds: float) -> Iterator[Callable[[float], None]]:
+    """A bar on a terminal, nothing in a pipe; yields a function of the seconds done."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total_seconds)
+        yield lambda seconds: bar.update(task, completed=min(seconds, total_seconds))
+
+
+def check_writable(path: Path) -> None:
+    """Refuse an output path before the work, not after it."""
+    if path.is_dir():
+        raise WavekeysError(f"cannot write {path}: it is a folder; give a file's name, such as {path / 'out.wav'}")
+    try:
+        existed = path.exists()
+        with path.open("ab"):
+            pass
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise WavekeysError(f"cannot write {path}: {error.strerror}") from None
+
+
+def write_wav(path: Path, audio: np.ndarray, *, rate_hz: int, wanted_hz: int) -> int:
+    """Write [frames, 2] as 24-bit WAV at `wanted_hz`; returns how many samples had to be limited to full scale."""
+    if wanted_hz != rate_hz:
+        audio = samplerate.resample(audio, wanted_hz / rate_hz, "sinc_best")
+    over = int(np.count_nonzero(np.abs(audio) > 1.0))
+    try:
+        soundfile.write(path, np.clip(audio, -1.0, 1.0), wanted_hz, subtype="PCM_24", format="WAV")
+    except (OSError, soundfile.LibsndfileError) as error:
+        path.unlink(missing_ok=True)
+        raise WavekeysError(f"cannot write {path}: {error}") from None
+    return over
+
+
+class Stopwatch:
+    """How much faster than real time a rendering went."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+
+    def summary(self, audio_seconds: float) -> str:
+        took = time.perf_counter() - self._start
+        return f"{audio_seconds:.1f} s of sound in {took:.1f} s, {audio_seconds / took:.1f} times faster than real time"

@@ -1,0 +1,92 @@
+"""Every note of a preset as a player hears it, measured against its nominal pitch and its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mido
+import numpy as np
+
+from synth.analysis import clicks, level_db, log_mel_distance, median_cents
+from synth.bank import Preset
+from synth.instrument import Instrument, render
+
+HELD_SECONDS, LONG_SECONDS = 3.0, 10.0
+_STEADY = (0.25, 2.75)  # seconds: where a held note's pitch is tracked
+
+
+def render_note(instrument: Instrument, pitch: int, velocity: int, held_seconds: float) -> np.ndarray:
+    """One note, held and released, and its tail: [T] float32. The same note always sounds the same."""
+    instrument.reset()
+    timeline = [
+        (0.0, mido.Message("note_on", note=pitch, velocity=velocity)),
+        (held_seconds, mido.Message("note_off", note=pitch)),
+    ]
+    return render(instrument, timeline, duration_seconds=held_seconds + 1.0)[:, 0]
+
+
+def evaluate(
+    preset: Preset,
+    sources: dict[tuple[str, int, int], np.ndarray],
+    *,
+    long_notes_every: int = 8,
+    progress: Callable[[float], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Measure all notes; `sources` maps (instrument, pitch, velocity) to the recording [T], where there is one.
+
+    Every `long_notes_every`-th pitch is also held for ten seconds, to measure how far its pitch drifts.
+    """
+    bank, rate = preset.bank, preset.model.config.sample_rate_hz
+    rows = []
+    total = len(bank.instruments) * len(bank.pitches) * len(bank.velocities)
+    for name in bank.instruments:
+        instrument = Instrument(preset, voices=1, blend={name: 1.0})
+        for index, pitch in enumerate(map(int, bank.pitches)):
+            for velocity in map(int, bank.velocities):
+                hertz = 440.0 * 2.0 ** ((pitch - 69) / 12.0)
+                note = render_note(instrument, pitch, velocity, HELD_SECONDS)
+                row: dict[str, Any] = {"instrument": name, "pitch": pitch, "velocity": velocity}
+                row["cents"] = median_cents(_cut(note, rate, _STEADY), hertz, rate)
+                row["clicks"] = clicks(note)
+                row["tail_db"] = level_db(note[round((HELD_SECONDS + 0.5) * rate) :])
+                source = sources.get((name, pitch, velocity))
+                if source is not None:
+                    held = _cut(note, rate, (0.0, HELD_SECONDS))
+                    heard = source[: len(held)]
+                    row["source_cents"] = median_cents(_cut(source, rate, _STEADY), hertz, rate)
+                    row["level_error_db"] = level_db(held) - level_db(heard)
+                    row["log_mel_db"] = log_mel_distance(heard, held, rate)
+                if index % long_notes_every == 0:
+                    long = render_note(instrument, pitch, velocity, LONG_SECONDS)
+                    spans = [(second, second + 1.5) for second in (0.5, 4.5, 8.4)]
+                    track = [median_cents(_cut(long, rate, span), hertz, rate) for span in spans]
+                    row["drift_cents"] = float(np.max(track) - np.min(track))
+                rows.append(row)
+                progress(len(rows) / total)
+    return {"preset": preset.info.name, "notes": rows, "summary": summarise(rows)}
+
+
+def summarise(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Shares and means over the notes; a note without a pitch counts as out of tune."""
+    cents = np.abs([row["cents"] for row in rows])
+    cents = np.where(np.isfinite(cents), cents, 600.0)
+    distances = [row["log_mel_db"] for row in rows if "log_mel_db" in row]
+    drifts = [row["drift_cents"] for row in rows if "drift_cents" in row]
+    summary = {
+        "notes": len(rows),
+        "median_cents": float(np.median(cents)),
+        "within_10_cents": float(np.mean(cents <= 10)),
+        "within_20_cents": float(np.mean(cents <= 20)),
+        "within_50_cents": float(np.mean(cents <= 50)),
+        "notes_with_clicks": int(sum(row["clicks"] > 0 for row in rows)),
+        "loudest_tail_db": float(max(row["tail_db"] for row in rows)),
+        "largest_drift_cents": float(np.max(drifts)) if drifts else float("nan"),
+    }
+    if distances:
+        summary["mean_log_mel_db"] = float(np.mean(distances))
+    return summary
+
+
+def _cut(note: np.ndarray, rate_hz: int, seconds: tuple[float, float]) -> np.ndarray:
+    return note[round(seconds[0] * rate_hz) : round(seconds[1] * rate_hz)]
