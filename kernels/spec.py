@@ -49,6 +49,14 @@ class Sizes:
         return self.prediction_order + 3 * self.periods
 
     @property
+    def multiply_adds(self) -> int:
+        """Multiplications with weights for one sample of one voice."""
+        features = self.input_taps + 2 * self.clock_harmonics + 3 * self.periods
+        layer = self.residual * (self.filter_width * 2 * self.residual + self.residual + self.skip)
+        head = self.skip * (self.skip + self.outputs)
+        return features * self.residual + self.residual * self.skip + self.layers * layer + head
+
+    @property
     def conditioning(self) -> int:
         """Columns of a conditioning frame: gates [L * 2R], first head layer [S], then with a mixture predictor
         coefficients [P], scale, gain."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from flax import nnx
 
 from synth import SIZES, WaveNet, WaveNetConfig
+from synth.bank import Bank, Preset, PresetInfo
 from synth.wavenet.model import from_tensors
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -41,6 +43,7 @@ TINY: dict[str, WaveNetConfig] = {
         residual=16,
         skip=32,
         clock_harmonics=2,
+        periods=2,
         pitch_features=4,
     ),
 }
@@ -66,3 +69,30 @@ def _tiny_model(kind: str) -> WaveNet:
 def tiny_model() -> Callable[[str], WaveNet]:
     """A random model of kind "paper" or "live", the same on every call."""
     return _tiny_model
+
+
+@pytest.fixture(scope="session")
+def tiny_preset() -> Preset:
+    """Two instruments, pitches 60 to 64, velocities 50 and 100, of random embeddings and a tiny live model."""
+    z = np.random.default_rng(3).normal(scale=0.3, size=(2, 5, 2, 20, 16)).astype(np.float32)
+    z[..., 0] = 0.5  # the level: -20 dBFS
+    bank = Bank(
+        instruments=("bell", "pipe"),
+        pitches=np.arange(60, 65),
+        velocities=np.array([50, 100]),
+        embeddings=z,
+        loop=(8, 16),
+    )
+    info = PresetInfo(
+        name="tiny",
+        author="",
+        licence="",
+        tags=(),
+        description="",
+        blend={"bell": 1.0},
+        parameters={},
+        model_sha256="",
+        folder=Path(),
+        factory=False,
+    )
+    return Preset(info=info, bank=bank, model=_tiny_model("live"))

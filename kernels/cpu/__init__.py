@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,12 +63,24 @@ def load() -> ctypes.CDLL:
         raise WavekeysError(f"the CPU kernel cannot be loaded: {error}") from None
     jax.ffi.register_ffi_target(_TARGET, jax.ffi.pycapsule(library.wavekeys_decode), platform="cpu")
     library.wavekeys_isa.restype = ctypes.c_char_p
+    library.wavekeys_peak.argtypes, library.wavekeys_peak.restype = [ctypes.c_int64], ctypes.c_double
     return library
 
 
 def instruction_set() -> str:
     """The instruction set that the kernel runs with here."""
     return load().wavekeys_isa().decode()
+
+
+def peak_gflops() -> float:
+    """The fp32 multiply-add peak of one core with that instruction set, as measured now: the best of some runs."""
+    library = load()
+    best = 0.0
+    for _ in range(20):
+        start = time.perf_counter()
+        operations = library.wavekeys_peak(2_000_000)
+        best = max(best, operations / (time.perf_counter() - start) / 1e9)
+    return best
 
 
 def prepare(sizes: Sizes, weights: Weights) -> Packed:

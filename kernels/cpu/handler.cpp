@@ -24,6 +24,7 @@ constexpr int kMaxVoices = 256;
 struct Variant {
   const char* name;
   DecodeFunction* decode;
+  PeakFunction* peak;
 };
 
 // The widest instruction set that this processor has, or the one that WAVEKEYS_ISA names.
@@ -34,10 +35,10 @@ Variant choose_variant() {
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (avx512 && (wanted.empty() || wanted == "avx512")) return {"avx512", decode_avx512};
-  if (avx2 && (wanted.empty() || wanted == "avx512" || wanted == "avx2")) return {"avx2", decode_avx2};
+  if (avx512 && (wanted.empty() || wanted == "avx512")) return {"avx512", decode_avx512, peak_avx512};
+  if (avx2 && (wanted.empty() || wanted == "avx512" || wanted == "avx2")) return {"avx2", decode_avx2, peak_avx2};
 #endif
-  return {"portable", decode_portable};
+  return {"portable", decode_portable, peak_portable};
 }
 
 const Variant& variant() {
@@ -223,3 +224,5 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
 // clang-format on
 
 EXPORT const char* wavekeys_isa() { return wavekeys::variant().name; }
+
+EXPORT double wavekeys_peak(int64_t rounds) { return wavekeys::variant().peak(rounds); }

@@ -77,4 +77,12 @@ DecodeFunction decode_portable;
 DecodeFunction decode_avx2;
 DecodeFunction decode_avx512;
 
+// Nothing but multiply-adds in registers, `rounds` of them in each of many independent chains: the yardstick for the
+// decoder. Returns the number of floating-point operations done.
+using PeakFunction = double(int64_t rounds);
+
+PeakFunction peak_portable;
+PeakFunction peak_avx2;
+PeakFunction peak_avx512;
+
 }  // namespace wavekeys

@@ -12,7 +12,8 @@ FLOOR_DB = -80.0  # below the source's loudest band, nothing counts
 def median_cents(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> float:
     """Median pitch of a note [T] against `pitch_hz` in cents, octaves folded to +-600; NaN where none is found.
 
-    librosa.pyin (Mauch and Dixon 2014) at a resolution of 2 cents, within an octave and a half of the nominal pitch.
+    librosa.pyin (Mauch and Dixon 2014) at a resolution of 2 cents, in frames of 128 ms, within an octave and a half of
+    the nominal pitch.
     """
     track, _, _ = librosa.pyin(
         audio,
@@ -20,7 +21,7 @@ def median_cents(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> flo
         fmax=min(pitch_hz * 2.9, sample_rate_hz / 2.1),
         sr=sample_rate_hz,
         resolution=0.02,
-        frame_length=2048,
+        frame_length=2 * round(0.064 * sample_rate_hz),
     )
     track = track[np.isfinite(track)]
     if not len(track):

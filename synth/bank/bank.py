@@ -70,9 +70,9 @@ class Bank:
             "loop": np.array(self.loop, np.int32),
         }
         try:
-            safetensors.numpy.save_file(tensors, path, metadata={"instruments": "\n".join(self.instruments)})
-        except (OSError, safetensors.SafetensorError) as error:
-            raise WavekeysError(f"cannot write the bank to {path}: {error}") from None
+            path.write_bytes(safetensors.numpy.save(tensors, {"instruments": "\n".join(self.instruments)}))
+        except OSError as error:
+            raise WavekeysError(f"cannot write the bank to {path}: {error.strerror}") from None
 
 
 def load_bank(path: Path) -> Bank:

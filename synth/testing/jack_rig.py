@@ -26,6 +26,7 @@ RATE_HZ = 48_000
 PERIOD_FRAMES = 256
 PATIENCE_S = 60.0  # until a wait counts as failed; generous, because the machine may be busy with other work
 PLAY = (sys.executable, "-m", "synth.testing.play_sine")
+PLAY_FACTORY = (sys.executable, "-c", "from synth.cli.main import main; main()", "play")  # the trained model
 ENVIRONMENT = {
     **os.environ,
     "JACK_DEFAULT_SERVER": SERVER,
@@ -162,10 +163,15 @@ def serve(log_path: Path, *, name: str = SERVER) -> Iterator[subprocess.Popen[by
             server.wait(PATIENCE_S)
 
 
-def launch(*arguments: str | Path, prefix: tuple[str, ...] = (), server: str = SERVER) -> Player:
-    """Start `wavekeys play` on that server and wait until it plays; `prefix` is a program to start it with."""
+def launch(
+    *arguments: str | Path, prefix: tuple[str, ...] = (), server: str = SERVER, command: tuple[str, ...] = PLAY
+) -> Player:
+    """Start `wavekeys play` on that server and wait until it plays.
+
+    `prefix` is a program to start it with; `command` is the same host with sines unless told otherwise.
+    """
     process = subprocess.Popen(
-        [*prefix, *PLAY, *map(str, arguments)],
+        [*prefix, *command, *map(str, arguments)],
         env=ENVIRONMENT | {"JACK_DEFAULT_SERVER": server},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -171,7 +171,6 @@ SIZES: dict[str, WaveNetConfig] = {
             skip=96,
             input_taps=16,
             clock_harmonics=16,
-            periods=3,
             pitch_features=16,
             smooth_conditioning=True,
             head="logistics",

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
+import safetensors.numpy
 from flax import nnx
 from jax import Array
 from jax.typing import ArrayLike
-from safetensors.numpy import save_file
 
 from synth.errors import WavekeysError
 from synth.wavenet.config import WaveNetConfig
@@ -66,11 +66,10 @@ class WaveNet(nnx.Module):
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file; the config travels in its metadata."""
-        metadata = {"wavekeys": self.config.to_json()}
         try:
-            save_file(self.tensors(), path, metadata=metadata)
-        except (OSError, safetensors.SafetensorError) as error:
-            raise WavekeysError(f"cannot write the model to {path}: {error}") from None
+            Path(path).write_bytes(safetensors.numpy.save(self.tensors(), {"wavekeys": self.config.to_json()}))
+        except OSError as error:
+            raise WavekeysError(f"cannot write the model to {path}: {error.strerror}") from None
 
 
 def load_model(path: str | Path) -> WaveNet:

@@ -1,0 +1,87 @@
+"""Presets on disk: found by name or path, refused where something is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from synth import UsageError, WavekeysError
+from synth.bank import Preset, find_preset, list_presets, load_preset
+
+TEXT = """format_version = 1
+name = "mine"
+author = "me"
+licence = "CC0"
+tags = ["test"]
+description = "A test."
+
+[blend]
+bell = 1.0
+
+[parameters]
+release_ms = 300
+
+[model]
+sha256 = "{sha256}"
+"""
+
+
+@pytest.fixture
+def folder(tiny_preset: Preset, tmp_path: Path) -> Path:
+    """A preset folder that is in order."""
+    path = tmp_path / "mine"
+    path.mkdir()
+    tiny_preset.model.save(path / "model.safetensors")
+    tiny_preset.bank.save(path / "bank.safetensors")
+    digest = hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest()
+    (path / "preset.toml").write_text(TEXT.format(sha256=digest))
+    return path
+
+
+def test_a_preset_is_read_from_its_folder(folder: Path) -> None:
+    preset = load_preset(folder)
+    assert (preset.info.name, preset.info.parameters, preset.info.factory) == ("mine", {"release_ms": 300.0}, False)
+    assert preset.bank.instruments == ("bell", "pipe")
+
+
+def test_the_factory_preset_is_there_and_has_its_instruments() -> None:
+    preset = load_preset()
+    assert preset.info.factory
+    assert len(preset.bank.instruments) >= 4
+    assert preset.bank.pitches[0] <= 48
+    assert preset.bank.pitches[-1] >= 72
+    assert "factory" in {info.name for info in list_presets()}
+
+
+def test_an_unknown_name_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="unknown preset 'nope'; there are .*factory"):
+        find_preset("nope")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('name = "mine"', 'nmae = "mine"', "unknown key 'nmae'|key 'name' must be a str"),
+        ('tags = ["test"]', 'tags = "test"', "key 'tags' must be a list"),
+        ("format_version = 1", "format_version = 9", "preset format 9"),
+        ("bell = 1.0", 'bell = "loud"', "blend.bell must be a number"),
+        ("bell = 1.0", "gong = 1.0", "unknown instrument 'gong'"),
+        ("release_ms = 300", "release_ms = true", "parameters.release_ms must be a number"),
+        ('sha256 = "', 'sha256 = "00', "the preset was made for 00"),
+        ("[blend]", "[blend", "not a readable preset"),
+    ],
+)
+def test_what_is_wrong_with_a_preset_is_said_in_one_line(folder: Path, old: str, new: str, complaint: str) -> None:
+    path = folder / "preset.toml"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(WavekeysError, match=complaint) as refusal:
+        load_preset(folder)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_preset_without_its_model_says_which_is_missing(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(WavekeysError, match="its model [0-9a-f]{16} is not here"):
+        load_preset(folder)

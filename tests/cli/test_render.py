@@ -1,0 +1,102 @@
+"""`wavekeys render`, `demo`, `presets`, `bench` and `evaluate` as a user runs them, with the factory preset."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+
+from synth.analysis import median_cents
+
+WAVEKEYS = (sys.executable, "-c", "from synth.cli.main import main; main()")
+
+
+def wavekeys(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*WAVEKEYS, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A4 for a second and a half."""
+    path = tmp_path_factory.mktemp("songs") / "a4.mid"
+    track = mido.MidiTrack(
+        [mido.Message("note_on", note=69, velocity=100), mido.Message("note_off", note=69, time=1440)]
+    )
+    mido.MidiFile(tracks=[track]).save(path)
+    return path
+
+
+def test_a_song_becomes_a_wav_in_tune_and_the_same_seed_gives_the_same_file(song: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "one.wav", tmp_path / "two.wav"
+    done = wavekeys("render", song, "-o", first, "--blend", "flute=1", "--seed", "5", "--sample-rate", "44100")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "faster than real time" in done.stdout
+    wavekeys("render", song, "-o", second, "--blend", "flute=1", "--seed", "5", "--sample-rate", "44100")
+    assert first.read_bytes() == second.read_bytes()
+    audio, rate = soundfile.read(first, dtype="float32")
+    assert (rate, audio.shape[1]) == (44_100, 2)
+    assert abs(median_cents(audio[8000:60_000, 0], 440.0, rate)) < 20  # measured: 1 cent
+    with wave.open(str(first)) as file:
+        assert file.getsampwidth() == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (("nowhere.mid", "-o", "out.wav"), 1, "no MIDI file at nowhere.mid"),
+        (("SONG", "-o", "/nowhere/out.wav"), 1, "cannot write /nowhere/out.wav"),
+        (("SONG", "-o", "out.wav", "--preset", "nope"), 2, "unknown preset 'nope'"),
+        (("SONG", "-o", "out.wav", "--blend", "kazoo=1"), 2, "unknown instrument 'kazoo'"),
+        (("SONG", "-o", "out.wav", "--blend", "flute"), 2, "'flute' is not NAME=WEIGHT"),
+        (("SONG",), 2, "Missing option '-o'"),
+        (("SONG", "-o", "out.wav", "--seed", "-1"), 2, "--seed"),
+    ],
+)
+def test_what_cannot_be_rendered_is_refused_in_one_line(
+    song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = wavekeys("render", *(song if argument == "SONG" else argument for argument in arguments))
+    assert done.returncode == code
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_the_demo_is_a_piece_that_is_heard_and_does_not_clip(tmp_path: Path) -> None:
+    output = tmp_path / "demo.wav"
+    done = wavekeys("demo", "-o", output)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "faster than real time" in done.stdout
+    audio, rate = soundfile.read(output)
+    assert rate == 48_000
+    assert len(audio) > 10 * rate
+    assert 0.05 < np.abs(audio).max() < 1.0
+
+
+def test_presets_are_listed_and_shown_as_json() -> None:
+    rows = json.loads(wavekeys("presets", "list", "--json").stdout)
+    factory = next(row for row in rows if row["name"] == "factory")
+    assert {"name", "factory", "tags", "instruments", "pitch_low", "pitch_high"} <= factory.keys()
+    assert factory["factory"] is True
+    assert json.loads(wavekeys("presets", "show", "factory", "--json").stdout)["licence"]
+
+
+def test_bench_reports_each_backend_beside_the_measured_peak() -> None:
+    report = json.loads(wavekeys("bench", "--voices", "1", "--backend", "cpu", "--json").stdout)
+    assert report["peak_gflops_fp32_per_core"] > 1
+    (row,) = report["results"]
+    assert {"backend", "size", "precision", "voices", "us_per_step", "realtime_factor", "gflops"} <= row.keys()
+    assert row["realtime_factor"] == pytest.approx(62.5 / row["us_per_step"])
+
+
+@pytest.mark.parametrize("arguments", [("bench", "--voices", "x"), ("bench", "--size", "huge"), ("nonsense",), ()])
+def test_a_wrong_command_line_exits_with_two(arguments: tuple[str, ...]) -> None:
+    assert wavekeys(*arguments).returncode == 2

@@ -1,0 +1,67 @@
+"""Standard MIDI Files in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mido
+import pytest
+
+from synth import WavekeysError
+from synth.instrument import read_song
+
+
+def song(path: Path, kind: int) -> Path:
+    """Two tracks: a tempo change from 120 to 60 beats a minute after one beat, and two notes of a beat each."""
+    tempo = mido.MidiTrack(
+        [mido.MetaMessage("set_tempo", tempo=500_000), mido.MetaMessage("set_tempo", tempo=1_000_000, time=480)]
+    )
+    notes = mido.MidiTrack(
+        [
+            mido.Message("note_on", note=60, velocity=90),
+            mido.Message("note_off", note=60, time=480),
+            mido.Message("note_on", note=62, velocity=90),
+            mido.Message("note_on", note=62, velocity=0, time=480),
+        ]
+    )
+    tracks = [tempo, notes] if kind == 1 else [mido.merge_tracks([tempo, notes])]
+    mido.MidiFile(type=kind, ticks_per_beat=480, tracks=tracks).save(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_tempo_changes_in_any_track_move_the_notes(tmp_path: Path, kind: int) -> None:
+    timeline = read_song(song(tmp_path / "song.mid", kind))
+    assert [(seconds, message.note) for seconds, message in timeline] == [(0.0, 60), (0.5, 60), (0.5, 62), (1.5, 62)]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "no MIDI file at"),
+        (b"", "not a readable Standard MIDI File"),
+        (b"RIFF....WAVE", "not a readable Standard MIDI File"),
+        (b"MThd\x00\x00\x00\x06\x00\x02\x00\x00\x01\xe0", "type 2"),
+        (b"MThd\x00\x00\x00\x06\x00\x01\x00\x00\x01\xe0", "it holds no notes"),
+    ],
+)
+def test_what_is_no_song_is_refused_in_one_line(tmp_path: Path, content: bytes | None, complaint: str) -> None:
+    path = tmp_path / "song.mid"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(WavekeysError, match=complaint) as refusal:
+        read_song(path)
+    assert str(path) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_damaged_song_raises_nothing_but_the_projects_own_error(tmp_path: Path) -> None:
+    whole = song(tmp_path / "song.mid", 1).read_bytes()
+    path = tmp_path / "damaged.mid"
+    for position in range(len(whole)):
+        for value in (0x00, 0x7F, 0xFF):
+            path.write_bytes(whole[:position] + bytes([value]) + whole[position + 1 :])
+            try:
+                read_song(path)
+            except WavekeysError as error:
+                assert "\n" not in str(error)

@@ -1,0 +1,162 @@
+"""The training loop on synthetic notes: it learns, resumes to the bit, and refuses what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from synth import UsageError, WaveNet, WavekeysError
+from synth.training import Trainer, read_config, trainer
+from synth.training.clock import fundamental_clock
+from synth.training.config import DataConfig, OptimizerConfig, TrainConfig
+from synth.training.crops import shaped_noise
+from synth.wavenet import heads, mulaw
+from synth.wavenet.decoder import linear_prediction
+
+RATE = 16_000
+
+
+def tone(pitch: int, seconds: float = 0.5) -> np.ndarray:
+    t = np.arange(round(seconds * RATE)) / RATE
+    hertz = 440.0 * 2.0 ** ((pitch - 69) / 12.0)
+    return (0.2 * np.exp(-2 * t) * (np.sin(2 * np.pi * hertz * t) + 0.3 * np.sin(6 * np.pi * hertz * t))).astype(np.float32)
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Callable[[str], WaveNet]) -> TrainConfig:
+    """A run of forty steps on three tones of 15 frames."""
+    monkeypatch.setattr(
+        trainer, "render_notes", lambda _font, _program, pitches, _velocity: np.stack([tone(p, 0.48) for p in pitches])
+    )
+    return TrainConfig(
+        model=dataclasses.replace(tiny_model("live").config, hop=512),
+        data=DataConfig(instruments={"tone": 0}, pitch_low=60, pitch_high=62),
+        training=OptimizerConfig(steps=40, frames=2, warm_up_steps=5, learning_rate=3e-3),
+        output=tmp_path / "run",
+    )
+
+
+def test_training_lowers_the_loss_and_leaves_a_model(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "REPORT_STEPS", 10)
+    losses: list[float] = []
+    run = Trainer(config)
+    run.run(lambda progress: losses.append(progress.loss))
+    assert losses[-1] < losses[0] - 0.2  # measured: a fall of 1.3 nats
+    assert (config.output / "model.safetensors").is_file()
+    assert len((config.output / "metrics.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_resumed_run_is_the_unbroken_one_to_the_bit(config: TrainConfig) -> None:
+    whole = Trainer(config)
+    whole.run(lambda _: None)
+    half = dataclasses.replace(config, output=config.output.with_name("half"))
+    broken = Trainer(half)
+    for index in range(17):
+        broken.state, _ = broken._step(broken.state, broken._crop(index))
+    broken.checkpoint()
+    resumed = Trainer(half, resume=True)
+    resumed.run(lambda _: None)
+    for expected, found in zip(jax.tree.leaves(whole.state), jax.tree.leaves(resumed.state), strict=True):
+        np.testing.assert_array_equal(expected, found)
+
+
+def test_there_is_nothing_to_resume_in_an_empty_folder(config: TrainConfig) -> None:
+    with pytest.raises(WavekeysError, match="nothing to resume"):
+        Trainer(config, resume=True)
+
+
+def test_a_checkpoint_of_another_model_is_refused(config: TrainConfig) -> None:
+    Trainer(config).checkpoint()
+    other = dataclasses.replace(config, model=dataclasses.replace(config.model, skip=48))
+    with pytest.raises(WavekeysError, match="a checkpoint of another model"):
+        Trainer(other, resume=True)
+
+
+def test_the_learning_rate_rises_stays_and_falls() -> None:
+    rate = trainer.learning_rate(OptimizerConfig(steps=1000, warm_up_steps=100, learning_rate=1e-3, decay_share=0.3))
+    assert [float(rate(step)) for step in (0, 50, 100, 700)] == pytest.approx([0.0, 5e-4, 1e-3, 1e-3])
+    assert float(rate(850)) == pytest.approx(5.05e-4)
+    assert float(rate(1000)) == pytest.approx(1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[training]\nstepz = 3", "unknown key 'stepz'"),
+        ("[training]\nsteps = 'many'", "key 'steps' must be of type int"),
+        ("[model]\nsize = 'huge'", "unknown model size 'huge'"),
+        ("[model]\nlayerz = 3", "unknown model key 'layerz'|layerz"),
+        ("modle = 3", "unknown key 'modle'"),
+        ("steps = ", "not a readable TOML file"),
+    ],
+)
+def test_a_wrong_config_is_refused_by_key(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    with pytest.raises(WavekeysError, match=complaint):
+        read_config(path)
+    with pytest.raises(UsageError, match="no training config"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_the_factory_config_is_readable() -> None:
+    config = read_config(Path(__file__).parents[2] / "presets" / "factory.toml")
+    assert len(config.data.instruments) >= 4
+
+
+def test_the_clock_follows_the_notes_own_fundamental() -> None:
+    t = np.arange(RATE) / RATE
+    vibrato = 2.0 * np.sin(2 * np.pi * 5.0 * t) / (2 * np.pi * 5.0)  # +-2 Hz, 5 times a second, as turns
+    turns = 261.0 * t + vibrato
+    phase, period = fundamental_clock(np.sin(2 * np.pi * turns).astype(np.float32), 261.63, RATE)
+    error = (phase / 2.0**32 - turns + 0.5) % 1.0 - 0.5
+    inner = slice(2000, 14_000)
+    assert np.abs(error[inner]).max() < 0.02  # measured: 0.004 turns
+    frequency = 261.0 + 2.0 * np.cos(2 * np.pi * 5.0 * t)
+    assert np.abs(RATE / period - frequency)[inner].max() < 0.5  # measured: 0.1 Hz
+
+
+def test_shaped_noise_has_the_envelope_of_its_note_and_not_its_phase() -> None:
+    note = np.sin(2 * np.pi * 1000 / RATE * np.arange(RATE)).astype(np.float32)
+    noise = shaped_noise(note, np.random.default_rng(0))
+    power = np.abs(np.fft.rfft(noise)) ** 2
+    near = slice(850, 1150)
+    assert power[near].sum() > 0.9 * power.sum()
+    assert np.mean(noise**2) == pytest.approx(np.mean(note**2), rel=0.2)
+    assert abs(np.corrcoef(noise, note)[0, 1]) < 0.3
+
+
+def test_the_step_up_recursion_gives_the_predictor_of_its_reflection_coefficients() -> None:
+    k = jnp.array([0.9, -0.5, 0.3])
+    # By hand: a1 = [k1]; a2 = [k1 - k2 k1, k2]; a3 = [a2_1 - k3 a2_2, a2_2 - k3 a2_1, k3].
+    a2 = [0.9 + 0.5 * 0.9, -0.5]
+    np.testing.assert_allclose(linear_prediction(k), [a2[0] + 0.3 * 0.5, -0.5 - 0.3 * a2[0], 0.3], rtol=1e-6)
+    roots = np.roots([1.0, *-np.asarray(linear_prediction(0.99 * jnp.tanh(jnp.linspace(-3, 3, 16))))])
+    assert np.abs(roots).max() < 1.0
+
+
+def test_bin_probabilities_sum_to_one_and_agree_with_the_density() -> None:
+    outputs = jnp.asarray(np.random.default_rng(0).normal(size=(50, 12)), jnp.float32)
+    mix = heads.mixture(outputs, jnp.linspace(-0.5, 0.5, 50), jnp.full(50, 0.2))
+    gain = jnp.full(50, 0.3)
+    log_bins = heads.bin_log_probabilities(mix, gain)
+    np.testing.assert_allclose(jax.nn.logsumexp(log_bins, axis=-1), 0.0, atol=1e-5)
+    edges = np.asarray(mulaw.edges())
+    centre = jnp.asarray((edges[149] + edges[150]) / 2 / 0.3)
+    width = (edges[150] - edges[149]) / 0.3
+    density = heads.log_density(mix, jnp.full(50, centre))
+    np.testing.assert_allclose(log_bins[:, 150], density + np.log(width), atol=0.01)
+
+
+def test_a_spike_in_the_gradient_does_not_spoil_the_run() -> None:
+    optimizer = optax.apply_if_finite(optax.adam(1e-3), 100)
+    params = jnp.ones(3)
+    updates, _ = optimizer.update(jnp.array([jnp.nan, 1.0, 1.0]), optimizer.init(params), params)
+    assert (updates == 0).all()
