@@ -1,7 +1,7 @@
 """The input a whole number of periods ago, at fractional delays: what the long-term predictor and the network see.
 
-A harmonic sound repeats after a period of its pitch clock. Speech coders have long used this (the adaptive codebook of
-CELP; Schroeder and Atal 1985), and neural ones too (QPNet, Wu et al. 2019): a small network need not learn a delay line.
+A harmonic sound repeats after a period of its pitch clock. Speech coders have long used this (the
+adaptive codebook of CELP; Schroeder and Atal 1985), and neural ones too (QPNet, Wu et al. 2019): a small network need not learn a delay line.
 
 Delays are in 1/256 of a sample, so that every backend interpolates with the same table row.
 """
@@ -19,7 +19,7 @@ AROUND = (-1, 0, 1)  # samples around each whole period
 
 
 def interpolation_table() -> np.ndarray:
-    """Kaiser-windowed sinc rows [STEPS, WIDTH]: row f weighs the samples at delays d - 3 ... d + 4 to give delay d + f / 256."""
+    """Kaiser-windowed sinc rows [STEPS, WIDTH]: row f weighs delays d - 3 to d + 4 to give d + f / 256."""
     offset = np.arange(WIDTH) - (WIDTH // 2 - 1) - np.arange(STEPS)[:, None] / STEPS
     table = np.sinc(0.95 * offset) * np.i0(6.0 * np.sqrt(np.maximum(0.0, 1.0 - (offset / (WIDTH / 2)) ** 2)))
     return (table / table.sum(axis=1, keepdims=True)).astype(np.float32)

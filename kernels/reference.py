@@ -1,7 +1,7 @@
 """The incremental decoder in pure JAX: the definition that every other kernel is tested against.
 
-One sample at a time (Paine et al. 2016, "Fast WaveNet"): each layer keeps its past inputs in a ring, so that a step costs
-one column of every convolution. It runs on any device.
+One sample at a time (Paine et al. 2016, "Fast WaveNet"): each layer keeps its past inputs in a ring, so that a step
+costs one column of every convolution. It runs on any device.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-
 from synth.kernels import periods, sampling
 from synth.kernels.spec import Block, Sizes, State, Weights
 
@@ -73,7 +72,7 @@ def repeated_inputs(sizes: Sizes, state: State, period: Array) -> Array:
 def network(
     sizes: Sizes, weights: Weights, state: State, x: Array, columns: Columns, writes: Array
 ) -> tuple[Array, Array]:
-    """The head's outputs [V, O] from the first layer's input x [V, R], and the caches with this step written where `writes` [V]."""
+    """From the first layer's input x [V, R], the head's outputs [V, O] and the caches, written where `writes` [V]."""
     r, cache = sizes.residual, state.cache
     skips = x @ weights.skip_start + weights.skip_bias[None]
     for layer, dilation in enumerate(sizes.dilations):

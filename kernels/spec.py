@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
-
 from synth.kernels.periods import HISTORY
 
 

@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-
-from synth.errors import WavekeysError
 from synth.kernels.periods import interpolation_table
 from synth.kernels.spec import Block, Sizes, State, Weights
+
+from synth.errors import WavekeysError
 
 _TARGET = "wavekeys_decode"
 _LANES = 16  # widths are padded to the widest vector
@@ -56,7 +56,9 @@ def load() -> ctypes.CDLL:
     """Load the library and register its handler with XLA, once. Raises WavekeysError where it was not built."""
     path = _library_path()
     if path is None:
-        raise WavekeysError("the CPU kernel was not built (no C++ compiler at install time): apt install g++ and install again")
+        raise WavekeysError(
+            "the CPU kernel was not built (no C++ compiler at install time): apt install g++ and install again"
+        )
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Listening with instruments: pitch, spectral distance, clicks. Needs the extra `analysis`; imports nothing of wavekeys."""
+"""Listening with instruments: pitch, spectral distance, clicks. Needs the extra `analysis`, imports no wavekeys."""
 
 from synth.analysis.measures import clicks, level_db, log_mel_distance, median_cents
 

@@ -19,7 +19,7 @@ LEVEL_DB_PER_UNIT = 40.0  # of channel 0; synth.wavenet.encoder
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bank:
-    """Embeddings [I instruments, P pitches, V velocities, F frames, 16] and the frames between which a held note loops."""
+    """Embeddings [I instruments, P pitches, V velocities, F frames, 16], and the frames that a held note loops in."""
 
     instruments: tuple[str, ...]
     pitches: np.ndarray  # [P] MIDI numbers, rising

@@ -1,4 +1,4 @@
-"""Presets: an instrument as a player chooses it. A folder with `preset.toml` and `bank.safetensors`; the model by hash."""
+"""Presets: an instrument as a player chooses it. A folder with `preset.toml`, `bank.safetensors`, the model by hash."""
 
 from __future__ import annotations
 

@@ -56,10 +56,14 @@ def build(source: Path, model_path: Path, output: Path, name: str | None) -> Non
         output.mkdir(parents=True, exist_ok=True)
         bank.save(output / "bank.safetensors")
         shutil.copyfile(model_path, output / "model.safetensors")
-        (output / "preset.toml").write_text(_preset_toml(name or output.name, data.instruments, digest), encoding="utf-8")
+        (output / "preset.toml").write_text(
+            _preset_toml(name or output.name, data.instruments, digest), encoding="utf-8"
+        )
     except OSError as error:
         raise WavekeysError(f"cannot write the preset to {output}: {error.strerror}") from None
-    click.echo(f"{output}: {len(bank.instruments)} instruments, {len(pitches)} pitches, {len(data.velocities)} velocities")
+    click.echo(
+        f"{output}: {len(bank.instruments)} instruments, {len(pitches)} pitches, {len(data.velocities)} velocities"
+    )
 
 
 def _preset_toml(name: str, instruments: dict[str, int], digest: str) -> str:

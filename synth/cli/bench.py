@@ -42,7 +42,7 @@ def command(size: str, voices: str, backends: tuple[str, ...], as_json: bool) ->
         click.echo(json.dumps(report, indent=1))
         return
     click.echo(f"{report['cores']} cores, fp32 peak {report['peak_gflops_fp32_per_core']:.0f} GFLOP/s each")
-    click.echo(f"{'backend':8} {'size':6} {'voices':>6} {'µs/step':>9} {'× real time':>12} {'GFLOP/s':>8}")
+    click.echo(f"{'backend':8} {'size':6} {'voices':>6} {'µs/step':>9} {'x real time':>12} {'GFLOP/s':>8}")
     for row in report["results"]:
         click.echo(
             f"{row['backend']:8} {row['size']:6} {row['voices']:6} {row['us_per_step']:9.1f} "

@@ -47,7 +47,5 @@ def _sources(config: Path) -> dict[tuple[str, int, int], object]:
         (name, pitch, velocity): note
         for name, program in data.instruments.items()
         for velocity in data.velocities
-        for pitch, note in zip(
-            pitches, render_notes(Path(data.soundfont), program, pitches, velocity), strict=True
-        )
+        for pitch, note in zip(pitches, render_notes(Path(data.soundfont), program, pitches, velocity), strict=True)
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ def command(config: Path, resume: bool) -> None:
     """Train the model that CONFIG (a TOML file) describes; presets/factory.toml is an example."""
     from synth.training import Trainer, read_config
 
+    # A run in the background is ended by SIGTERM (a shell makes it ignore Ctrl-C): both save the state.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     settings = read_config(config)
     click.echo(f"rendering the notes of {', '.join(settings.data.instruments)}")
     trainer = Trainer(settings, resume=resume)
@@ -30,5 +34,6 @@ def command(config: Path, resume: bool) -> None:
 def _print(progress: Progress) -> None:
     left = datetime.timedelta(seconds=round(progress.seconds_left))
     click.echo(
-        f"step {progress.step}  loss {progress.loss:.4f} nats  {progress.samples_per_second:,.0f} samples/s  {left} left"
+        f"step {progress.step}  loss {progress.loss:.4f} nats  "
+        f"{progress.samples_per_second:,.0f} samples/s  {left} left"
     )

@@ -110,7 +110,9 @@ class Instrument:
         offsets = np.arange(frames)
         for slot, voice in self._voices.items():
             begin = max(-voice.age, 0)
-            played_hz = self._pitch_hz(voice.key + self._bend.get(voice.channel, 0.0) * self.values["bend_range_semitones"])
+            played_hz = self._pitch_hz(
+                voice.key + self._bend.get(voice.channel, 0.0) * self.values["bend_range_semitones"]
+            )
             block.set(
                 slot,
                 frames=voice.held.window(max(voice.age, 0) // block.hop, block.window),

@@ -27,11 +27,31 @@ PARAMETERS: dict[str, Parameter] = {
         Parameter(id="gain_db", low=-60, high=24, default=0, controller=None, meaning="Output gain."),
         Parameter(id="volume", low=0, high=1, default=100 / 127, controller=7, meaning="Channel volume; squared."),
         Parameter(id="expression", low=0, high=1, default=1, controller=11, meaning="Expression; squared."),
-        Parameter(id="attack_ms", low=1, high=10_000, default=2, controller=None, meaning="Fade-in over the embedded attack."),
-        Parameter(id="release_ms", low=5, high=10_000, default=150, controller=None, meaning="From note-off to -60 dB."),
-        Parameter(id="temperature", low=0, high=1.5, default=0.6, controller=None, meaning="0 is the likeliest sample, 1 draws as the model learnt."),
-        Parameter(id="velocity_range_db", low=0, high=60, default=24, controller=None, meaning="Loudness of velocity 127 over velocity 1."),
-        Parameter(id="bend_range_semitones", low=0, high=24, default=2, controller=None, meaning="Pitch bend at its ends."),
+        Parameter(
+            id="attack_ms", low=1, high=10_000, default=2, controller=None, meaning="Fade-in over the embedded attack."
+        ),
+        Parameter(
+            id="release_ms", low=5, high=10_000, default=150, controller=None, meaning="From note-off to -60 dB."
+        ),
+        Parameter(
+            id="temperature",
+            low=0,
+            high=1.5,
+            default=0.6,
+            controller=None,
+            meaning="0 is the likeliest sample, 1 draws as the model learnt.",
+        ),
+        Parameter(
+            id="velocity_range_db",
+            low=0,
+            high=60,
+            default=24,
+            controller=None,
+            meaning="Loudness of velocity 127 over velocity 1.",
+        ),
+        Parameter(
+            id="bend_range_semitones", low=0, high=24, default=2, controller=None, meaning="Pitch bend at its ends."
+        ),
         Parameter(id="tuning_a4_hz", low=400, high=480, default=440, controller=None, meaning="Pitch of A4."),
     )
 }

@@ -60,7 +60,7 @@ class Voice:
         return float(self.envelope(np.array([age]))[0])
 
     def envelope(self, ages: np.ndarray) -> np.ndarray:
-        """The envelope at ages [T]: 0 before the beginning, a straight attack, then an exponential fall once it began."""
+        """The envelope at ages [T]: 0 before the beginning, a straight attack, an exponential fall once that began."""
         level = np.clip((ages + 1) / self.attack, 0.0, 1.0)
         if self.fading_from is not None:
             falling = ages >= self.fading_from

@@ -46,7 +46,7 @@ class PlayerBlock:
         seed: int,
         temperature: float,
     ) -> None:
-        """A voice that sounds: `frames` [window, 16] from the frame that holds its first sample, the rest as `Block`."""
+        """A voice that sounds: `frames` [window, 16] from the one that holds its first sample, the rest as `Block`."""
         self.z[slot] = frames
         self.position[slot] = position
         self.begin[slot] = begin

@@ -10,8 +10,8 @@ def fundamental_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -
     """Phase and period of the fundamental near `pitch_hz`: [T] -> [T] uint32 in turns of 2**32, [T] float32 samples.
 
     The note is shifted down by its nominal pitch, low-passed over six periods, and the slow phase that remains
-    unwrapped. Where the fundamental is more than 40 dB below its peak (before the onset, after the release) that phase is
-    held, so that the clock runs on at the nominal pitch.
+    unwrapped. Where the fundamental is more than 40 dB below its peak (before the onset, after the release) that
+    phase is held, so that the clock runs on at the nominal pitch.
     """
     carrier = pitch_hz / sample_rate_hz * np.arange(len(audio), dtype=np.float64)
     width = int(6 * sample_rate_hz / pitch_hz) | 1

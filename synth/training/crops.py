@@ -9,11 +9,10 @@ import jax
 import numpy as np
 from jax import Array
 
-from synth.training.clock import fundamental_clock
 from synth.kernels.periods import HISTORY
+from synth.training.clock import fundamental_clock
 from synth.wavenet import SpectralEncoder, WaveNetConfig
 from synth.wavenet.decoder import Clock
-
 
 FILTER_TAPS = 33  # of the random filter on the history: gains and phases that change over some 500 Hz
 

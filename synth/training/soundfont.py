@@ -50,7 +50,9 @@ def render_notes(
 
 def _write_midi(path: Path, program: int, pitches: list[int], velocity: int) -> None:
     """One note every `_SPACING_SECONDS`; at 60 beats a minute and 1000 ticks a beat, a tick is a millisecond."""
-    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=1_000_000), mido.Message("program_change", program=program)])
+    track = mido.MidiTrack(
+        [mido.MetaMessage("set_tempo", tempo=1_000_000), mido.Message("program_change", program=program)]
+    )
     wait = round(_LEAD_SECONDS * 1000)
     held = round(HELD_SECONDS * 1000)
     for pitch in pitches:

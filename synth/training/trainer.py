@@ -6,7 +6,6 @@ Everything random of step i is drawn from (seed, i), so that a resumed run takes
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -113,7 +112,7 @@ def save_state(state: TrainState, path: Path) -> None:
     leaves = {f"{index:05d}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(state))}
     partial = path.with_suffix(".partial")
     safetensors.numpy.save_file(leaves, partial)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def restore_state(like: TrainState, path: Path) -> TrainState:

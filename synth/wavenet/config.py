@@ -84,7 +84,7 @@ class WaveNetConfig:
             )
         if (self.head == "logistics") != (self.encoder == "spectral"):
             raise WavekeysError(
-                f"model size {self.name!r}: head 'logistics' goes with encoder 'spectral' (it needs the level channel), "
+                f"model size {self.name!r}: head 'logistics' goes with encoder 'spectral' (it needs its level), "
                 f"head 'softmax' with 'temporal'; got {self.head!r} with {self.encoder!r}"
             )
         choices = {"encoder": ("temporal", "spectral"), "head": ("softmax", "logistics")}

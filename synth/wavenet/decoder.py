@@ -74,7 +74,7 @@ def linear_prediction(reflection: Array) -> Array:
 
 
 class FramePrediction(NamedTuple):
-    """What the logistic head takes from a frame: predictor coefficients [..., P + period taps], scale [...], gain [...]."""
+    """What the logistic head takes from a frame: predictor [..., P + period taps], scale [...], gain [...]."""
 
     coefficients: Array
     scale: Array

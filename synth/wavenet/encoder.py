@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -16,7 +18,7 @@ LEVEL_DB_PER_UNIT = 40.0  # channel 0 of a spectral embedding is 1 + dBFS / 40: 
 
 
 class TemporalEncoder(nnx.Module):
-    """NSynth's encoder (paper, section 2.1; magenta h512_bo16.py): non-causal dilated convolutions, then a mean per frame."""
+    """NSynth's encoder (paper, section 2.1; magenta h512_bo16.py): non-causal dilated convolutions, mean per frame."""
 
     def __init__(self, config: WaveNetConfig, *, rngs: nnx.Rngs) -> None:
         width, taps = config.encoder_width, config.encoder_filter
@@ -60,7 +62,7 @@ def channel_to_level(channel: Array) -> Array:
 
 
 def mel_filterbank(mels: int, fft: int, sample_rate_hz: int) -> np.ndarray:
-    """Triangles of equal area in hertz, evenly spaced on the HTK mel scale from 0 Hz to Nyquist: [fft // 2 + 1, mels]."""
+    """Triangles of height 1, evenly spaced on the HTK mel scale from 0 Hz to Nyquist: [fft // 2 + 1, mels]."""
 
     def to_hz(mel: np.ndarray) -> np.ndarray:
         return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
@@ -74,7 +76,7 @@ def mel_filterbank(mels: int, fft: int, sample_rate_hz: int) -> np.ndarray:
 
 
 class SpectralEncoder(nnx.Module):
-    """The live sizes' encoder: convolutions over log-mel frames, relative to the level, which it passes on as channel 0.
+    """The live sizes' encoder: convolutions over log-mel frames, relative to the level, which becomes channel 0.
 
     The decoder divides by the level, so that the network models a signal of constant loudness, whatever the
     velocity, and a decay of 60 dB costs no precision.
@@ -86,7 +88,7 @@ class SpectralEncoder(nnx.Module):
         self.config = config
         width = config.encoder_width
         widths = [config.encoder_mels, *([width] * config.encoder_layers)]
-        self.ae_conv = nnx.List(Conv(config.encoder_filter, i, o, rngs=rngs) for i, o in zip(widths, widths[1:], strict=False))
+        self.ae_conv = nnx.List(Conv(config.encoder_filter, i, o, rngs=rngs) for i, o in itertools.pairwise(widths))
         self.ae_bottleneck = Conv(1, width, config.embedding_channels - 1, rngs=rngs)
 
     def features(self, audio: Array) -> tuple[Array, Array]:

@@ -50,7 +50,9 @@ class WaveNet(nnx.Module):
         audio, z = jnp.asarray(audio, jnp.float32), jnp.asarray(z, jnp.float32)
         samples, total = audio.shape[1], z.shape[1] * self.config.hop
         if samples > total:
-            raise ValueError(f"{samples} samples need at least {-(-samples // self.config.hop)} frames, got {z.shape[1]}")
+            raise ValueError(
+                f"{samples} samples need at least {-(-samples // self.config.hop)} frames, got {z.shape[1]}"
+            )
         pitch = require_pitch(self.config, pitch_hz, z.shape[0])
         return _logits(self, jnp.pad(audio, ((0, 0), (0, total - samples))), z, pitch)[:, :samples]
 
@@ -77,7 +79,7 @@ def load_model(path: str | Path) -> WaveNet:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = (file.metadata() or {}).get("wavekeys")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except FileNotFoundError:
         raise WavekeysError(f"no model at {path}") from None
     except (OSError, safetensors.SafetensorError) as error:
@@ -97,11 +99,15 @@ def from_tensors(config: WaveNetConfig, tensors: dict[str, np.ndarray], *, where
     missing = sorted(expected.keys() - tensors.keys())
     if unknown or missing:
         what, name = ("unknown", unknown[0]) if unknown else ("missing", missing[0])
-        raise WavekeysError(f"{where}: not a {config.name!r} model: {what} tensor {name!r} ({len(unknown) + len(missing)} differ)")
+        raise WavekeysError(
+            f"{where}: not a {config.name!r} model: {what} tensor {name!r} ({len(unknown) + len(missing)} differ)"
+        )
     for name, shape in expected.items():
         tensor = tensors[name]
         if tensor.shape != shape or tensor.dtype != np.float32:
-            raise WavekeysError(f"{where}: tensor {name!r} is {tensor.dtype}{list(tensor.shape)}, not float32{list(shape)}")
+            raise WavekeysError(
+                f"{where}: tensor {name!r} is {tensor.dtype}{list(tensor.shape)}, not float32{list(shape)}"
+            )
         if not np.isfinite(tensor).all():
             raise WavekeysError(f"{where}: tensor {name!r} holds numbers that are not finite")
     leaves = [(path, variable.replace(jnp.asarray(tensors[tensor_name(path)]))) for path, variable in flat]

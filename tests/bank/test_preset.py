@@ -56,7 +56,7 @@ def test_the_factory_preset_is_there_and_has_its_instruments() -> None:
 
 
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UsageError, match="unknown preset 'nope'; there are .*factory"):
+    with pytest.raises(UsageError, match=r"unknown preset 'nope'; there are .*factory"):
         find_preset("nope")
 
 
@@ -83,5 +83,5 @@ def test_what_is_wrong_with_a_preset_is_said_in_one_line(folder: Path, old: str,
 
 def test_a_preset_without_its_model_says_which_is_missing(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    with pytest.raises(WavekeysError, match="its model [0-9a-f]{16} is not here"):
+    with pytest.raises(WavekeysError, match=r"its model [0-9a-f]{16} is not here"):
         load_preset(folder)

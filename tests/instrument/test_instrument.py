@@ -32,7 +32,9 @@ def play(instrument: Instrument, events: dict[int, list[mido.Message]], frames: 
     pieces = []
     for start in range(0, frames, block):
         size = min(block, frames - start)
-        due = [(at - start, m) for at, messages in sorted(events.items()) if start <= at < start + size for m in messages]
+        due = [
+            (at - start, m) for at, messages in sorted(events.items()) if start <= at < start + size for m in messages
+        ]
         pieces.append(instrument.process(due, size))
     return np.concatenate(pieces)
 
@@ -160,7 +162,7 @@ def test_a_preset_sets_parameters_and_wrong_ones_are_refused(tiny_preset: Preset
     assert Instrument(with_parameters({"release_ms": 700.0}), voices=1).values["release_ms"] == 700.0
     with pytest.raises(WavekeysError, match="unknown parameter 'reverb'"):
         Instrument(with_parameters({"reverb": 1.0}), voices=1)
-    with pytest.raises(WavekeysError, match="'temperature' must be from 0 to 1.5, not 9.0"):
+    with pytest.raises(WavekeysError, match=r"'temperature' must be from 0 to 1.5, not 9.0"):
         Instrument(with_parameters({"temperature": 9.0}), voices=1)
 
 

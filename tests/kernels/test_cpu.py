@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from synth.kernels import cpu
 
 from synth import SIZES, WavekeysError, kernels
-from synth.kernels import cpu
 from synth.stream import Stream, sizes_of, weights_of
 
 PROGRAM = """
