@@ -1,7 +1,8 @@
-"""The input a whole number of periods ago, at fractional delays: what the long-term predictor and the network see.
+"""The input a whole number of periods ago, at fractional delays: what a long-term predictor and the network may see.
 
-A harmonic sound repeats after a period of its pitch clock. Speech coders have long used this (the
-adaptive codebook of CELP; Schroeder and Atal 1985), and neural ones too (QPNet, Wu et al. 2019): a small network need not learn a delay line.
+A harmonic sound repeats after a period of its pitch clock. Speech coders have long used this (the adaptive codebook of
+CELP; Schroeder and Atal 1985), and neural ones too (QPNet, Wu et al. 2019): a small network need not learn a delay
+line.
 
 Delays are in 1/256 of a sample, so that every backend interpolates with the same table row.
 """

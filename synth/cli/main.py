@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "import-checkpoint": "Turn a released NSynth checkpoint into a model file.",
     "train": "Train a model on notes.",
     "evaluate": "Measure a preset note by note against its sources.",
+    "rainbowgram": "Draw notes as the NSynth paper does.",
 }
 """Each verb's module is `synth.cli.<verb>` with dashes as underscores, its click command named `command`."""
 
