@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jax import Array
-from synth.kernels import reference
-from synth.kernels.spec import Block, Sizes, State, Weights
 
 from synth.errors import UsageError, WavekeysError
+from synth.kernels import reference
+from synth.kernels.spec import Block, Sizes, State, Weights
 
 NAMES = ("auto", "cpu", "gpu", "tpu", "jax")
 

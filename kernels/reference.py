@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from synth.kernels import periods, sampling
-from synth.kernels.spec import Block, Sizes, State, Weights
+
+from synth.kernels import sampling
+from synth.kernels.spec import HISTORY, Block, Sizes, State, Weights
 
 
 class Columns(NamedTuple):
@@ -23,6 +24,7 @@ class Columns(NamedTuple):
     gates: Array  # [V, L, 2R]
     out1: Array  # [V, S]
     predictor: Array  # [V, P]
+    amplitudes: Array  # [V, H]
     scale: Array  # [V]
     gain: Array  # [V]
 
@@ -42,7 +44,8 @@ def conditioning_at(sizes: Sizes, block: Block, sample: Array) -> Columns:
     return Columns(
         row[:, :gates].reshape(voices, sizes.layers, 2 * sizes.residual),
         row[:, gates:head],
-        row[:, head : head + sizes.predictor],
+        row[:, head : head + sizes.prediction_order],
+        row[:, head + sizes.prediction_order : head + sizes.prediction_order + sizes.harmonics],
         row[:, -2],
         row[:, -1],
     )
@@ -55,18 +58,21 @@ def clock_features(phase: Array, harmonics: int) -> Array:
     return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
 
 
+def partials(phase: Array, count: int) -> Array:
+    """cos(k * phase + pi k**2 / 64) for k = 1 to `count`: [V] uint32 -> [V, count].
+
+    The fixed phases that grow with the square of k keep the sum from peaking (Schroeder 1970).
+    """
+    k = jnp.arange(1, count + 1, dtype=jnp.uint32)
+    turns = phase[:, None] * k[None] + (k * k * jnp.uint32(2**25))[None]
+    return jnp.cos(turns.astype(jnp.int32).astype(jnp.float32) * (np.pi / 2**31))
+
+
 def inputs_before(state: State, delay: Array) -> Array:
     """The inputs `delay` samples before this one: [V, N] int32 -> [V, N], zeros before the voice began."""
-    index = (state.step.astype(jnp.int32) - delay) % periods.HISTORY
+    index = (state.step.astype(jnp.int32) - delay) % HISTORY
     values = jnp.take_along_axis(state.history, index, axis=1)
     return jnp.where(delay <= state.age[:, None].astype(jnp.int32), values, 0.0)
-
-
-def repeated_inputs(sizes: Sizes, state: State, period: Array) -> Array:
-    """The inputs whole periods ago: [V] samples -> [V, 3 * periods]."""
-    delay, weights = periods.taps(periods.delays(period, sizes.periods))
-    values = inputs_before(state, delay.reshape(delay.shape[0], -1)).reshape(delay.shape)
-    return jnp.sum(values * weights, axis=-1)
 
 
 def network(
@@ -109,25 +115,23 @@ def _step(
     seen = recent[:, : sizes.prediction_order]
     if sizes.clock_harmonics:
         x = x + clock_features(block.clock[:, sample], sizes.clock_harmonics) @ weights.clock
-    if sizes.periods:
-        repeated = repeated_inputs(sizes, state, block.period[:, sample])
-        x = x + repeated @ weights.period
-        seen = jnp.concatenate([seen, repeated], axis=-1)
     outputs, cache = network(sizes, weights, state, x, columns, sounding)
     u, v = (sampling.uniform(bits) for bits in sampling.threefry(block.seed, state.age))
     if sizes.mixtures:
-        prediction = jnp.sum(seen * columns.predictor, axis=-1)
-        value = prediction + columns.scale * sampling.logistic(outputs, u, v, block.temperature)
+        harmonics = jnp.sum(columns.amplitudes * partials(block.clock[:, sample], sizes.harmonics), axis=-1)
+        predicted = jnp.sum(seen * columns.predictor, axis=-1)
+        value = predicted + columns.scale * sampling.logistic(outputs, u, v, block.temperature)
         value = jnp.clip(value, -sampling.LARGEST, sampling.LARGEST)
-        audio = value * columns.gain
+        audio = (harmonics + value) * columns.gain
+        prediction = harmonics + predicted
     else:
         prediction = jnp.zeros_like(u)
         bins = sampling.categorical(outputs, u, block.temperature)
         value = (bins.astype(jnp.float32) - 128.0) / 128.0
         audio = sampling.mu_law_decode(bins)
     if forced is not None:
-        value = forced[:, sample]
-    now = (state.step % periods.HISTORY).astype(jnp.int32)
+        value = forced[:, sample] - harmonics if sizes.mixtures else forced[:, sample]
+    now = (state.step % HISTORY).astype(jnp.int32)
     kept = lax.dynamic_slice_in_dim(state.history, now, 1, axis=1)
     written = jnp.where(sounding[:, None], value[:, None], kept)
     state = State(
@@ -149,7 +153,10 @@ def generate(sizes: Sizes, weights: Weights, state: State, block: Block) -> tupl
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
 def score(sizes: Sizes, weights: Weights, state: State, block: Block, forced: Array) -> tuple[Array, Array, State]:
-    """The head's outputs [V, T, O] and the linear predictions [V, T] when the inputs are `forced` [V, T]."""
+    """The head's outputs [V, T, O] and the predictions [V, T] (harmonic and linear) for samples `forced` [V, T].
+
+    Forced samples are in units of the level with a mixture, else mu-law codes / 128.
+    """
     step = functools.partial(_step, sizes, weights, block, forced)
     state, (_, outputs, prediction) = lax.scan(step, state, jnp.arange(block.clock.shape[1]))
     return outputs.swapaxes(0, 1), prediction.T, state

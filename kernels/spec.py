@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
-from synth.kernels.periods import HISTORY
+
+HISTORY = 64  # past inputs that a voice remembers: a power of two, at least the taps and the prediction order
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Sizes:
     smooth: bool  # conditioning on straight lines between frames instead of held
     mixtures: int  # 0: softmax over mu-law bins
     prediction_order: int
-    periods: int
+    harmonics: int  # partials of the clock that the conditioning gives amplitudes to
 
     @property
     def layers(self) -> int:
@@ -43,14 +44,9 @@ class Sizes:
         return tuple(offsets)
 
     @property
-    def predictor(self) -> int:
-        """Coefficients of the linear prediction: short-term, then the period taps."""
-        return self.prediction_order + 3 * self.periods
-
-    @property
     def multiply_adds(self) -> int:
         """Multiplications with weights for one sample of one voice."""
-        features = self.input_taps + 2 * self.clock_harmonics + 3 * self.periods
+        features = self.input_taps + 2 * self.clock_harmonics
         layer = self.residual * (self.filter_width * 2 * self.residual + self.residual + self.skip)
         head = self.skip * (self.skip + self.outputs)
         return features * self.residual + self.residual * self.skip + self.layers * layer + head
@@ -58,8 +54,9 @@ class Sizes:
     @property
     def conditioning(self) -> int:
         """Columns of a conditioning frame: gates [L * 2R], first head layer [S], then with a mixture predictor
-        coefficients [P], scale, gain."""
-        return self.layers * 2 * self.residual + self.skip + (self.predictor + 2 if self.mixtures else 0)
+        coefficients [P], amplitudes of the harmonics [H], scale, gain."""
+        mixture = self.prediction_order + self.harmonics + 2 if self.mixtures else 0
+        return self.layers * 2 * self.residual + self.skip + mixture
 
 
 class Weights(NamedTuple):
@@ -68,7 +65,6 @@ class Weights(NamedTuple):
     start: Array  # [input_taps, R], tap 0 the oldest
     start_bias: Array  # [R]
     clock: Array  # [2 * harmonics, R]: sines, then cosines
-    period: Array  # [3 * periods, R]
     skip_start: Array  # [R, S]
     taps: Array  # [L, K, R, 2R], tap 0 the oldest; their biases are in the conditioning
     residual: Array  # [L, R, R]
@@ -84,18 +80,21 @@ class State(NamedTuple):
     """Everything the voices remember between blocks. A voice is reset by giving it age 0; nothing is cleared."""
 
     cache: Array  # [V, rows, R] float32: each layer's past inputs, a ring indexed by `step` modulo its length
-    history: Array  # [V, HISTORY] float32: past inputs, a ring indexed by `step`
+    history: Array  # [V, HISTORY] float32: past inputs, a ring indexed by `step`. With a mixture they are what was
+    # drawn, in units of the level and without the harmonics; else mu-law codes / 128.
     age: Array  # [V] uint32: samples since the voice began
     step: Array  # [] uint32: samples since the stream began
 
 
 class Block(NamedTuple):
-    """The inputs of one block of T samples."""
+    """The inputs of one block of T samples.
+
+    A voice that rests within a note must begin anew: its rings go on without it.
+    """
 
     conditioning: Array  # [V, F, columns] float32
     position: Array  # [V] int32: the block's first sample, counted from the first frame
     clock: Array  # [V, T] uint32 phases, 2**32 a turn; ignored without a clock
-    period: Array  # [V, T] float32 samples; ignored without period taps
     begin: Array  # [V] int32: the voice is silent, and its state rests, before this sample of the block; T: idle
     fresh: Array  # [V] int32: nonzero where the voice begins anew
     seed: Array  # [V] uint32

@@ -43,7 +43,8 @@ TINY: dict[str, WaveNetConfig] = {
         residual=16,
         skip=32,
         clock_harmonics=2,
-        periods=2,
+        harmonics=16,
+        harmonic_width=8,
         pitch_features=4,
     ),
 }

@@ -16,10 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from synth.kernels.periods import interpolation_table
-from synth.kernels.spec import Block, Sizes, State, Weights
 
 from synth.errors import WavekeysError
+from synth.kernels.spec import Block, Sizes, State, Weights
 
 _TARGET = "wavekeys_decode"
 _LANES = 16  # widths are padded to the widest vector
@@ -38,7 +37,6 @@ class Packed(NamedTuple):
     out1: Array
     logits: Array
     logits_bias: Array
-    interpolation: Array
 
 
 def _library_path() -> Path | None:
@@ -94,7 +92,7 @@ def prepare(sizes: Sizes, weights: Weights) -> Packed:
         )
     padding = -sizes.outputs % _LANES
     return Packed(
-        start=jnp.concatenate([weights.start, weights.clock, weights.period]),
+        start=jnp.concatenate([weights.start, weights.clock]),
         start_bias=weights.start_bias,
         skip_start=weights.skip_start,
         taps=weights.taps,
@@ -104,7 +102,6 @@ def prepare(sizes: Sizes, weights: Weights) -> Packed:
         out1=weights.out1,
         logits=jnp.pad(weights.logits, ((0, 0), (0, padding))),
         logits_bias=jnp.pad(weights.logits_bias, (0, padding)),
-        interpolation=jnp.asarray(interpolation_table()),
     )
 
 
@@ -129,7 +126,7 @@ def _call(sizes: Sizes, weights: Packed, state: State, block: Block, forced: Arr
         int(sizes.smooth),
         sizes.mixtures,
         sizes.prediction_order,
-        sizes.periods,
+        sizes.harmonics,
     )
     first_state = len(Packed._fields)
     call = jax.ffi.ffi_call(

@@ -93,10 +93,10 @@ ffi::Error check(bool holds, const char* what) {
 ffi::Error handle(ffi::ThreadPool pool, ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> dilations,
                   ffi::AnyBuffer start, ffi::AnyBuffer start_bias, ffi::AnyBuffer skip_start, ffi::AnyBuffer taps,
                   ffi::AnyBuffer mix, ffi::AnyBuffer residual_bias, ffi::AnyBuffer skip_bias, ffi::AnyBuffer out1,
-                  ffi::AnyBuffer logits, ffi::AnyBuffer logits_bias, ffi::AnyBuffer interpolation,
+                  ffi::AnyBuffer logits, ffi::AnyBuffer logits_bias,
                   ffi::AnyBuffer cache_in, ffi::AnyBuffer history_in, ffi::AnyBuffer age_in, ffi::AnyBuffer step_in,
-                  ffi::AnyBuffer conditioning, ffi::AnyBuffer position, ffi::AnyBuffer clock, ffi::AnyBuffer period,
-                  ffi::AnyBuffer begin, ffi::AnyBuffer fresh, ffi::AnyBuffer seed, ffi::AnyBuffer temperature,
+                  ffi::AnyBuffer conditioning, ffi::AnyBuffer position, ffi::AnyBuffer clock, ffi::AnyBuffer begin,
+                  ffi::AnyBuffer fresh, ffi::AnyBuffer seed, ffi::AnyBuffer temperature,
                   ffi::AnyBuffer forced, ffi::Result<ffi::AnyBuffer> audio, ffi::Result<ffi::AnyBuffer> cache,
                   ffi::Result<ffi::AnyBuffer> history, ffi::Result<ffi::AnyBuffer> age,
                   ffi::Result<ffi::AnyBuffer> step, ffi::Result<ffi::AnyBuffer> outputs,
@@ -107,7 +107,7 @@ ffi::Error handle(ffi::ThreadPool pool, ffi::Span<const int64_t> numbers, ffi::S
   sizes.layers = (int64_t)dilations.size();
   int64_t* const fields[] = {&sizes.taps,           &sizes.residual,   &sizes.skip,        &sizes.outputs,
                              &sizes.padded_outputs, &sizes.input_taps, &sizes.clock_harmonics, &sizes.hop,
-                             &sizes.smooth,         &sizes.mixtures,   &sizes.prediction_order, &sizes.periods};
+                             &sizes.smooth,         &sizes.mixtures,   &sizes.prediction_order, &sizes.harmonics};
   for (size_t i = 0; i < numbers.size(); ++i) *fields[i] = numbers[i];
   for (int64_t i = 0; i < sizes.layers; ++i) {
     sizes.dilations[i] = dilations[i];
@@ -117,7 +117,7 @@ ffi::Error handle(ffi::ThreadPool pool, ffi::Span<const int64_t> numbers, ffi::S
   const Weights weights{start.typed_data<float>(),     start_bias.typed_data<float>(), skip_start.typed_data<float>(),
                         taps.typed_data<float>(),      mix.typed_data<float>(),        residual_bias.typed_data<float>(),
                         skip_bias.typed_data<float>(), out1.typed_data<float>(),       logits.typed_data<float>(),
-                        logits_bias.typed_data<float>(), interpolation.typed_data<float>()};
+                        logits_bias.typed_data<float>()};
   if (conditioning.dimensions().size() != 3 || clock.dimensions().size() != 2)
     return ffi::Error::InvalidArgument("wavekeys kernel: malformed block");
   const int64_t V = clock.dimensions()[0], T = clock.dimensions()[1];
@@ -128,7 +128,9 @@ ffi::Error handle(ffi::ThreadPool pool, ffi::Span<const int64_t> numbers, ffi::S
   } requirements[] = {
       {R % 16 == 0 && S % 16 == 0 && sizes.padded_outputs % 16 == 0, "residual and skip must be multiples of 16"},
       {R <= kMaxWidth && S <= kMaxWidth && sizes.outputs <= kMaxOutputs, "too wide"},
-      {sizes.features() <= kMaxFeatures && sizes.predictor() <= kMaxFeatures, "too many input features"},
+      {sizes.features() <= kMaxFeatures, "too many input features"},
+      {sizes.harmonics <= kMaxFeatures && sizes.harmonics % 16 == 0, "harmonics must be a multiple of 16, at most 256"},
+      {sizes.input_taps <= kHistory && sizes.prediction_order <= kHistory, "taps beyond the history of 64 inputs"},
       {V <= kMaxVoices, "more than 256 voices"},
       {(int64_t)start.element_count() == sizes.features() * R, "`start` disagrees with the sizes"},
       {(int64_t)taps.element_count() == L * sizes.taps * R * 2 * R, "`taps` disagrees with the sizes"},
@@ -138,7 +140,6 @@ ffi::Error handle(ffi::ThreadPool pool, ffi::Span<const int64_t> numbers, ffi::S
        "`conditioning` disagrees with the sizes"},
       {(int64_t)cache->element_count() == V * sizes.cache_offsets[L] * R, "`cache` disagrees with the sizes"},
       {(int64_t)history->element_count() == V * kHistory, "`history` disagrees with the sizes"},
-      {(int64_t)period.element_count() == V * T, "`period` disagrees with `clock`"},
       {!scoring || (int64_t)forced.element_count() == V * T, "`forced` disagrees with `clock`"},
   };
   for (const auto& requirement : requirements)
@@ -153,7 +154,7 @@ ffi::Error handle(ffi::ThreadPool pool, ffi::Span<const int64_t> numbers, ffi::S
   carry(age_in, age);
 
   const Block block{V, T, conditioning.dimensions()[1], conditioning.typed_data<float>(), position.typed_data<int32_t>(),
-                    clock.typed_data<uint32_t>(), period.typed_data<float>(), begin.typed_data<int32_t>(),
+                    clock.typed_data<uint32_t>(), begin.typed_data<int32_t>(),
                     fresh.typed_data<int32_t>(), seed.typed_data<uint32_t>(), temperature.typed_data<float>(),
                     scoring ? forced.typed_data<float>() : nullptr};
   const State state{cache->typed_data<float>(), history->typed_data<float>(), age->typed_data<uint32_t>(),
@@ -212,13 +213,11 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
     ffi::Ffi::Bind()
         .Ctx<ffi::ThreadPool>()
         .Attr<ffi::Span<const int64_t>>("numbers").Attr<ffi::Span<const int64_t>>("dilations")
-        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
-        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
-        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
-        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
-        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
-        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
-        .Arg<ffi::AnyBuffer>()
+        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
+        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
+        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
+        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
+        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
         .Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>()
         .Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>());
 // clang-format on

@@ -6,25 +6,22 @@
 
 namespace wavekeys {
 
-constexpr int kHistory = 2048;        // past inputs of a voice; kernels/periods.py
-constexpr int kInterpolation = 8;     // samples that a fractional delay weighs
-constexpr int kFractions = 256;       // fractional delays between two samples
+constexpr int kHistory = 64;          // past inputs of a voice, as HISTORY in kernels/spec.py
 constexpr int kLevels = 256;          // mu-law bins
 constexpr int kMaxLayers = 64;
 constexpr int kMaxWidth = 1024;       // of residual and skip
-constexpr int kMaxFeatures = 256;     // input taps, clock and period taps together
+constexpr int kMaxFeatures = 256;     // input taps and clock together; also harmonics
 constexpr int kMaxOutputs = 256;
 
 struct Sizes {
   int64_t layers, taps, residual, skip, outputs, padded_outputs;
-  int64_t input_taps, clock_harmonics, hop, smooth, mixtures, prediction_order, periods;
+  int64_t input_taps, clock_harmonics, hop, smooth, mixtures, prediction_order, harmonics;
   int64_t dilations[kMaxLayers];
   int64_t cache_offsets[kMaxLayers + 1];  // rows
 
-  int64_t features() const { return input_taps + 2 * clock_harmonics + 3 * periods; }
-  int64_t predictor() const { return prediction_order + 3 * periods; }
+  int64_t features() const { return input_taps + 2 * clock_harmonics; }
   int64_t columns() const {
-    return layers * 2 * residual + skip + (mixtures ? predictor() + 2 : 0);
+    return layers * 2 * residual + skip + (mixtures ? prediction_order + harmonics + 2 : 0);
   }
 };
 
@@ -39,7 +36,6 @@ struct Weights {
   const float* out1;           // [S, S]
   const float* logits;         // [S, padded_outputs]
   const float* logits_bias;    // [padded_outputs]
-  const float* interpolation;  // [kFractions, kInterpolation]
 };
 
 struct Block {
@@ -47,7 +43,6 @@ struct Block {
   const float* conditioning;  // [V, F, columns]
   const int32_t* position;    // [V]
   const uint32_t* clock;      // [V, T]
-  const float* period;        // [V, T]
   const int32_t* begin;       // [V]
   const int32_t* fresh;       // [V]
   const uint32_t* seed;       // [V]

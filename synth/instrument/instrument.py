@@ -120,7 +120,6 @@ class Instrument:
                 begin=begin,
                 fresh=voice.age <= 0,
                 pitch_hz=self._pitch_hz(voice.key),
-                period=self.sample_rate_hz / played_hz,
                 seed=voice.seed,
                 temperature=self.values["temperature"],
             )

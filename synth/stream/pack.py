@@ -27,7 +27,7 @@ def sizes_of(config: WaveNetConfig) -> Sizes:
         smooth=config.smooth_conditioning,
         mixtures=config.mixtures,
         prediction_order=config.prediction_order,
-        periods=config.periods,
+        harmonics=config.harmonics,
     )
 
 
@@ -39,14 +39,10 @@ def weights_of(model: WaveNet) -> Weights:
     if config.clock_harmonics:
         clock = decoder.clock.W[0, 0]
         start_bias = start_bias + decoder.clock.biases[...]
-    period = decoder.period.W[0, 0] if config.periods else jnp.zeros((0, config.residual))
-    if config.periods:
-        start_bias = start_bias + decoder.period.biases[...]
     return Weights(
         start=decoder.startconv.W[0, :, 0],
         start_bias=start_bias,
         clock=clock,
-        period=period,
         skip_start=decoder.skip_start.W[0, 0],
         taps=jnp.stack([conv.W[0] for conv in decoder.dilatedconv]),
         residual=jnp.stack([conv.W[0, 0] for conv in decoder.res]),
@@ -64,23 +60,31 @@ class ConditioningWeights(NamedTuple):
 
     columns: Array  # [C, L * 2R + S], the gates of each layer and the first head layer
     columns_bias: Array  # [L * 2R + S], with the biases that `Weights` leaves to the conditioning
-    prediction: Array  # [C, predictor + 1], empty without a mixture
-    prediction_bias: Array  # [predictor + 1]
+    prediction: Array  # [C, P + 1], empty without a mixture
+    prediction_bias: Array  # [P + 1]
+    harmonic_hidden: Array  # [C, width], empty without harmonics
+    harmonic_hidden_bias: Array  # [width]
+    harmonic: Array  # [width, H]
+    harmonic_bias: Array  # [H]
 
 
 def conditioning_weights_of(model: WaveNet) -> ConditioningWeights:
-    decoder = model.decoder
+    config, decoder = model.config, model.decoder
     maps = [*decoder.cond_map, decoder.cond_map_out1]
     targets = [*decoder.dilatedconv, decoder.out1]
-    if model.config.head == "logistics":
-        prediction, prediction_bias = decoder.prediction.W[0, 0], decoder.prediction.biases[...]
-    else:
-        prediction, prediction_bias = jnp.zeros((model.config.conditioning_channels, 0)), jnp.zeros(0)
+
+    def optional(layer: str, there: bool, rows: int) -> tuple[Array, Array]:
+        if not there:
+            return jnp.zeros((rows, 0)), jnp.zeros(0)
+        conv = getattr(decoder, layer)
+        return conv.W[0, 0], conv.biases[...]
+
     return ConditioningWeights(
         jnp.concatenate([cond.W[0, 0] for cond in maps], axis=-1),
         jnp.concatenate([cond.biases[...] + conv.biases[...] for cond, conv in zip(maps, targets, strict=True)]),
-        prediction,
-        prediction_bias,
+        *optional("prediction", config.head == "logistics", config.conditioning_channels),
+        *optional("harmonic_hidden", config.harmonics > 0, config.conditioning_channels),
+        *optional("harmonic", config.harmonics > 0, 0),
     )
 
 
@@ -91,8 +95,10 @@ def conditioning(config: WaveNetConfig, weights: ConditioningWeights, z: Array, 
     columns = [_affine(frames, weights.columns, weights.columns_bias)]
     if config.head == "logistics":
         raw = _affine(frames, weights.prediction, weights.prediction_bias)
-        frame = frame_prediction(config, frames, raw)
-        columns += [frame.coefficients, frame.scale[..., None], frame.gain[..., None]]
+        hidden = jax.nn.silu(_affine(frames, weights.harmonic_hidden, weights.harmonic_hidden_bias))
+        log_amplitudes = _affine(hidden, weights.harmonic, weights.harmonic_bias)
+        frame = frame_prediction(config, frames, raw, log_amplitudes, pitch_hz)
+        columns += [frame.coefficients, frame.amplitudes, frame.scale[..., None], frame.gain[..., None]]
     return jnp.concatenate(columns, axis=-1)
 
 

@@ -27,7 +27,6 @@ class PlayerBlock:
         self.pitch_hz = np.full(voices, 440.0, np.float32)
         self.position = np.zeros(voices, np.int32)
         self.clock = np.zeros((voices, samples), np.uint32)
-        self.period = np.full((voices, samples), 100.0, np.float32)
         self.begin = np.full(voices, samples, np.int32)
         self.fresh = np.zeros(voices, np.int32)
         self.seed = np.zeros(voices, np.uint32)
@@ -42,7 +41,6 @@ class PlayerBlock:
         begin: int,
         fresh: bool,
         pitch_hz: float,
-        period: float,
         seed: int,
         temperature: float,
     ) -> None:
@@ -52,7 +50,6 @@ class PlayerBlock:
         self.begin[slot] = begin
         self.fresh[slot] = fresh
         self.pitch_hz[slot] = pitch_hz
-        self.period[slot] = period
         self.seed[slot] = seed
         self.temperature[slot] = temperature
 
@@ -82,7 +79,7 @@ class Player:
         """Decode the block: [V, T] float32."""
         stream = self._stream
         # The arrays are read before this returns, hence may be filled again afterwards.
-        inputs = (block.position, block.clock, block.period, block.begin, block.fresh, block.seed, block.temperature)
+        inputs = (block.position, block.clock, block.begin, block.fresh, block.seed, block.temperature)
         audio, stream.state = _advance(
             stream.kernel,
             stream.sizes,
@@ -109,5 +106,5 @@ def _advance(
     pitch_hz: Array,
     inputs: tuple[Array, ...],
 ) -> tuple[Array, State]:
-    frames = conditioning(config, conditioning_weights, z, pitch_hz if config.pitch_features else None)
+    frames = conditioning(config, conditioning_weights, z, pitch_hz if config.clock_harmonics else None)
     return kernel.generate(sizes, weights, state, Block(frames, *(jnp.asarray(value) for value in inputs)))

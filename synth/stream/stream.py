@@ -12,7 +12,7 @@ from synth import kernels
 from synth.kernels import Block
 from synth.stream.pack import conditioning, conditioning_weights_of, sizes_of, weights_of
 from synth.wavenet import WaveNet, heads, mulaw
-from synth.wavenet.decoder import Clock, steady_clock
+from synth.wavenet.decoder import steady_clock
 from synth.wavenet.model import require_pitch
 
 
@@ -113,18 +113,17 @@ class Stream:
             raise ValueError(f"z must be [{self.voices}, frames, {channels}], not {list(z.shape)}")
         return z, require_pitch(self.model.config, pitch_hz, self.voices)
 
-    def _clock(self, pitch: Array | None, samples: int) -> Clock:
+    def _clock(self, pitch: Array | None, samples: int) -> Array:
         if pitch is None:
-            return Clock(jnp.zeros((self.voices, samples), jnp.uint32), jnp.zeros((self.voices, samples)))
+            return jnp.zeros((self.voices, samples), jnp.uint32)
         return steady_clock(pitch, samples, self.model.config.sample_rate_hz)
 
-    def _block(self, frames: Array, clock: Clock, taken: slice, seeds: Array, temperature: float) -> Block:
+    def _block(self, frames: Array, clock: Array, taken: slice, seeds: Array, temperature: float) -> Block:
         voices = np.zeros(self.voices, np.int32)
         return Block(
             conditioning=frames,
             position=jnp.asarray(voices + taken.start),
-            clock=clock.phase[:, taken],
-            period=clock.period[:, taken],
+            clock=clock[:, taken],
             begin=jnp.asarray(voices),
             fresh=jnp.asarray(voices + (taken.start == 0)),
             seed=seeds,

@@ -36,8 +36,7 @@ class OptimizerConfig:
     decay_share: float = 0.3  # of the steps, at the end; the rate falls to a hundredth
     clip_norm: float = 1.0
     average_decay: float = 0.999  # of the weights' exponential moving average, which is what is saved as the model
-    history_noise: tuple[float, float] = (1e-3, 1e-1)  # noise in the history, relative to the level: log-uniform
-    history_filter: tuple[float, float] = (1e-2, 3e-1)  # how far a random filter bends the history: log-uniform
+    history_noise: tuple[float, float] = (3e-2, 1.0)  # noise in the history, relative to the note's own: log-uniform
     embedding_noise: float = 0.03
     seed: int = 0
     checkpoint_minutes: float = 5.0

@@ -195,5 +195,4 @@ class Trainer:
             batch=config.batch,
             frames=config.frames,
             history_noise=config.history_noise,
-            history_filter=config.history_filter,
         )

@@ -26,10 +26,11 @@ LIMITS: dict[str, tuple[int, int]] = {
     "skip": (1, WIDEST),
     "input_taps": (1, 1024),
     "clock_harmonics": (0, 1024),
-    "periods": (0, 64),
     "pitch_features": (0, 1024),
     "mixtures": (0, 256),
     "prediction_order": (0, 1024),
+    "harmonics": (0, 1024),
+    "harmonic_width": (0, WIDEST),
 }
 """What a config may hold. Far beyond use; a damaged or hostile file must not take all memory or time."""
 
@@ -66,7 +67,6 @@ class WaveNetConfig:
     skip: int = 256
     input_taps: int = 3  # past samples that the first convolution sees
     clock_harmonics: int = 0  # sin and cos of the pitch clock's first harmonics enter at the first layer
-    periods: int = 0  # so many periods back, the input is seen again: three samples around each whole period
     pitch_features: int = 0  # radial basis functions over pitch, beside the embedding
     smooth_conditioning: bool = False  # linear between frames instead of held for a frame
 
@@ -75,6 +75,8 @@ class WaveNetConfig:
     head: Literal["softmax", "logistics"] = "softmax"
     mixtures: int = 0
     prediction_order: int = 0
+    harmonics: int = 0  # partials of the pitch clock whose amplitudes a frame tells; the mixture models the rest
+    harmonic_width: int = 0  # hidden units between a frame and its amplitudes
 
     def __post_init__(self) -> None:
         if self.head == "logistics" and (self.mixtures < 1 or self.prediction_order < 1):
@@ -114,11 +116,6 @@ class WaveNetConfig:
     def receptive_field(self) -> int:
         """Past samples that one decoder output can depend on through its convolutions."""
         return self.input_taps + (self.filter_width - 1) * sum(self.dilations)
-
-    @property
-    def period_taps(self) -> int:
-        """Numbers that the decoder sees of the periods before a sample."""
-        return 3 * self.periods
 
     @property
     def conditioning_channels(self) -> int:
@@ -176,6 +173,8 @@ SIZES: dict[str, WaveNetConfig] = {
             head="logistics",
             mixtures=4,
             prediction_order=16,
+            harmonics=64,
+            harmonic_width=128,
         ),
     )
 }

@@ -9,7 +9,6 @@ import numpy as np
 from flax import nnx
 from jax import Array, lax
 
-from synth.kernels import periods
 from synth.wavenet import heads, mulaw
 from synth.wavenet.config import WaveNetConfig
 from synth.wavenet.encoder import channel_to_level
@@ -38,19 +37,22 @@ def clock_features(phase: Array, harmonics: int) -> Array:
     return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
 
 
-class Clock(NamedTuple):
-    """The pitch clock: phase [B, T] uint32 in turns of 2**32, and period [B, T] float32 in samples."""
-
-    phase: Array
-    period: Array
-
-
-def steady_clock(pitch_hz: Array, samples: int, sample_rate_hz: int) -> Clock:
-    """A clock of constant pitch that starts at phase 0: [B] hertz -> [B, samples]."""
+def steady_clock(pitch_hz: Array, samples: int, sample_rate_hz: int) -> Array:
+    """Phases of a clock of constant pitch that starts at 0: [B] hertz -> [B, samples] uint32."""
     shape = (pitch_hz.shape[0], samples)
     increment = jnp.round(pitch_hz * (2.0**32 / sample_rate_hz)).astype(jnp.uint32)
-    phase = increment[:, None] * jnp.broadcast_to(jnp.arange(samples, dtype=jnp.uint32), shape)
-    return Clock(phase, jnp.broadcast_to((sample_rate_hz / pitch_hz)[:, None], shape))
+    return increment[:, None] * jnp.broadcast_to(jnp.arange(samples, dtype=jnp.uint32), shape)
+
+
+def partials(phase: Array, count: int) -> Array:
+    """The clock's partials, cos(k * phase + pi k**2 / 64) for k = 1 to `count`: [...] uint32 -> [..., count].
+
+    The fixed phases that grow with the square of k keep their sum from peaking (Schroeder 1970).
+    """
+    k = jnp.arange(1, count + 1, dtype=jnp.uint32)
+    shape = (*phase.shape, count)
+    turns = phase[..., None] * jnp.broadcast_to(k, shape) + jnp.broadcast_to(k * k * jnp.uint32(2**25), shape)
+    return jnp.cos(turns.astype(jnp.int32).astype(jnp.float32) * (np.pi / 2**31))
 
 
 def linear_prediction(reflection: Array) -> Array:
@@ -74,9 +76,10 @@ def linear_prediction(reflection: Array) -> Array:
 
 
 class FramePrediction(NamedTuple):
-    """What the logistic head takes from a frame: predictor [..., P + period taps], scale [...], gain [...]."""
+    """What the logistic head takes from a frame: predictor [..., P], amplitudes [..., H], scale [...], gain [...]."""
 
     coefficients: Array
+    amplitudes: Array
     scale: Array
     gain: Array
 
@@ -90,16 +93,25 @@ def frame_conditioning(config: WaveNetConfig, z: Array, pitch_hz: Array | None) 
     return jnp.concatenate([z, jnp.broadcast_to(features[:, None], (*z.shape[:2], features.shape[-1]))], axis=-1)
 
 
-def frame_prediction(config: WaveNetConfig, frames: Array, raw: Array) -> FramePrediction:
-    """Read a frame [..., C] and the prediction layer's output [..., predictor + 1] for it.
+def frame_prediction(
+    config: WaveNetConfig, frames: Array, raw: Array, log_amplitudes: Array, pitch_hz: Array | None
+) -> FramePrediction:
+    """Read frames [B, F, C], with the prediction layer's and the amplitude layers' outputs for them.
 
-    The short-term part comes as reflection coefficients, which keeps its synthesis filter stable, whatever the network
-    says; the scale stays within -52 and +9 dB of the level, so that no density is a spike.
+    The linear prediction comes as reflection coefficients, which keeps its synthesis filter stable, whatever the
+    network says; the scale stays within -52 and +9 dB of the level, so that no density is a spike. Partials above 47 %
+    of the sample rate are silent.
     """
-    order = config.prediction_order
-    short_term = linear_prediction(0.99 * jnp.tanh(raw[..., :order]))
+    amplitudes = jnp.exp(jnp.clip(log_amplitudes - 5.0, -12.0, 1.5))
+    if config.harmonics:
+        assert pitch_hz is not None
+        highest = 0.47 * config.sample_rate_hz / pitch_hz
+        k = jnp.arange(1, config.harmonics + 1, dtype=jnp.float32)
+        audible = k[None] < highest[:, None]
+        amplitudes = jnp.where(audible[:, None, :], amplitudes, 0.0)
     return FramePrediction(
-        jnp.concatenate([short_term, raw[..., order:-1]], axis=-1),
+        linear_prediction(0.99 * jnp.tanh(raw[..., :-1])),
+        amplitudes,
         jnp.exp(jnp.clip(raw[..., -1] - 3.0, -6.0, 1.0)),
         channel_to_level(frames[..., 0]),
     )
@@ -121,11 +133,12 @@ class Decoder(nnx.Module):
         self.cond_map_out1 = Conv(1, c, s, rngs=rngs)
         if config.clock_harmonics:
             self.clock = Conv(1, 2 * config.clock_harmonics, r, rngs=rngs)
-        if config.periods:
-            self.period = Conv(1, config.period_taps, r, rngs=rngs)
         if config.head == "logistics":
             self.logits = Conv(1, s, config.outputs, rngs=rngs, scale=0.1)
-            self.prediction = Conv(1, c, config.prediction_order + config.period_taps + 1, rngs=rngs, scale=0.1)
+            self.prediction = Conv(1, c, config.prediction_order + 1, rngs=rngs, scale=0.1)
+            if config.harmonics:
+                self.harmonic_hidden = Conv(1, c, config.harmonic_width, rngs=rngs)
+                self.harmonic = Conv(1, config.harmonic_width, config.harmonics, rngs=rngs)
         else:
             self.logits = Conv(1, s, config.outputs, rngs=rngs)
 
@@ -133,9 +146,12 @@ class Decoder(nnx.Module):
         """The embedding with its pitch features: [B, F, 16], [B] -> [B, F, C]."""
         return frame_conditioning(self.config, z, pitch_hz)
 
-    def frame_prediction(self, frames: Array) -> FramePrediction:
-        """The logistic head's part of the conditioning: [..., C] -> coefficients, scale, gain."""
-        return frame_prediction(self.config, frames, self.prediction(frames))
+    def frame_prediction(self, frames: Array, pitch_hz: Array | None) -> FramePrediction:
+        """The logistic head's part of the conditioning: [B, F, C], [B] -> predictor, amplitudes, scale, gain."""
+        log_amplitudes = jnp.zeros((*frames.shape[:2], 0))
+        if self.config.harmonics:
+            log_amplitudes = self.harmonic(nnx.silu(self.harmonic_hidden(frames)))
+        return frame_prediction(self.config, frames, self.prediction(frames), log_amplitudes, pitch_hz)
 
     def upsample(self, frames: Array) -> Array:
         """Frames [B, F, C] at sample rate [B, F * hop, C]: held, or on straight lines from each frame to the next."""
@@ -149,14 +165,13 @@ class Decoder(nnx.Module):
             dense = jnp.broadcast_to(frames[:, :, None], (batch, count, hop, channels))
         return dense.reshape(batch, count * hop, channels)
 
-    def outputs(self, recent: Array, conditioning: Array, clock: Clock | None, repeated: Array | None = None) -> Array:
+    def outputs(self, recent: Array, conditioning: Array, clock: Array | None) -> Array:
         """The head's outputs [B, T, O].
 
         Args:
           recent: [B, T, taps], the inputs before each sample, the latest last.
           conditioning: [B, T, C], upsampled.
-          clock: where the size has one.
-          repeated: [B, T, period taps], the inputs some periods before, where the size sees them.
+          clock: [B, T] uint32 phases, where the size has a clock.
         """
         config = self.config
         batch, length, _ = recent.shape
@@ -164,9 +179,7 @@ class Decoder(nnx.Module):
             self.startconv.biases[...], (batch, length, config.residual)
         )
         if clock is not None:
-            x = x + self.clock(clock_features(clock.phase, config.clock_harmonics))
-        if repeated is not None:
-            x = x + self.period(repeated)
+            x = x + self.clock(clock_features(clock, config.clock_harmonics))
         skips = self.skip_start(x)
         conditioning_biases = jnp.ones_like(conditioning[..., :1])
         conditioned = jnp.concatenate([conditioning, conditioning_biases], axis=-1)
@@ -181,53 +194,44 @@ class Decoder(nnx.Module):
         hidden = self.out1(nnx.relu(skips)) + self.cond_map_out1(conditioning)
         return self.logits(nnx.relu(hidden))
 
-    def logits_of_audio(self, audio: Array, z: Array, clock: Clock | None, pitch_hz: Array | None) -> Array:
+    def logits_of_audio(self, audio: Array, z: Array, clock: Array | None, pitch_hz: Array | None) -> Array:
         """Teacher-forced log-probability logits over mu-law bins: [B, F * hop], [B, F, 16] -> [B, F * hop, 256]."""
         config = self.config
         frames = self.frame_conditioning(z, pitch_hz)
         if config.head == "softmax":
             recent = past(mulaw.encode(audio).astype(jnp.float32) / 128.0, config.input_taps)
             return self.outputs(recent, self.upsample(frames), clock)
-        frame = self.frame_prediction(frames)
-        gain = self.upsample(frame.gain[..., None])[..., 0]
-        before = jnp.pad(audio / gain, ((0, 0), (periods.HISTORY, 0)))[:, :-1]
         assert clock is not None
-        return heads.bin_log_probabilities(self.predict(before, frames, frame, clock), gain)
+        frame = self.frame_prediction(frames, pitch_hz)
+        gain = self.upsample(frame.gain[..., None])[..., 0]
+        harmonics = self.harmonic_part(frame, clock)
+        mix = self.predict(past(audio / gain - harmonics, self.reach), frames, frame, clock)
+        return heads.bin_log_probabilities(mix._replace(means=mix.means + harmonics[..., None]), gain)
 
-    def predict(self, before: Array, frames: Array, frame: FramePrediction, clock: Clock) -> heads.Mixture:
-        """The distribution of each next sample, in units of the level: T samples.
+    @property
+    def reach(self) -> int:
+        """Past inputs that the first layer and the linear prediction see."""
+        return max(self.config.input_taps, self.config.prediction_order)
 
-        `before` [B, HISTORY + T - 1] is the signal from HISTORY samples before the first to one before the last; the
-        frames may reach past T.
+    def harmonic_part(self, frame: FramePrediction, clock: Array) -> Array:
+        """The sum of the clock's partials with the frames' amplitudes, in units of the level: [B, T]."""
+        if not self.config.harmonics:
+            return jnp.zeros(clock.shape)
+        amplitudes = self.upsample(frame.amplitudes)[:, : clock.shape[1]]
+        return jnp.sum(amplitudes * partials(clock, self.config.harmonics), axis=-1)
+
+    def predict(self, recent: Array, frames: Array, frame: FramePrediction, clock: Array) -> heads.Mixture:
+        """The distribution of what each next sample adds to the harmonic part, in units of the level.
+
+        `recent` [B, T, reach] is the same of the samples before, the latest last; the frames may go past T.
         """
         config = self.config
-        length = clock.phase.shape[1]
+        length = clock.shape[1]
         conditioning = self.upsample(frames)[:, :length]
-        near = before[:, periods.HISTORY - max(config.input_taps, config.prediction_order) :]
-        recent = _windows(near, near.shape[1] - length + 1)
-        seen = recent[..., -config.prediction_order :][..., ::-1]
-        repeated = None
-        if config.periods:
-            repeated = period_taps(before, clock.period, config.periods)
-            seen = jnp.concatenate([seen, repeated], axis=-1)
-        outputs = self.outputs(recent[..., -config.input_taps :], conditioning, clock, repeated)
-        prediction = jnp.sum(self.upsample(frame.coefficients)[:, :length] * seen, axis=-1)
+        outputs = self.outputs(recent[..., -config.input_taps :], conditioning, clock)
+        coefficients = self.upsample(frame.coefficients)[:, :length]
+        prediction = jnp.sum(coefficients * recent[..., -config.prediction_order :][..., ::-1], axis=-1)
         return heads.mixture(outputs, prediction, self.upsample(frame.scale[..., None])[:, :length, 0])
-
-
-def _windows(signal: Array, width: int) -> Array:
-    """Every run of `width` values: [B, N] -> [B, N - width + 1, width]."""
-    count = signal.shape[1] - width + 1
-    return jnp.stack([signal[:, k : k + count] for k in range(width)], axis=-1)
-
-
-def period_taps(before: Array, period: Array, count: int) -> Array:
-    """The signal whole periods before each sample: [B, HISTORY + T - 1], [B, T] -> [B, T, 3 * count]."""
-    delay, weights = periods.taps(periods.delays(period, count))  # [B, T, taps, WIDTH]
-    now = periods.HISTORY + jnp.arange(period.shape[1], dtype=jnp.int32)
-    index = now[None, :, None, None] - delay
-    values = jnp.take_along_axis(before, index.reshape(before.shape[0], -1), axis=1).reshape(index.shape)
-    return jnp.sum(values * weights, axis=-1)
 
 
 def past(signal: Array, taps: int) -> Array:

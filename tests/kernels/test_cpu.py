@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from synth.kernels import cpu
 
 from synth import SIZES, WavekeysError, kernels
+from synth.kernels import cpu
 from synth.stream import Stream, sizes_of, weights_of
 
 PROGRAM = """
@@ -24,7 +24,7 @@ from synth import SIZES, WaveNet
 from synth.kernels import cpu
 import dataclasses
 
-config = dataclasses.replace(SIZES["live"], layers=4, dilation_cycle=3, residual=32, skip=48, hop=64, periods=2)
+config = dataclasses.replace(SIZES["live"], layers=4, dilation_cycle=3, residual=32, skip=48, hop=64)
 model = WaveNet(config, rngs=nnx.Rngs(1))
 z = np.random.default_rng(0).normal(scale=0.5, size=(5, 4, 16)).astype(np.float32)
 z[..., 0] = 0.5  # the level: -20 dBFS

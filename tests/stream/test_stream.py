@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synth.kernels import Block
 
 from synth import WaveNet, kernels
+from synth.kernels import Block
 from synth.stream import Stream
 from synth.wavenet.decoder import steady_clock
 
@@ -51,7 +51,7 @@ def perform(
     conditioning = stream.conditioning(jnp.asarray(z), pitch)
     total = sum(blocks)
     clock = steady_clock(jnp.full(stream.voices, 440.0) if pitch is None else pitch, total, 16_000)
-    phase, period = np.asarray(clock.phase), np.asarray(clock.period)
+    phase = np.asarray(clock)
     begin = np.asarray(begins, np.int32)
     pieces, start = [], 0
     for length in blocks:
@@ -60,7 +60,6 @@ def perform(
             conditioning=conditioning,
             position=jnp.asarray(start - begin),
             clock=jnp.asarray(np.take_along_axis(phase, since, axis=1)),
-            period=jnp.asarray(np.take_along_axis(period, since, axis=1)),
             begin=jnp.asarray(np.clip(begin - start, 0, length)),
             fresh=jnp.asarray(((start <= begin) & (begin < start + length)).astype(np.int32)),
             seed=jnp.asarray(seeds, jnp.uint32),
