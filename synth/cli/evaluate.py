@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @click.command("evaluate", short_help="Measure a preset note by note against its sources.")
 @click.argument("preset")
 @click.option("--sources", type=click.Path(path_type=Path), help="The training config (TOML) that names the sources.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, every note.")
-def command(preset: str, sources: Path | None, as_json: bool) -> None:
+@click.option(
+    "--sheet", type=click.Path(path_type=Path), help="Only draw rainbowgrams: sources above, renderings below."
+)
+@click.option("--sheet-pitch", type=click.IntRange(0, 127), default=60, show_default=True, help="MIDI pitch to draw.")
+def command(preset: str, sources: Path | None, as_json: bool, sheet: Path | None, sheet_pitch: int) -> None:
     """Render every note of PRESET, held for 3 seconds, and measure pitch, log-mel distance, clicks, drift and tail."""
     from synth.bank import load_preset
     from synth.cli.output import progress_bar
-    from synth.training.evaluate import evaluate
+    from synth.training.evaluate import contact_sheet, evaluate
 
     loaded = load_preset(preset)
     notes = _sources(sources) if sources else {}
+    if sheet is not None:
+        contact_sheet(loaded, notes, sheet_pitch, sheet)
+        click.echo(f"{sheet}: {len(loaded.bank.instruments)} instruments at pitch {sheet_pitch}")
+        return
     with progress_bar("evaluating", 1.0) as progress:
         result = evaluate(loaded, notes, progress=progress)
     if as_json:
@@ -37,7 +49,7 @@ def _line(summary: dict[str, float]) -> str:
     return "  ".join(f"{key} {value:.4g}" for key, value in summary.items())
 
 
-def _sources(config: Path) -> dict[tuple[str, int, int], object]:
+def _sources(config: Path) -> dict[tuple[str, int, int], np.ndarray]:
     from synth.training.config import read_config
     from synth.training.soundfont import render_notes
 

@@ -48,10 +48,15 @@ def write_wav(path: Path, audio: np.ndarray, *, rate_hz: int, wanted_hz: int) ->
     if wanted_hz != rate_hz:
         audio = samplerate.resample(audio, wanted_hz / rate_hz, "sinc_best")
     over = int(np.count_nonzero(np.abs(audio) > 1.0))
+    # Beside its place and then into it: when the disk is full, the file that was there before is still there.
+    partial = path.with_name(path.name + ".partial") if path.is_file() or not path.exists() else path
     try:
-        soundfile.write(path, np.clip(audio, -1.0, 1.0), wanted_hz, subtype="PCM_24", format="WAV")
+        soundfile.write(partial, np.clip(audio, -1.0, 1.0), wanted_hz, subtype="PCM_24", format="WAV")
+        if partial != path:
+            partial.replace(path)
     except (OSError, soundfile.LibsndfileError) as error:
-        path.unlink(missing_ok=True)
+        if partial != path:
+            partial.unlink(missing_ok=True)
         raise WavekeysError(f"cannot write {path}: {error}") from None
     return over
 

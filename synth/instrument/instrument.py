@@ -72,6 +72,11 @@ class Instrument:
         return len(self._voices)
 
     @property
+    def voices(self) -> int:
+        """Notes at a time."""
+        return self._polyphony
+
+    @property
     def backend(self) -> str:
         return self._player.backend
 

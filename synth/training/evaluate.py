@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import mido
 import numpy as np
 
 from synth.analysis import clicks, level_db, log_mel_distance, median_cents
+from synth.analysis.rainbowgram import draw
 from synth.bank import Preset
 from synth.instrument import Instrument, render
 
@@ -65,6 +67,19 @@ def evaluate(
                 rows.append(row)
                 progress(len(rows) / total)
     return {"preset": preset.info.name, "notes": rows, "summary": summarise(rows)}
+
+
+def contact_sheet(preset: Preset, sources: dict[tuple[str, int, int], np.ndarray], pitch: int, path: Path) -> None:
+    """Rainbowgrams of one pitch on every instrument: the sources that there are above, the renderings below."""
+    velocity = int(preset.bank.velocities[-1])
+    names = preset.bank.instruments
+    notes = [
+        (f"{name}, source", sources[name, pitch, velocity]) for name in names if (name, pitch, velocity) in sources
+    ]
+    for name in names:
+        instrument = Instrument(preset, voices=1, blend={name: 1.0})
+        notes.append((f"{name}, wavekeys", render_note(instrument, pitch, velocity, HELD_SECONDS)))
+    draw(notes, path, columns=len(names))
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, float]:

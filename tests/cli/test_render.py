@@ -70,6 +70,19 @@ def test_what_cannot_be_rendered_is_refused_in_one_line(
     assert not (tmp_path / "out.wav").exists()
 
 
+def test_a_full_disk_is_one_line_and_the_older_file_stays(song: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.wav"
+    output.write_bytes(b"older")
+    # A file size limit of 100 blocks of 512 bytes stands in for a full disk.
+    command = ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *WAVEKEYS, "render", str(song), "-o", str(output)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"wavekeys: cannot write {output}")
+    assert done.stderr.count("\n") == 1
+    assert output.read_bytes() == b"older"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.wav"]
+
+
 def test_the_demo_is_a_piece_that_is_heard_and_does_not_clip(tmp_path: Path) -> None:
     output = tmp_path / "demo.wav"
     done = wavekeys("demo", "-o", output)
