@@ -37,7 +37,7 @@ PARAMETERS: dict[str, Parameter] = {
             id="temperature",
             low=0,
             high=1.5,
-            default=0.6,
+            default=0.4,
             controller=None,
             meaning="0 is the likeliest sample, 1 draws as the model learnt.",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure all notes; `sources` maps (instrument, pitch, velocity) to the recording [T], where there is one.
 
-    Every `long_notes_every`-th pitch is also held for ten seconds, to measure how far its pitch drifts.
+    Every `long_notes_every`-th pitch is also held for ten seconds, to measure how far its pitch drifts, and played by
+    every pair of instruments in equal parts.
     """
     bank, rate = preset.bank, preset.model.config.sample_rate_hz
     rows = []
@@ -66,7 +68,32 @@ def evaluate(
                     row["drift_cents"] = float(np.max(track) - np.min(track))
                 rows.append(row)
                 progress(len(rows) / total)
-    return {"preset": preset.info.name, "notes": rows, "summary": summarise(rows)}
+    blends = _blends(preset, bank.pitches[::long_notes_every])
+    cents = np.abs([blend["cents"] for blend in blends])
+    summary = summarise(rows)
+    if blends:
+        summary["blends_within_20_cents"] = float(np.mean(cents <= 20))
+        summary["blends_within_50_cents"] = float(np.mean(cents <= 50))
+    return {"preset": preset.info.name, "notes": rows, "blends": blends, "summary": summary}
+
+
+def _blends(preset: Preset, pitches: np.ndarray) -> list[dict[str, Any]]:
+    """Pitch of every pair of instruments, half and half."""
+    rate, velocity = preset.model.config.sample_rate_hz, int(preset.bank.velocities[-1])
+    rows = []
+    for first, second in itertools.combinations(preset.bank.instruments, 2):
+        instrument = Instrument(preset, voices=1, blend={first: 0.5, second: 0.5})
+        for pitch in map(int, pitches):
+            note = render_note(instrument, pitch, velocity, HELD_SECONDS)
+            hertz = 440.0 * 2.0 ** ((pitch - 69) / 12.0)
+            rows.append(
+                {
+                    "blend": [first, second],
+                    "pitch": pitch,
+                    "cents": median_cents(_cut(note, rate, _STEADY), hertz, rate),
+                }
+            )
+    return rows
 
 
 def contact_sheet(preset: Preset, sources: dict[tuple[str, int, int], np.ndarray], pitch: int, path: Path) -> None:
