@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 
 from synth.kernels import sampling
+from synth.kernels.clock import clock_features, partials
 from synth.kernels.spec import HISTORY, Block, Sizes, State, Weights
 
 
@@ -49,23 +49,6 @@ def conditioning_at(sizes: Sizes, block: Block, sample: Array) -> Columns:
         row[:, -2],
         row[:, -1],
     )
-
-
-def clock_features(phase: Array, harmonics: int) -> Array:
-    """sin and cos of the harmonics of a phase: [V] uint32 -> [V, 2 * harmonics]."""
-    k = jnp.arange(1, harmonics + 1, dtype=jnp.uint32)
-    angle = (phase[:, None] * k[None]).astype(jnp.int32).astype(jnp.float32) * (np.pi / 2**31)
-    return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
-
-
-def partials(phase: Array, count: int) -> Array:
-    """cos(k * phase + pi k**2 / 64) for k = 1 to `count`: [V] uint32 -> [V, count].
-
-    The fixed phases that grow with the square of k keep the sum from peaking (Schroeder 1970).
-    """
-    k = jnp.arange(1, count + 1, dtype=jnp.uint32)
-    turns = phase[:, None] * k[None] + (k * k * jnp.uint32(2**25))[None]
-    return jnp.cos(turns.astype(jnp.int32).astype(jnp.float32) * (np.pi / 2**31))
 
 
 def inputs_before(state: State, delay: Array) -> Array:

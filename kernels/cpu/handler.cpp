@@ -1,6 +1,5 @@
 // The XLA FFI handler: checks shapes, chooses the instruction set, spreads voices over XLA's own threads.
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>

@@ -11,10 +11,10 @@ import safetensors
 import safetensors.numpy
 
 from synth.errors import UsageError, WavekeysError
+from synth.wavenet.encoder import LEVEL_DB_PER_UNIT
 
 STEADY_DB_PER_SECOND = 1.5  # a sustain that falls more slowly than this is held level
 FRAMES_PER_SECOND = 31.25
-LEVEL_DB_PER_UNIT = 40.0  # of channel 0; synth.wavenet.encoder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

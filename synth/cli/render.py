@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from synth.cli.blend import blend_option
+from synth.cli.play import BACKENDS
 
 
 @click.command("render", short_help="Render a Standard MIDI File to WAV.")
@@ -17,7 +18,7 @@ from synth.cli.blend import blend_option
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Same seed, same audio.")
 @click.option("--sample-rate", type=click.IntRange(8000, 192_000), default=48_000, show_default=True, metavar="HZ")
 @click.option("--voices", type=click.IntRange(1, 64), default=16, show_default=True, help="Notes at a time.")
-@click.option("--backend", type=click.Choice(("auto", "cpu", "gpu", "tpu", "jax")), default="auto", show_default=True)
+@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
 def command(
     song: Path,
     output: Path,

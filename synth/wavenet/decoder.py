@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx
 from jax import Array, lax
 
+from synth.kernels.clock import clock_features, partials
 from synth.wavenet import heads, mulaw
 from synth.wavenet.config import WaveNetConfig
 from synth.wavenet.encoder import channel_to_level
@@ -26,33 +27,11 @@ def pitch_features(pitch_hz: Array, count: int) -> Array:
     return jnp.exp(-0.5 * jnp.square(offset))
 
 
-def clock_features(phase: Array, harmonics: int) -> Array:
-    """sin and cos of the first harmonics of a phase: [...] uint32 (2**32 is a turn) -> [..., 2 * harmonics].
-
-    Integer phases make k times the phase exact, wrap for free, and agree on every backend.
-    """
-    k = jnp.arange(1, harmonics + 1, dtype=jnp.uint32)
-    turns = (phase[..., None] * jnp.broadcast_to(k, (*phase.shape, harmonics))).astype(jnp.int32)
-    angle = turns.astype(jnp.float32) * (np.pi / 2**31)
-    return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
-
-
 def steady_clock(pitch_hz: Array, samples: int, sample_rate_hz: int) -> Array:
     """Phases of a clock of constant pitch that starts at 0: [B] hertz -> [B, samples] uint32."""
     shape = (pitch_hz.shape[0], samples)
     increment = jnp.round(pitch_hz * (2.0**32 / sample_rate_hz)).astype(jnp.uint32)
     return increment[:, None] * jnp.broadcast_to(jnp.arange(samples, dtype=jnp.uint32), shape)
-
-
-def partials(phase: Array, count: int) -> Array:
-    """The clock's partials, cos(k * phase + pi k**2 / 64) for k = 1 to `count`: [...] uint32 -> [..., count].
-
-    The fixed phases that grow with the square of k keep their sum from peaking (Schroeder 1970).
-    """
-    k = jnp.arange(1, count + 1, dtype=jnp.uint32)
-    shape = (*phase.shape, count)
-    turns = phase[..., None] * jnp.broadcast_to(k, shape) + jnp.broadcast_to(k * k * jnp.uint32(2**25), shape)
-    return jnp.cos(turns.astype(jnp.int32).astype(jnp.float32) * (np.pi / 2**31))
 
 
 def linear_prediction(reflection: Array) -> Array:

@@ -13,9 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from synth.kernels.sampling import MIN_LOG_SCALE
 from synth.wavenet import mulaw
-
-MIN_LOG_SCALE = -4.0  # a logistic is never narrower than exp(-4) of the frame's scale, itself at least exp(-6)
 
 
 class Mixture(NamedTuple):

@@ -13,12 +13,13 @@ import optax
 import pytest
 
 from synth import UsageError, WavekeysError, WaveNet
+from synth.kernels.clock import partials
 from synth.training import Trainer, read_config, trainer
 from synth.training.clock import fundamental_turns, set_to_clock
 from synth.training.config import DataConfig, OptimizerConfig, TrainConfig
 from synth.training.crops import shaped_noise
 from synth.wavenet import heads, mulaw
-from synth.wavenet.decoder import linear_prediction, partials
+from synth.wavenet.decoder import linear_prediction
 
 RATE = 16_000
 
