@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import mido
@@ -71,7 +72,7 @@ class Rig:
             ring=self.ring,
             output=self.output,
             now=self.clock,
-            sleep=self.clock.sleep,
+            sleep=time.sleep,  # of the engine's own thread, for which this clock stands still
         )
         self.heard: list[np.ndarray] = []
         self._called = 0
