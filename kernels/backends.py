@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from jax import Array
 
@@ -14,24 +14,29 @@ from synth.kernels.spec import Block, Sizes, State, Weights
 NAMES = ("auto", "cpu", "gpu", "tpu", "jax")
 
 
+Precision = Literal["fp32", "bf16", "int8"]
+
+
 class Backend(NamedTuple):
     """One way to run the decoder; signatures as in `synth.kernels.reference`, with weights that `prepare` laid out."""
 
     name: str
-    prepare: Callable[[Sizes, Weights], Any]
+    granule: int  # residual, skip and harmonics must be multiples of this
+    precisions: Callable[[], tuple[str, ...]]  # what it can compute in here
+    prepare: Callable[[Sizes, Weights, str], Any]
     generate: Callable[[Sizes, Any, State, Block], tuple[Array, State]]
     score: Callable[[Sizes, Any, State, Block, Array], tuple[Array, Array, State]]
 
 
 def _jax() -> Backend:
-    return Backend("jax", lambda _, weights: weights, reference.generate, reference.score)
+    return Backend("jax", 1, lambda: ("fp32",), lambda _, weights, __: weights, reference.generate, reference.score)
 
 
 def _cpu() -> Backend:
     from synth.kernels import cpu
 
     cpu.load()
-    return Backend("cpu", cpu.prepare, cpu.generate, cpu.score)
+    return Backend("cpu", cpu.GRANULE, cpu.precisions, cpu.prepare, cpu.generate, cpu.score)
 
 
 def _unavailable(name: str) -> Callable[[], Backend]:

@@ -45,11 +45,11 @@ class Sizes:
 
     @property
     def multiply_adds(self) -> int:
-        """Multiplications with weights for one sample of one voice."""
+        """Multiplications with weights for one sample of one voice; nobody reads the last layer's residual."""
         features = self.input_taps + 2 * self.clock_harmonics
         layer = self.residual * (self.filter_width * 2 * self.residual + self.residual + self.skip)
         head = self.skip * (self.skip + self.outputs)
-        return features * self.residual + self.residual * self.skip + self.layers * layer + head
+        return features * self.residual + self.residual * self.skip + self.layers * layer - self.residual**2 + head
 
     @property
     def conditioning(self) -> int:

@@ -1,7 +1,10 @@
 """The fused CPU kernel: C++ behind the XLA FFI, in a shared library that knows no Python.
 
-Reading order of the sources: problem.h (what is computed with), vector.inc, product.inc, sampling.inc, decoder.inc (the
-step), handler.cpp (shapes, threads, choice of instruction set). WAVEKEYS_ISA=avx512|avx2|portable forces one.
+Reading order: packing.py (the weights' layout), problem.h (what is computed with), vector.inc, product.inc and
+operand.inc (products in three precisions), layer.inc (a layer), sampling.inc, decoder.inc (a group of voices through a
+stretch of samples), variants.cpp (choice of instruction set), decode.cpp and pool.h (a block over threads), handler.cpp
+(shapes). Environment: WAVEKEYS_ISA=avx512|avx2|portable forces an instruction set, WAVEKEYS_THREADS sets how many
+threads share a block.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ import ctypes
 import functools
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,25 +20,12 @@ import numpy as np
 from jax import Array
 
 from synth.errors import WavekeysError
+from synth.kernels.cpu.packing import DTYPES, STRIP, Packed, pack
 from synth.kernels.spec import Block, Sizes, State, Weights
 
 _TARGET = "wavekeys_decode"
-_LANES = 16  # widths are padded to the widest vector
-
-
-class Packed(NamedTuple):
-    """The weights as the C++ reads them; see `Weights` in problem.h."""
-
-    start: Array
-    start_bias: Array
-    skip_start: Array
-    taps: Array
-    mix: Array
-    residual_bias: Array
-    skip_bias: Array
-    out1: Array
-    logits: Array
-    logits_bias: Array
+PRECISIONS = tuple(DTYPES)  # in the order of `Precision` in problem.h
+GRANULE = STRIP  # widths are padded to multiples of this
 
 
 def _library_path() -> Path | None:
@@ -63,7 +52,8 @@ def load() -> ctypes.CDLL:
         raise WavekeysError(f"the CPU kernel cannot be loaded: {error}") from None
     jax.ffi.register_ffi_target(_TARGET, jax.ffi.pycapsule(library.wavekeys_decode), platform="cpu")
     library.wavekeys_isa.restype = ctypes.c_char_p
-    library.wavekeys_peak.argtypes, library.wavekeys_peak.restype = [ctypes.c_int64], ctypes.c_double
+    library.wavekeys_supports.argtypes = [ctypes.c_int]
+    library.wavekeys_peak.argtypes, library.wavekeys_peak.restype = [ctypes.c_int, ctypes.c_int64], ctypes.c_double
     return library
 
 
@@ -72,37 +62,26 @@ def instruction_set() -> str:
     return load().wavekeys_isa().decode()
 
 
-def peak_gflops() -> float:
-    """The fp32 multiply-add peak of one core with that instruction set, as measured now: the best of some runs."""
+def precisions() -> tuple[str, ...]:
+    """What this processor can compute in, of "fp32", "bf16" and "int8"."""
+    library = load()
+    return tuple(name for index, name in enumerate(PRECISIONS) if library.wavekeys_supports(index))
+
+
+def peak_gflops(precision: str = "fp32") -> float:
+    """The multiply-add peak of one core in that precision, as measured now: the best of some runs."""
     library = load()
     best = 0.0
     for _ in range(20):
         start = time.perf_counter()
-        operations = library.wavekeys_peak(2_000_000)
+        operations = library.wavekeys_peak(PRECISIONS.index(precision), 2_000_000)
         best = max(best, operations / (time.perf_counter() - start) / 1e9)
     return best
 
 
-def prepare(sizes: Sizes, weights: Weights) -> Packed:
-    """Lay the weights out for the C++: once a stream."""
-    if sizes.residual % _LANES or sizes.skip % _LANES:
-        raise WavekeysError(
-            f"the CPU kernel needs residual and skip widths that are multiples of {_LANES}, "
-            f"not {sizes.residual} and {sizes.skip}; use --backend jax"
-        )
-    padding = -sizes.outputs % _LANES
-    return Packed(
-        start=jnp.concatenate([weights.start, weights.clock]),
-        start_bias=weights.start_bias,
-        skip_start=weights.skip_start,
-        taps=weights.taps,
-        mix=jnp.concatenate([weights.residual, weights.skip], axis=-1),
-        residual_bias=weights.residual_bias,
-        skip_bias=weights.skip_bias,
-        out1=weights.out1,
-        logits=jnp.pad(weights.logits, ((0, 0), (0, padding))),
-        logits_bias=jnp.pad(weights.logits_bias, (0, padding)),
-    )
+def prepare(sizes: Sizes, weights: Weights, precision: str = "fp32") -> Packed:
+    """Lay the weights out for the C++, once a stream; see `packing`."""
+    return jax.tree.map(jnp.asarray, pack(sizes, weights, precision))
 
 
 def _call(sizes: Sizes, weights: Packed, state: State, block: Block, forced: Array | None) -> tuple[Array, ...]:
@@ -119,7 +98,7 @@ def _call(sizes: Sizes, weights: Packed, state: State, block: Block, forced: Arr
         sizes.residual,
         sizes.skip,
         sizes.outputs,
-        weights.logits.shape[1],
+        weights.logits_bias.shape[0],
         sizes.input_taps,
         sizes.clock_harmonics,
         sizes.hop,
@@ -128,12 +107,13 @@ def _call(sizes: Sizes, weights: Packed, state: State, block: Block, forced: Arr
         sizes.prediction_order,
         sizes.harmonics,
     )
-    first_state = len(Packed._fields)
+    flat = jax.tree.leaves(weights)
+    first_state = len(flat)
     call = jax.ffi.ffi_call(
         _TARGET, results, input_output_aliases={first_state + i: 1 + i for i in range(len(State._fields))}
     )
     return call(
-        *weights,
+        *flat,
         *state,
         *block,
         jnp.zeros((0, 0)) if forced is None else forced,

@@ -1,5 +1,5 @@
-// The decoder for any processor: four lanes, which every 128-bit unit has (SSE, NEON).
+// fp32 on any processor: four lanes, which every 128-bit unit has (SSE, NEON).
 #define WAVEKEYS_LANES 4
-#define WAVEKEYS_DECODE decode_portable
-#define WAVEKEYS_PEAK peak_portable
+#define WAVEKEYS_PRECISION Fp32
+#define WAVEKEYS_VARIANT portable_fp32
 #include "decoder.inc"

@@ -1,4 +1,4 @@
-// What the decoder computes with: plain pointers and sizes, laid out by `prepare` in __init__.py.
+// What the decoder computes with: plain pointers and sizes. `prepare` in __init__.py packs the weights.
 // Axis letters as in kernels/spec.py: V voices, T samples of a block, L layers, R residual, S skip, K filter taps.
 #pragma once
 
@@ -6,12 +6,15 @@
 
 namespace wavekeys {
 
-constexpr int kHistory = 64;          // past inputs of a voice, as HISTORY in kernels/spec.py
-constexpr int kLevels = 256;          // mu-law bins
+constexpr int kStrip = 16;  // columns of the widest vector
+constexpr int kPanel = 4;   // strips that lie side by side in a packed matrix, at most
+constexpr int kHistory = 64;     // past inputs of a voice, as HISTORY in kernels/spec.py
+constexpr int kMaxVoices = 256;
 constexpr int kMaxLayers = 64;
-constexpr int kMaxWidth = 1024;       // of residual and skip
-constexpr int kMaxFeatures = 256;     // input taps and clock together; also harmonics
+constexpr int kMaxWidth = 1024;  // of residual and skip
+constexpr int kMaxFeatures = 256;  // input taps and clock together; also harmonics
 constexpr int kMaxOutputs = 256;
+constexpr int kMaxGroup = 8;  // voices that go through a layer together
 
 struct Sizes {
   int64_t layers, taps, residual, skip, outputs, padded_outputs;
@@ -25,17 +28,34 @@ struct Sizes {
   }
 };
 
+// The smallest piece that a product reads of a row: 1 float, 2 bfloat16, or 4 bytes, whatever the precision.
+typedef uint32_t __attribute__((may_alias)) Word;
+
+enum class Precision { kFp32, kBf16, kInt8 };
+
+// A packed matrix [K, N]: panels of up to 4 strips of 16 columns one after the other, in each the K rows, a Word of rows
+// at a time: [K / rows of a Word, columns of the panel] Words. So a product reads it from one end to the other. The
+// panels are of nearly equal width; gates count in pairs of strips.
+struct Matrix {
+  const Word* words;
+  const float* scale;     // [N], what an integer of each column is worth; int8 only
+  const int32_t* offset;  // [N], 128 times the column's sum, since activations are stored plus 128; int8 only
+};
+
 struct Weights {
-  const float* start;          // [features, R]
-  const float* start_bias;     // [R]
-  const float* skip_start;     // [R, S]
-  const float* taps;           // [L, K, R, 2R]
-  const float* mix;            // [L, R, R + S]: residual and skip side by side
+  Precision precision;        // of `layers`, `past`, `skip` and `out1`; the others are fp32
+  Matrix start;               // [features, R]
+  const float* start_bias;    // [R]
+  Matrix skip_start;          // [R, S]
+  Matrix layers;              // L times [R, 3R]: the gates of the current sample (strips of filter and gate by turns),
+                              // then the residual
+  Matrix past;                // L times K - 1 times [R, 2R], the oldest tap first, strips as in `layers`
   const float* residual_bias;  // [L, R]
-  const float* skip_bias;      // [S]
-  const float* out1;           // [S, S]
-  const float* logits;         // [S, padded_outputs]
-  const float* logits_bias;    // [padded_outputs]
+  Matrix skip;                // [L * R, S]
+  const float* skip_bias;     // [S]
+  Matrix out1;                // [S, S]
+  Matrix logits;              // [S, padded_outputs]
+  const float* logits_bias;   // [padded_outputs]
 };
 
 struct Block {
@@ -63,21 +83,12 @@ struct Result {
   float* prediction;  // [V, T], or null when generating
 };
 
-// Decodes voices[0 .. count) from sample `from` to `to` of the block; all of them sound throughout.
-// Thread-safe for disjoint sets of voices. Allocates nothing, takes no lock.
-using DecodeFunction = void(const Sizes&, const Weights&, const Block&, const State&, const Result&,
-                            const int32_t* voices, int count, int64_t from, int64_t to);
-
-DecodeFunction decode_portable;
-DecodeFunction decode_avx2;
-DecodeFunction decode_avx512;
-
-// Nothing but multiply-adds in registers, `rounds` of them in each of many independent chains: the yardstick for the
-// decoder. Returns the number of floating-point operations done.
-using PeakFunction = double(int64_t rounds);
-
-PeakFunction peak_portable;
-PeakFunction peak_avx2;
-PeakFunction peak_avx512;
+struct Problem {
+  Sizes sizes;
+  Weights weights;
+  Block block;
+  State state;
+  Result result;
+};
 
 }  // namespace wavekeys

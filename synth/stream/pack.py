@@ -14,12 +14,17 @@ from synth.wavenet import WaveNet, WaveNetConfig
 from synth.wavenet.decoder import frame_conditioning, frame_prediction
 
 
-def sizes_of(config: WaveNetConfig) -> Sizes:
+def sizes_of(config: WaveNetConfig, granule: int = 1) -> Sizes:
+    """The kernels' sizes; widths are rounded up to multiples of `granule`, by channels that stay 0."""
+
+    def up(width: int) -> int:
+        return -(-width // granule) * granule
+
     return Sizes(
         dilations=config.dilations,
         filter_width=config.filter_width,
-        residual=config.residual,
-        skip=config.skip,
+        residual=up(config.residual),
+        skip=up(config.skip),
         outputs=config.outputs,
         input_taps=config.input_taps,
         clock_harmonics=config.clock_harmonics,
@@ -27,30 +32,45 @@ def sizes_of(config: WaveNetConfig) -> Sizes:
         smooth=config.smooth_conditioning,
         mixtures=config.mixtures,
         prediction_order=config.prediction_order,
-        harmonics=config.harmonics,
+        harmonics=up(config.harmonics),
     )
 
 
-def weights_of(model: WaveNet) -> Weights:
+def _widen(array: Array, *axes: tuple[int, int]) -> Array:
+    """Pad with zeros: each (axis, width)."""
+    padding = [(0, 0)] * array.ndim
+    for axis, width in axes:
+        padding[axis] = (0, width - array.shape[axis])
+    return jnp.pad(array, padding)
+
+
+def _widen_gates(array: Array, width: int) -> Array:
+    """Pad both halves, filters and gates, of the last axis [2R]."""
+    halves = array.reshape(*array.shape[:-1], 2, -1)
+    return _widen(halves, (-1, width)).reshape(*array.shape[:-1], 2 * width)
+
+
+def weights_of(model: WaveNet, sizes: Sizes) -> Weights:
     """The decoder's weights with biases folded; `taps` and `out1` leave theirs to the conditioning."""
     config, decoder = model.config, model.decoder
+    r, s = sizes.residual, sizes.skip
     start_bias = decoder.startconv.biases[...]
     clock = jnp.zeros((0, config.residual))
     if config.clock_harmonics:
         clock = decoder.clock.W[0, 0]
         start_bias = start_bias + decoder.clock.biases[...]
     return Weights(
-        start=decoder.startconv.W[0, :, 0],
-        start_bias=start_bias,
-        clock=clock,
-        skip_start=decoder.skip_start.W[0, 0],
-        taps=jnp.stack([conv.W[0] for conv in decoder.dilatedconv]),
-        residual=jnp.stack([conv.W[0, 0] for conv in decoder.res]),
-        residual_bias=jnp.stack([conv.biases[...] for conv in decoder.res]),
-        skip=jnp.stack([conv.W[0, 0] for conv in decoder.skip]),
-        skip_bias=decoder.skip_start.biases[...] + sum(conv.biases[...] for conv in decoder.skip),
-        out1=decoder.out1.W[0, 0],
-        logits=decoder.logits.W[0, 0],
+        start=_widen(decoder.startconv.W[0, :, 0], (1, r)),
+        start_bias=_widen(start_bias, (0, r)),
+        clock=_widen(clock, (1, r)),
+        skip_start=_widen(decoder.skip_start.W[0, 0], (0, r), (1, s)),
+        taps=_widen_gates(_widen(jnp.stack([conv.W[0] for conv in decoder.dilatedconv]), (2, r)), r),
+        residual=_widen(jnp.stack([conv.W[0, 0] for conv in decoder.res]), (1, r), (2, r)),
+        residual_bias=_widen(jnp.stack([conv.biases[...] for conv in decoder.res]), (1, r)),
+        skip=_widen(jnp.stack([conv.W[0, 0] for conv in decoder.skip]), (1, r), (2, s)),
+        skip_bias=_widen(decoder.skip_start.biases[...] + sum(conv.biases[...] for conv in decoder.skip), (0, s)),
+        out1=_widen(decoder.out1.W[0, 0], (0, s), (1, s)),
+        logits=_widen(decoder.logits.W[0, 0], (0, s)),
         logits_bias=decoder.logits.biases[...],
     )
 
@@ -68,7 +88,7 @@ class ConditioningWeights(NamedTuple):
     harmonic_bias: Array  # [H]
 
 
-def conditioning_weights_of(model: WaveNet) -> ConditioningWeights:
+def conditioning_weights_of(model: WaveNet, sizes: Sizes) -> ConditioningWeights:
     config, decoder = model.config, model.decoder
     maps = [*decoder.cond_map, decoder.cond_map_out1]
     targets = [*decoder.dilatedconv, decoder.out1]
@@ -79,17 +99,24 @@ def conditioning_weights_of(model: WaveNet) -> ConditioningWeights:
         conv = getattr(decoder, layer)
         return conv.W[0, 0], conv.biases[...]
 
+    def widened(columns: list[Array]) -> Array:
+        *gates, head = columns
+        wide = [_widen_gates(gate, sizes.residual) for gate in gates]
+        return jnp.concatenate([*wide, _widen(head, (-1, sizes.skip))], axis=-1)
+
     return ConditioningWeights(
-        jnp.concatenate([cond.W[0, 0] for cond in maps], axis=-1),
-        jnp.concatenate([cond.biases[...] + conv.biases[...] for cond, conv in zip(maps, targets, strict=True)]),
+        widened([cond.W[0, 0] for cond in maps]),
+        widened([cond.biases[...] + conv.biases[...] for cond, conv in zip(maps, targets, strict=True)]),
         *optional("prediction", config.head == "logistics", config.conditioning_channels),
         *optional("harmonic_hidden", config.harmonics > 0, config.conditioning_channels),
         *optional("harmonic", config.harmonics > 0, 0),
     )
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def conditioning(config: WaveNetConfig, weights: ConditioningWeights, z: Array, pitch_hz: Array | None) -> Array:
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def conditioning(
+    config: WaveNetConfig, sizes: Sizes, weights: ConditioningWeights, z: Array, pitch_hz: Array | None
+) -> Array:
     """Conditioning frames for the kernels: [V, F, 16], [V] -> [V, F, columns]; see `Sizes.conditioning`."""
     frames = frame_conditioning(config, z, pitch_hz)
     columns = [_affine(frames, weights.columns, weights.columns_bias)]
@@ -98,7 +125,8 @@ def conditioning(config: WaveNetConfig, weights: ConditioningWeights, z: Array, 
         hidden = jax.nn.silu(_affine(frames, weights.harmonic_hidden, weights.harmonic_hidden_bias))
         log_amplitudes = _affine(hidden, weights.harmonic, weights.harmonic_bias)
         frame = frame_prediction(config, frames, raw, log_amplitudes, pitch_hz)
-        columns += [frame.coefficients, frame.amplitudes, frame.scale[..., None], frame.gain[..., None]]
+        amplitudes = _widen(frame.amplitudes, (-1, sizes.harmonics))
+        columns += [frame.coefficients, amplitudes, frame.scale[..., None], frame.gain[..., None]]
     return jnp.concatenate(columns, axis=-1)
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from synth import kernels
 from synth.kernels import Backend, Block, Sizes, State
 from synth.stream.pack import ConditioningWeights, conditioning
 from synth.stream.stream import Stream
@@ -57,8 +58,10 @@ class PlayerBlock:
 class Player:
     """A stream whose voices are set block by block."""
 
-    def __init__(self, model: WaveNet, *, voices: int, backend: str = "auto") -> None:
-        self._stream = Stream(model, voices=voices, backend=backend)
+    def __init__(
+        self, model: WaveNet, *, voices: int, backend: str = "auto", precision: kernels.Precision = "fp32"
+    ) -> None:
+        self._stream = Stream(model, voices=voices, backend=backend, precision=precision)
         self._config = model.config
         self._voices = voices
         self._blocks: dict[int, PlayerBlock] = {}
@@ -106,5 +109,5 @@ def _advance(
     pitch_hz: Array,
     inputs: tuple[Array, ...],
 ) -> tuple[Array, State]:
-    frames = conditioning(config, conditioning_weights, z, pitch_hz if config.clock_harmonics else None)
+    frames = conditioning(config, sizes, conditioning_weights, z, pitch_hz if config.clock_harmonics else None)
     return kernel.generate(sizes, weights, state, Block(frames, *(jnp.asarray(value) for value in inputs)))

@@ -9,6 +9,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synth import kernels
+from synth.errors import WavekeysError
 from synth.kernels import Block
 from synth.stream.pack import conditioning, conditioning_weights_of, sizes_of, weights_of
 from synth.wavenet import WaveNet, heads, mulaw
@@ -23,13 +24,19 @@ class Stream:
     the other voices, or when it began.
     """
 
-    def __init__(self, model: WaveNet, *, voices: int = 1, backend: str = "auto") -> None:
+    def __init__(
+        self, model: WaveNet, *, voices: int = 1, backend: str = "auto", precision: kernels.Precision = "fp32"
+    ) -> None:
         self.model = model
         self.voices = voices
-        self.sizes = sizes_of(model.config)
         self.kernel = kernels.backend(backend)
-        self.weights = self.kernel.prepare(self.sizes, weights_of(model))
-        self.conditioning_weights = conditioning_weights_of(model)
+        self.sizes = sizes_of(model.config, self.kernel.granule)
+        self.precision = precision
+        if precision not in self.kernel.precisions():
+            can = ", ".join(self.kernel.precisions())
+            raise WavekeysError(f"backend {self.kernel.name} cannot compute in {precision} here; it can in {can}")
+        self.weights = self.kernel.prepare(self.sizes, weights_of(model, self.sizes), precision)
+        self.conditioning_weights = conditioning_weights_of(model, self.sizes)
         self.state = kernels.initial_state(self.sizes, voices)
 
     @property
@@ -44,7 +51,7 @@ class Stream:
 
     def conditioning(self, z: Array, pitch_hz: Array | None) -> Array:
         """The kernels' conditioning frames for embeddings [V, F, 16] and pitches [V] hertz."""
-        return conditioning(self.model.config, self.conditioning_weights, z, pitch_hz)
+        return conditioning(self.model.config, self.sizes, self.conditioning_weights, z, pitch_hz)
 
     def generate(
         self,

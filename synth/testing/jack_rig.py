@@ -155,7 +155,19 @@ def serve(log_path: Path, *, name: str = SERVER) -> Iterator[subprocess.Popen[by
     Synchronous: it waits for its clients. Else a client that is late for a period never sees that period's MIDI
     (measured on a busy machine: 20 of 935 events lost, none when synchronous).
     """
-    command = ["jackd", "--sync", "-n", name, "--no-realtime", "-d", "dummy", "-r", str(RATE_HZ), "-p", str(PERIOD_FRAMES)]
+    command = [
+        "jackd",
+        "--sync",
+        "-n",
+        name,
+        "--no-realtime",
+        "-d",
+        "dummy",
+        "-r",
+        str(RATE_HZ),
+        "-p",
+        str(PERIOD_FRAMES),
+    ]
     with log_path.open("w") as log:
         server = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=subprocess.STDOUT)
         try:

@@ -1,0 +1,106 @@
+"""The weights as the C++ reads them: panels, in the precision asked for. `Matrix` in problem.h is the definition."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import ml_dtypes
+import numpy as np
+
+from synth.errors import WavekeysError
+from synth.kernels.spec import Sizes, Weights
+
+STRIP = 16  # columns of the widest vector
+PANEL = 4  # strips that lie side by side, at most
+DTYPES = {"fp32": np.dtype(np.float32), "bf16": np.dtype(ml_dtypes.bfloat16), "int8": np.dtype(np.int8)}
+
+
+class Matrix(NamedTuple):
+    """A packed matrix, flat; scale and offset [columns] are empty but for int8."""
+
+    words: np.ndarray
+    scale: np.ndarray
+    offset: np.ndarray
+
+
+class Packed(NamedTuple):
+    """Everything that the handler takes, in its order; see `Weights` in problem.h."""
+
+    start: np.ndarray
+    start_bias: np.ndarray
+    skip_start: np.ndarray
+    layers: Matrix
+    past: Matrix
+    residual_bias: np.ndarray
+    skip: Matrix
+    skip_bias: np.ndarray
+    out1: Matrix
+    logits: np.ndarray
+    logits_bias: np.ndarray
+
+
+def pack(sizes: Sizes, weights: Weights, precision: str) -> Packed:
+    """Lay the weights out for the C++. Raises WavekeysError for a weight that is not a number."""
+    arrays = {name: np.asarray(value, np.float32) for name, value in weights._asdict().items()}
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise WavekeysError(f"the model's weights {name!r} are not all finite: it cannot be played")
+    w = Weights(**arrays)
+    r, s = sizes.residual, sizes.skip
+    for name, width in (("residual", r), ("skip", s)):
+        if width % STRIP:
+            raise WavekeysError(f"the CPU kernel takes {name} widths that are multiples of {STRIP}, not {width}")
+    dtype = DTYPES[precision]
+    fp32 = DTYPES["fp32"]
+    # Filter and gate by turns, a strip each: a gate's two sides meet in one tile.
+    turns = np.arange(2 * r).reshape(2, r // STRIP, STRIP).swapaxes(0, 1).reshape(-1)
+    gates = w.taps[..., turns]
+    layers = [
+        _pack(part, dtype, pairs=pairs)
+        for now, residual in zip(gates[:, -1], w.residual, strict=True)
+        for part, pairs in ((now, True), (residual, False))
+    ]
+    past = [_pack(tap, dtype, pairs=True) for tap in gates[:, :-1].reshape(-1, r, 2 * r)]
+    padding = -sizes.outputs % STRIP
+    return Packed(
+        start=_pack(np.concatenate([w.start, w.clock]), fp32).words,
+        start_bias=w.start_bias,
+        skip_start=_pack(w.skip_start, fp32).words,
+        layers=_join(layers),
+        past=_join(past),
+        residual_bias=w.residual_bias,
+        skip=_pack(w.skip.reshape(-1, s), dtype),
+        skip_bias=w.skip_bias,
+        out1=_pack(w.out1, dtype),
+        logits=_pack(np.pad(w.logits, ((0, 0), (0, padding))), fp32).words,
+        logits_bias=np.pad(w.logits_bias, (0, padding)),
+    )
+
+
+def panel_widths(columns: int, *, pairs: bool = False) -> list[int]:
+    """Columns of each panel: as equal as can be, at most `PANEL` strips; with `pairs`, of whole pairs of strips."""
+    unit = 2 * STRIP if pairs else STRIP
+    left, widest = columns // unit, PANEL * STRIP // unit
+    widths = []
+    while left:
+        width = -(-left // -(-left // widest))
+        widths.append(width * unit)
+        left -= width
+    return widths
+
+
+def _pack(matrix: np.ndarray, dtype: np.dtype, *, pairs: bool = False) -> Matrix:
+    """One matrix [K, N]; K is a multiple of the rows that a word of 32 bits holds."""
+    scale, offset = np.zeros(0, np.float32), np.zeros(0, np.int32)
+    if dtype == np.int8:
+        scale = np.maximum(np.abs(matrix).max(axis=0), 1e-20).astype(np.float32) / np.float32(127)
+        matrix = np.rint(matrix / scale)
+        offset = (128 * matrix.sum(axis=0)).astype(np.int32)
+    words = matrix.astype(dtype).reshape(-1, 4 // dtype.itemsize, matrix.shape[1])  # [K / rows, rows, N]
+    ends = np.cumsum(panel_widths(matrix.shape[1], pairs=pairs))[:-1]
+    panels = [panel.swapaxes(1, 2).reshape(-1) for panel in np.split(words, ends, axis=2)]
+    return Matrix(np.concatenate(panels), scale, offset)
+
+
+def _join(matrices: list[Matrix]) -> Matrix:
+    return Matrix(*(np.concatenate(parts) for parts in zip(*matrices, strict=True)))

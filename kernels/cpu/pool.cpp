@@ -1,0 +1,92 @@
+#include "pool.h"
+
+#include <cstdlib>
+#include <thread>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace wavekeys {
+namespace {
+
+constexpr int kSpins = 2000;  // some 20 microseconds: shorter than a sleep and its end
+
+void pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+// Waits until `value` is no longer `old`: awake for a moment, then asleep.
+template <class T>
+T wait_for_change(const std::atomic<T>& value, T old) {
+  for (int i = 0; i < kSpins; ++i) {
+    const T now = value.load(std::memory_order_acquire);
+    if (now != old) return now;
+    pause();
+  }
+  value.wait(old, std::memory_order_acquire);
+  return value.load(std::memory_order_acquire);
+}
+
+int count_threads() {
+  if (const char* wanted = std::getenv("WAVEKEYS_THREADS")) {
+    const int count = std::atoi(wanted);
+    if (count > 0) return count;
+  }
+#if defined(__linux__)
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+#endif
+  const int count = (int)std::thread::hardware_concurrency();
+  return count > 0 ? count : 1;
+}
+
+}  // namespace
+
+// Each worker has a counter of its own, so that one which is not called for a block never looks at that block.
+struct alignas(64) Pool::Worker {
+  std::atomic<uint32_t> calls{0};
+};
+
+Pool::Pool() : threads_(count_threads()), arenas_((size_t)threads_) {}
+
+Pool::~Pool() = default;
+
+Pool& Pool::shared() {
+  static Pool* const pool = new Pool;  // never destroyed: its threads would outlive it
+  return *pool;
+}
+
+void Pool::run(int count, void (*task)(void*, int), void* context) {
+  while ((int)workers_.size() < count - 1) {
+    workers_.push_back(std::make_unique<Worker>());
+    std::thread(&Pool::work, this, std::ref(*workers_.back()), (int)workers_.size()).detach();
+  }
+  task_ = task;
+  context_ = context;
+  running_.store(count - 1, std::memory_order_relaxed);
+  for (int i = 1; i < count; ++i) {
+    std::atomic<uint32_t>& calls = workers_[(size_t)(i - 1)]->calls;
+    calls.fetch_add(1, std::memory_order_release);
+    calls.notify_one();
+  }
+  task(context, 0);
+  for (int left; (left = running_.load(std::memory_order_acquire)) != 0;) wait_for_change(running_, left);
+}
+
+void Pool::work(Worker& worker, int index) {
+  for (uint32_t done = 0;; ++done) {
+    wait_for_change(worker.calls, done);
+    task_(context_, index);
+    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_one();
+  }
+}
+
+}  // namespace wavekeys
