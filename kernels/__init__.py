@@ -4,7 +4,7 @@
 faster. `backend(name)` gives a module-like object with `generate` and `score`.
 """
 
-from synth.kernels.backends import Backend, Precision, available, backend
+from synth.kernels.backends import PRECISIONS, Backend, available, backend
 from synth.kernels.spec import Block, Sizes, State, Weights, initial_state
 
-__all__ = ["Backend", "Block", "Precision", "Sizes", "State", "Weights", "available", "backend", "initial_state"]
+__all__ = ["PRECISIONS", "Backend", "Block", "Sizes", "State", "Weights", "available", "backend", "initial_state"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from jax import Array
 
@@ -14,7 +14,10 @@ from synth.kernels.spec import Block, Sizes, State, Weights
 NAMES = ("auto", "cpu", "gpu", "tpu", "jax")
 
 
-Precision = Literal["fp32", "bf16", "int8"]
+PRECISIONS = ("auto", "fp32", "bf16", "int8")
+# What "auto" takes, if the backend has it: the fastest whose sound measurements cannot tell from fp32's
+# (docs/kernel.md has the table).
+_AUTOMATIC = "bf16"
 
 
 class Backend(NamedTuple):
@@ -26,6 +29,17 @@ class Backend(NamedTuple):
     prepare: Callable[[Sizes, Weights, str], Any]
     generate: Callable[[Sizes, Any, State, Block], tuple[Array, State]]
     score: Callable[[Sizes, Any, State, Block, Array], tuple[Array, Array, State]]
+
+    def choose(self, precision: str) -> str:
+        """The precision to compute in: the one asked for, or for "auto" the fastest that sounds the same."""
+        able = self.precisions()
+        if precision == "auto":
+            return _AUTOMATIC if _AUTOMATIC in able else "fp32"
+        if precision not in PRECISIONS:
+            raise UsageError(f"unknown precision {precision!r}; one of {', '.join(PRECISIONS)}")
+        if precision not in able:
+            raise WavekeysError(f"backend {self.name} cannot compute in {precision} here; it can in {', '.join(able)}")
+        return precision
 
 
 def _jax() -> Backend:

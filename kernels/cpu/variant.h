@@ -7,7 +7,7 @@
 namespace wavekeys {
 
 struct Variant {
-  // Bytes that `decode` takes of its arena for `count` voices.
+  // Bytes that `decode` takes of its arena for `count` voices or fewer.
   int64_t (*bytes)(const Problem&, int count);
 
   // Decodes voices[0 .. count) from sample `from` to `to` of the block; all of them sound throughout. Thread-safe for

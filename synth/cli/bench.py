@@ -6,48 +6,90 @@ import json
 import os
 import statistics
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from synth.kernels import Block
+    from synth.stream import Stream
+
 REPEATS = 7
 BLOCK = 64  # samples a call, as in playing
+SPAN_S = 0.1  # a repeat lasts so long at least
+SIZES = "live, large or paper"
 
 
 @click.command("bench", short_help="Measure the decoder on this machine.")
-@click.option("--size", default="live", show_default=True, help="A model size: live or paper.")
+@click.option("--size", default="live", show_default=True, help=f"A model size: {SIZES}.")
 @click.option("--voices", default="1,2,4,8", show_default=True, help="Voice counts.")
 @click.option("--backend", "backends", multiple=True, help="Backends to measure; by default all that work here.")
+@click.option("--precision", default="fp32", show_default=True, help="Of the weights: fp32,bf16,int8 or some of them.")
+@click.option("--threads", type=click.IntRange(1), help="Threads of the CPU kernel; by default one a core.")
+@click.option("--soak", type=click.FloatRange(1.0), metavar="SECONDS", help="Play in real time that long: worst block.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-def command(size: str, voices: str, backends: tuple[str, ...], as_json: bool) -> None:
-    """Time the decoder's step for each backend and number of voices, in blocks of 64 samples, state carried over.
+def command(
+    size: str,
+    voices: str,
+    backends: tuple[str, ...],
+    precision: str,
+    threads: int | None,
+    soak: float | None,
+    as_json: bool,
+) -> None:
+    """Time the decoder's step for each backend, precision and number of voices, in blocks of 64 samples as in playing.
 
-    The rows of one voice count are measured in turn, several times over; medians are shown.
+    The rows of one voice count are measured in turn, several times over; medians are shown. A share of the peak is that
+    of the threads that work: multiply-adds of the model against what a core of this machine reaches in registers.
     """
+    if threads is not None:
+        os.environ["WAVEKEYS_THREADS"] = str(threads)  # read when the kernel starts its threads
     from synth import kernels
     from synth.errors import UsageError
-    from synth.wavenet import SIZES
+    from synth.wavenet import SIZES as KNOWN
 
-    if size not in SIZES:
-        raise UsageError(f"unknown size {size!r}; one of {', '.join(SIZES)}")
+    if size not in KNOWN:
+        raise UsageError(f"unknown size {size!r}; one of {', '.join(KNOWN)}")
     try:
         counts = [int(count) for count in voices.split(",")]
     except ValueError:
         raise UsageError(f"--voices {voices!r} must be numbers with commas between, such as 1,4,8") from None
     if min(counts) < 1:
         raise UsageError(f"--voices {voices!r} must be at least 1")
+    precisions = precision.split(",")
+    for wanted in precisions:
+        if wanted not in ("fp32", "bf16", "int8"):
+            raise UsageError(f"--precision {wanted!r}: one of fp32, bf16, int8, or some of them with commas between")
     chosen = backends or kernels.available()
-    report = {"peak_gflops_fp32_per_core": _peak(), "cores": os.cpu_count(), "results": _measure(size, counts, chosen)}
-    if as_json:
-        click.echo(json.dumps(report, indent=1))
-        return
-    click.echo(f"{report['cores']} cores, fp32 peak {report['peak_gflops_fp32_per_core']:.0f} GFLOP/s each")
-    click.echo(f"{'backend':8} {'size':6} {'voices':>6} {'µs/step':>9} {'x real time':>12} {'GFLOP/s':>8}")
-    for row in report["results"]:
-        click.echo(
-            f"{row['backend']:8} {row['size']:6} {row['voices']:6} {row['us_per_step']:9.1f} "
-            f"{row['realtime_factor']:12.2f} {row['gflops']:8.1f}"
-        )
+    threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    report: dict[str, Any] = {"peak_gflops_fp32_per_core": _peak(), "cores": os.cpu_count(), "threads": threads}
+    if soak:
+        report["soak"] = [_soak(size, count, wanted, soak) for wanted in precisions for count in counts]
+    else:
+        report["results"] = _measure(size, counts, chosen, precisions, threads, report["peak_gflops_fp32_per_core"])
+    click.echo(json.dumps(report, indent=1) if as_json else _table(report))
+
+
+def _table(report: dict[str, Any]) -> str:
+    lines = [f"{report['cores']} cores, fp32 peak {report['peak_gflops_fp32_per_core']:.0f} GFLOP/s each"]
+    if "soak" in report:
+        lines += [
+            f"{row['size']}, {row['precision']}, {row['voices']} voices, {row['seconds']:.0f} s in real time: "
+            f"a block of {row['block_ms']:.1f} ms takes {row['median_ms']:.2f} ms, 1 in 1000 more than "
+            f"{row['p999_ms']:.2f}, the worst {row['worst_ms']:.2f}; {row['late']} of {row['blocks']} late"
+            for row in report["soak"]
+        ]
+        return "\n".join(lines)
+    lines.append(
+        f"{'backend':8} {'size':6} {'weights':8} {'voices':>6} {'µs/step':>9} {'x real time':>12} {'GFLOP/s':>8} "
+        f"{'of the fp32 peak':>17}"
+    )
+    lines += [
+        f"{row['backend']:8} {row['size']:6} {row['precision']:8} {row['voices']:6} {row['us_per_step']:9.1f} "
+        f"{row['realtime_factor']:12.2f} {row['gflops']:8.1f} {row['share_of_fp32_peak']:16.0%}"
+        for row in report["results"]
+    ]
+    return "\n".join(lines)
 
 
 def _peak() -> float:
@@ -60,40 +102,104 @@ def _peak() -> float:
         return float("nan")
 
 
-def _measure(size: str, counts: list[int], backends: tuple[str, ...]) -> list[dict[str, Any]]:
-    import jax
-    import numpy as np
+def _streams(size: str, voices: int, backends: tuple[str, ...], precisions: list[str]) -> dict[tuple[str, str], Stream]:
     from flax import nnx
 
+    from synth import kernels
     from synth.stream import Stream
-    from synth.wavenet import SIZES, WaveNet
+    from synth.wavenet import SIZES as KNOWN
+    from synth.wavenet import WaveNet
 
-    config = SIZES[size]
-    model = WaveNet(config, rngs=nnx.Rngs(0))
-    pitch = 220.0 if config.clock_harmonics else None
+    model = WaveNet(KNOWN[size], rngs=nnx.Rngs(0))
+    return {
+        (name, precision): Stream(model, voices=voices, backend=name, precision=precision)
+        for name in backends
+        for precision in precisions
+        if precision in kernels.backend(name).precisions()
+    }
+
+
+def _block(stream: Stream) -> Block:
+    """A block in the middle of a note, the same for every call: only the state moves on."""
+    import jax.numpy as jnp
+
+    from synth.kernels import Block
+
+    voices = stream.voices
+    z = jnp.zeros((voices, 2, stream.model.config.embedding_channels))
+    pitch = jnp.full(voices, 220.0) if stream.model.config.clock_harmonics else None
+    zeros = jnp.zeros(voices, jnp.int32)
+    return Block(
+        conditioning=stream.conditioning(z, pitch),
+        position=zeros,
+        clock=jnp.broadcast_to(jnp.arange(BLOCK, dtype=jnp.uint32) * jnp.uint32(59_055_800), (voices, BLOCK)),
+        begin=zeros,
+        fresh=zeros,
+        seed=jnp.arange(voices, dtype=jnp.uint32),
+        temperature=jnp.full(voices, 0.5),
+    )
+
+
+def _measure(
+    size: str, counts: list[int], backends: tuple[str, ...], precisions: list[str], threads: int, peak: float
+) -> list[dict[str, Any]]:
     rows = []
     for count in counts:
-        streams = {name: Stream(model, voices=count, backend=name) for name in backends}
-        z = np.zeros((count, 4, config.embedding_channels), np.float32)
-        samples = z.shape[1] * config.hop
-        times: dict[str, list[float]] = {name: [] for name in backends}
-        for repeat in range(REPEATS + 1):
-            for name, stream in streams.items():
-                start = time.perf_counter()
-                jax.block_until_ready(stream.generate(z, pitch_hz=pitch, block=BLOCK))
-                if repeat:  # the first compiles
-                    times[name].append((time.perf_counter() - start) / samples)
-        for name in backends:
-            seconds = statistics.median(times[name])
+        streams = _streams(size, count, backends, precisions)
+        blocks = {key: _block(stream) for key, stream in streams.items()}
+        times: dict[tuple[str, str], list[float]] = {key: [] for key in streams}
+        for key, stream in streams.items():
+            stream.advance(blocks[key]).block_until_ready()  # compiles
+        for _ in range(REPEATS):
+            for key, stream in streams.items():
+                start, calls = time.perf_counter(), 0
+                while calls < 3 or time.perf_counter() - start < SPAN_S:
+                    stream.advance(blocks[key]).block_until_ready()
+                    calls += 1
+                times[key].append((time.perf_counter() - start) / (calls * BLOCK))
+        for (backend, precision), stream in streams.items():
+            seconds = statistics.median(times[backend, precision])
+            gflops = 2e-9 * count * stream.sizes.multiply_adds / seconds
             rows.append(
                 {
-                    "backend": name,
+                    "backend": backend,
                     "size": size,
-                    "precision": "fp32",
+                    "precision": precision,
                     "voices": count,
                     "us_per_step": seconds * 1e6,
-                    "realtime_factor": 1.0 / (seconds * config.sample_rate_hz),
-                    "gflops": 2e-9 * count * streams[name].sizes.multiply_adds / seconds,
+                    "realtime_factor": 1.0 / (seconds * stream.model.config.sample_rate_hz),
+                    "gflops": gflops,
+                    "share_of_fp32_peak": gflops / (peak * min(threads, count)),
                 }
             )
     return rows
+
+
+def _soak(size: str, voices: int, precision: str, seconds: float) -> dict[str, Any]:
+    """Play blocks when they are due, as the host does, and keep every block's time."""
+    import numpy as np
+
+    ((_, stream),) = _streams(size, voices, ("cpu",), [precision]).items()
+    block = _block(stream)
+    stream.advance(block).block_until_ready()
+    period_s = BLOCK / stream.model.config.sample_rate_hz
+    taken = np.zeros(round(seconds / period_s))
+    due = time.perf_counter()
+    for index in range(len(taken)):
+        time.sleep(max(0.0, due - time.perf_counter()))
+        start = time.perf_counter()
+        stream.advance(block).block_until_ready()
+        taken[index] = time.perf_counter() - start
+        due = max(due + period_s, start)
+    return {
+        "size": size,
+        "precision": precision,
+        "voices": voices,
+        "seconds": seconds,
+        "blocks": len(taken),
+        "block_ms": period_s * 1e3,
+        "median_ms": float(np.median(taken)) * 1e3,
+        "p999_ms": float(np.quantile(taken, 0.999)) * 1e3,
+        "worst_ms": float(taken.max()) * 1e3,
+        "late": int((taken > period_s).sum()),
+    }

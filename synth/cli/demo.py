@@ -51,7 +51,8 @@ def command(output: Path, seed: int) -> None:
     instrument = Instrument(preset, voices=8, seed=seed)
     instrument.warm_up(BLOCK_FRAMES)
     notes = timeline()
-    click.echo(f"rendering {len(notes) // 2} notes, up to 4 at once, sample by sample ({instrument.backend} backend)")
+    how = f"{instrument.backend} backend, {instrument.precision}"
+    click.echo(f"rendering {len(notes) // 2} notes, up to 4 at once, sample by sample ({how})")
     watch = Stopwatch()
     with progress_bar("rendering", notes[-1][0]) as progress:
         audio = render(instrument, notes, progress=progress)

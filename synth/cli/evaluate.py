@@ -11,6 +11,10 @@ import click
 if TYPE_CHECKING:
     import numpy as np
 
+    from synth.bank import Preset
+
+HELD_OUT_VELOCITY, HELD_OUT_EVERY = 80, 6  # for --precisions: a velocity that training did not see, every sixth pitch
+
 
 @click.command("evaluate", short_help="Measure a preset note by note against its sources.")
 @click.argument("preset")
@@ -19,14 +23,20 @@ if TYPE_CHECKING:
 @click.option(
     "--sheet", type=click.Path(path_type=Path), help="Only draw rainbowgrams: sources above, renderings below."
 )
+@click.option("--precisions", is_flag=True, help="Only compare fp32, bf16 and int8, on held-out notes of --sources.")
 @click.option("--sheet-pitch", type=click.IntRange(0, 127), default=60, show_default=True, help="MIDI pitch to draw.")
-def command(preset: str, sources: Path | None, as_json: bool, sheet: Path | None, sheet_pitch: int) -> None:
+def command(
+    preset: str, sources: Path | None, as_json: bool, sheet: Path | None, precisions: bool, sheet_pitch: int
+) -> None:
     """Render every note of PRESET, held for 3 seconds, and measure pitch, log-mel distance, clicks, drift and tail."""
     from synth.bank import load_preset
     from synth.cli.output import progress_bar
     from synth.training.evaluate import contact_sheet, evaluate
 
     loaded = load_preset(preset)
+    if precisions:
+        _compare_precisions(loaded, sources, as_json)
+        return
     notes = _sources(sources) if sources else {}
     if sheet is not None:
         contact_sheet(loaded, notes, sheet_pitch, sheet)
@@ -43,6 +53,25 @@ def command(preset: str, sources: Path | None, as_json: bool, sheet: Path | None
         rows = [row for row in result["notes"] if row["instrument"] == name]
         click.echo(f"{name:12} {_line(summarise(rows))}")
     click.echo(f"{'all':12} {_line(result['summary'])}")
+
+
+def _compare_precisions(preset: Preset, sources: Path | None, as_json: bool) -> None:
+    from synth.errors import UsageError
+    from synth.kernels import cpu
+    from synth.training.config import read_config
+    from synth.training.precision import compare_precisions, held_out
+
+    if sources is None:
+        raise UsageError("--precisions needs --sources, the training config that names the notes")
+    held = held_out(preset.model, read_config(sources).data, velocity=HELD_OUT_VELOCITY, every=HELD_OUT_EVERY)
+    rows = compare_precisions(preset, held, cpu.precisions())
+    if as_json:
+        click.echo(
+            json.dumps({"preset": preset.info.name, "notes": len(held.notes.pitch), "precisions": rows}, indent=1)
+        )
+        return
+    for row in rows:
+        click.echo(f"{row.pop('precision'):5} {_line(row)}")
 
 
 def _line(summary: dict[str, float]) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from synth.host import Playable
 
 BACKENDS = ("auto", "cpu", "gpu", "tpu", "jax")
+PRECISIONS = ("auto", "fp32", "bf16", "int8")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Choice:
     preset: str | None  # a name or a path; None: the factory preset
     voices: int
     backend: str
+    precision: str
     blend: dict[str, float] | None
 
 
@@ -54,6 +56,7 @@ def make_command(build: Callable[[Choice], Playable]) -> click.Command:
         help="Blocks rendered ahead. More bridges a busy machine, each adds a block to the latency.",
     )
     @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
+    @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
     @blend_option
     @click.option(
         "--record", type=click.Path(path_type=Path), metavar="TAKE.wav", help="Record what is played, as 24-bit WAV."
@@ -67,6 +70,7 @@ def make_command(build: Callable[[Choice], Playable]) -> click.Command:
         block: int,
         spare: int,
         backend: str,
+        precision: str,
         blend: dict[str, float] | None,
         record: Path | None,
     ) -> None:
@@ -74,7 +78,7 @@ def make_command(build: Callable[[Choice], Playable]) -> click.Command:
         from synth.host import PlaySettings
         from synth.host import play as play_live
 
-        choice = Choice(preset=preset, voices=voices, backend=backend, blend=blend)
+        choice = Choice(preset=preset, voices=voices, backend=backend, precision=precision, blend=blend)
         settings = PlaySettings(midi=midi, audio=audio, block_frames=block, spare_blocks=spare, record=record)
         play_live(
             settings,
@@ -91,7 +95,9 @@ def _build_instrument(choice: Choice) -> Playable:
     from synth.instrument import Instrument
 
     preset = load_preset(choice.preset) if choice.preset else load_preset()
-    return Instrument(preset, voices=choice.voices, backend=choice.backend, blend=choice.blend)
+    return Instrument(
+        preset, voices=choice.voices, backend=choice.backend, precision=choice.precision, blend=choice.blend
+    )
 
 
 command = make_command(_build_instrument)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from synth.cli.blend import blend_option
-from synth.cli.play import BACKENDS
+from synth.cli.play import BACKENDS, PRECISIONS
 
 
 @click.command("render", short_help="Render a Standard MIDI File to WAV.")
@@ -19,6 +19,7 @@ from synth.cli.play import BACKENDS
 @click.option("--sample-rate", type=click.IntRange(8000, 192_000), default=48_000, show_default=True, metavar="HZ")
 @click.option("--voices", type=click.IntRange(1, 64), default=16, show_default=True, help="Notes at a time.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
 def command(
     song: Path,
     output: Path,
@@ -28,6 +29,7 @@ def command(
     sample_rate: int,
     voices: int,
     backend: str,
+    precision: str,
 ) -> None:
     """Render SONG (a Standard MIDI File) to OUT.wav, 24-bit stereo."""
     from synth.bank import load_preset
@@ -37,12 +39,15 @@ def command(
 
     timeline = read_song(song)
     check_writable(output)
-    instrument = Instrument(load_preset(preset), voices=voices, backend=backend, blend=blend, seed=seed)
+    instrument = Instrument(
+        load_preset(preset), voices=voices, backend=backend, precision=precision, blend=blend, seed=seed
+    )
     instrument.warm_up(BLOCK_FRAMES)
     watch = Stopwatch()
     with progress_bar(f"rendering {song.name}", timeline[-1][0]) as progress:
         audio = render(instrument, timeline, progress=progress)
     over = write_wav(output, audio, rate_hz=instrument.sample_rate_hz, wanted_hz=sample_rate)
-    click.echo(f"{output}: {watch.summary(len(audio) / instrument.sample_rate_hz)} ({instrument.backend})")
+    summary = watch.summary(len(audio) / instrument.sample_rate_hz)
+    click.echo(f"{output}: {summary} ({instrument.backend}, {instrument.precision})")
     if over:
         click.echo(f"wavekeys: {over} samples were limited to full scale; lower the gain", err=True)

@@ -25,6 +25,7 @@ class Instrument:
       preset: what to play.
       voices: notes at a time. As many slots again let stolen voices fade out.
       backend: the decoder's; see `synth.kernels`.
+      precision: of the decoder's weights; "auto" is the fastest that sounds the same as fp32.
       blend: weights of the preset's instruments, by name; None for the preset's own.
       seed: the same seed, events and block offsets give the same audio, whatever the block size.
     """
@@ -35,6 +36,7 @@ class Instrument:
         *,
         voices: int = 8,
         backend: str = "auto",
+        precision: str = "auto",
         blend: Mapping[str, float] | None = None,
         seed: int = 0,
     ) -> None:
@@ -45,7 +47,7 @@ class Instrument:
         self._voices: dict[int, Voice] = {}  # by slot
         self._polyphony = voices
         self._slots = 2 * voices
-        self._player = Player(preset.model, voices=self._slots, backend=backend)
+        self._player = Player(preset.model, voices=self._slots, backend=backend, precision=precision)
         self._seed = seed
         self._order = 0
         self._pedal: set[int] = set()  # channels whose sustain pedal is down
@@ -79,6 +81,10 @@ class Instrument:
     @property
     def backend(self) -> str:
         return self._player.backend
+
+    @property
+    def precision(self) -> str:
+        return self._player.precision
 
     def warm_up(self, frames: int) -> None:
         """Compile for blocks of `frames`, and touch all memory."""

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synth import kernels
 from synth.kernels import Backend, Block, Sizes, State
 from synth.stream.pack import ConditioningWeights, conditioning
 from synth.stream.stream import Stream
@@ -58,9 +57,7 @@ class PlayerBlock:
 class Player:
     """A stream whose voices are set block by block."""
 
-    def __init__(
-        self, model: WaveNet, *, voices: int, backend: str = "auto", precision: kernels.Precision = "fp32"
-    ) -> None:
+    def __init__(self, model: WaveNet, *, voices: int, backend: str = "auto", precision: str = "auto") -> None:
         self._stream = Stream(model, voices=voices, backend=backend, precision=precision)
         self._config = model.config
         self._voices = voices
@@ -69,6 +66,10 @@ class Player:
     @property
     def backend(self) -> str:
         return self._stream.backend
+
+    @property
+    def precision(self) -> str:
+        return self._stream.precision
 
     def new_block(self, samples: int) -> PlayerBlock:
         """A block with all voices idle. Blocks of one length share their arrays: fill, advance, forget."""

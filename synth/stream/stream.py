@@ -9,7 +9,6 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synth import kernels
-from synth.errors import WavekeysError
 from synth.kernels import Block
 from synth.stream.pack import conditioning, conditioning_weights_of, sizes_of, weights_of
 from synth.wavenet import WaveNet, heads, mulaw
@@ -24,18 +23,13 @@ class Stream:
     the other voices, or when it began.
     """
 
-    def __init__(
-        self, model: WaveNet, *, voices: int = 1, backend: str = "auto", precision: kernels.Precision = "fp32"
-    ) -> None:
+    def __init__(self, model: WaveNet, *, voices: int = 1, backend: str = "auto", precision: str = "fp32") -> None:
         self.model = model
         self.voices = voices
         self.kernel = kernels.backend(backend)
         self.sizes = sizes_of(model.config, self.kernel.granule)
-        self.precision = precision
-        if precision not in self.kernel.precisions():
-            can = ", ".join(self.kernel.precisions())
-            raise WavekeysError(f"backend {self.kernel.name} cannot compute in {precision} here; it can in {can}")
-        self.weights = self.kernel.prepare(self.sizes, weights_of(model, self.sizes), precision)
+        self.precision = self.kernel.choose(precision)
+        self.weights = self.kernel.prepare(self.sizes, weights_of(model, self.sizes), self.precision)
         self.conditioning_weights = conditioning_weights_of(model, self.sizes)
         self.state = kernels.initial_state(self.sizes, voices)
 

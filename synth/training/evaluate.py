@@ -29,6 +29,11 @@ def render_note(instrument: Instrument, pitch: int, velocity: int, held_seconds:
     return render(instrument, timeline, duration_seconds=held_seconds + 1.0)[:, 0]
 
 
+def note_cents(note: np.ndarray, pitch: int, rate_hz: int) -> float:
+    """How far a held note [T] is from its pitch where it is steady, in cents; not a number without a pitch."""
+    return median_cents(_cut(note, rate_hz, _STEADY), 440.0 * 2.0 ** ((pitch - 69) / 12.0), rate_hz)
+
+
 def evaluate(
     preset: Preset,
     sources: dict[tuple[str, int, int], np.ndarray],
@@ -51,14 +56,14 @@ def evaluate(
                 hertz = 440.0 * 2.0 ** ((pitch - 69) / 12.0)
                 note = render_note(instrument, pitch, velocity, HELD_SECONDS)
                 row: dict[str, Any] = {"instrument": name, "pitch": pitch, "velocity": velocity}
-                row["cents"] = median_cents(_cut(note, rate, _STEADY), hertz, rate)
+                row["cents"] = note_cents(note, pitch, rate)
                 row["clicks"] = clicks(note)
                 row["tail_db"] = level_db(note[round((HELD_SECONDS + 0.5) * rate) :])
                 source = sources.get((name, pitch, velocity))
                 if source is not None:
                     held = _cut(note, rate, (0.0, HELD_SECONDS))
                     heard = source[: len(held)]
-                    row["source_cents"] = median_cents(_cut(source, rate, _STEADY), hertz, rate)
+                    row["source_cents"] = note_cents(source, pitch, rate)
                     row["level_error_db"] = level_db(held) - level_db(heard)
                     row["log_mel_db"] = log_mel_distance(heard, held, rate)
                 if index % long_notes_every == 0:
@@ -85,14 +90,7 @@ def _blends(preset: Preset, pitches: np.ndarray) -> list[dict[str, Any]]:
         instrument = Instrument(preset, voices=1, blend={first: 0.5, second: 0.5})
         for pitch in map(int, pitches):
             note = render_note(instrument, pitch, velocity, HELD_SECONDS)
-            hertz = 440.0 * 2.0 ** ((pitch - 69) / 12.0)
-            rows.append(
-                {
-                    "blend": [first, second],
-                    "pitch": pitch,
-                    "cents": median_cents(_cut(note, rate, _STEADY), hertz, rate),
-                }
-            )
+            rows.append({"blend": [first, second], "pitch": pitch, "cents": note_cents(note, pitch, rate)})
     return rows
 
 

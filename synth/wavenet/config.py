@@ -152,29 +152,31 @@ class WaveNetConfig:
         return cls.from_dict(values, where=where)
 
 
+_LIVE = WaveNetConfig(
+    name="live",
+    encoder="spectral",
+    encoder_width=128,
+    encoder_layers=3,
+    encoder_mels=64,
+    layers=20,
+    filter_width=2,
+    residual=48,
+    skip=96,
+    input_taps=16,
+    clock_harmonics=16,
+    pitch_features=16,
+    smooth_conditioning=True,
+    head="logistics",
+    mixtures=4,
+    prediction_order=16,
+    harmonics=64,
+    harmonic_width=128,
+)
 SIZES: dict[str, WaveNetConfig] = {
     size.name: size
     for size in (
         WaveNetConfig(),
-        WaveNetConfig(
-            name="live",
-            encoder="spectral",
-            encoder_width=128,
-            encoder_layers=3,
-            encoder_mels=64,
-            layers=20,
-            filter_width=2,
-            residual=48,
-            skip=96,
-            input_taps=16,
-            clock_harmonics=16,
-            pitch_features=16,
-            smooth_conditioning=True,
-            head="logistics",
-            mixtures=4,
-            prediction_order=16,
-            harmonics=64,
-            harmonic_width=128,
-        ),
+        _LIVE,
+        dataclasses.replace(_LIVE, name="large", layers=30, residual=64, skip=128),
     )
 }
