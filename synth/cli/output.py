@@ -44,7 +44,7 @@ def check_writable(path: Path) -> None:
 
 
 def write_wav(path: Path, audio: np.ndarray, *, rate_hz: int, wanted_hz: int) -> int:
-    """Write [frames, 2] as 24-bit WAV at `wanted_hz`; returns how many samples had to be limited to full scale."""
+    """Write [frames, channels] as 24-bit WAV at `wanted_hz`; returns how many samples were limited to full scale."""
     if wanted_hz != rate_hz:
         audio = samplerate.resample(audio, wanted_hz / rate_hz, "sinc_best")
     over = int(np.count_nonzero(np.abs(audio) > 1.0))

@@ -117,7 +117,14 @@ def conditioning_weights_of(model: WaveNet, sizes: Sizes) -> ConditioningWeights
 def conditioning(
     config: WaveNetConfig, sizes: Sizes, weights: ConditioningWeights, z: Array, pitch_hz: Array | None
 ) -> Array:
-    """Conditioning frames for the kernels: [V, F, 16], [V] -> [V, F, columns]; see `Sizes.conditioning`."""
+    """Conditioning frames for the kernels: [V, F, 16], [V] -> [V, F, columns]; see `Sizes.conditioning`.
+
+    A voice's are the same to the bit alone and in company: XLA drops an axis of length one and then rounds otherwise,
+    so a voice alone is computed twice.
+    """
+    if z.shape[0] == 1:
+        twice = None if pitch_hz is None else jnp.repeat(pitch_hz, 2, axis=0)
+        return conditioning(config, sizes, weights, jnp.repeat(z, 2, axis=0), twice)[:1]
     frames = frame_conditioning(config, z, pitch_hz)
     columns = [_affine(frames, weights.columns, weights.columns_bias)]
     if config.head == "logistics":

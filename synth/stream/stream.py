@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -14,6 +15,8 @@ from synth.stream.pack import conditioning, conditioning_weights_of, sizes_of, w
 from synth.wavenet import WaveNet, heads, mulaw
 from synth.wavenet.decoder import steady_clock
 from synth.wavenet.model import require_pitch
+
+CHUNK_FRAMES = 32  # of embeddings whose conditioning is computed together
 
 
 class Stream:
@@ -65,16 +68,10 @@ class Stream:
           block: samples a kernel call; it does not change the result.
         """
         z, pitch = self._checked(z, pitch_hz)
-        samples = z.shape[1] * self.sizes.hop
-        frames = self.conditioning(z, pitch)
-        clock = self._clock(pitch, samples)
         seeds = jnp.asarray(seed, jnp.uint32)
         seeds = seeds if seeds.ndim else seeds + jnp.arange(self.voices, dtype=jnp.uint32)
-        pieces = []
-        for start in range(0, samples, block):
-            taken = slice(start, start + block)
-            pieces.append(self.advance(self._block(frames, clock, taken, seeds, temperature)))
-        return jnp.concatenate(pieces, axis=1)
+        blocks = self._blocks(z, pitch, z.shape[1] * self.sizes.hop, block, seeds, temperature)
+        return jnp.concatenate([self.advance(inputs) for _, inputs in blocks], axis=1)
 
     def score(self, audio: ArrayLike, z: ArrayLike, *, pitch_hz: ArrayLike | None = None, block: int = 512) -> Array:
         """Probabilities [V, T, 256] of each sample's mu-law bin, teacher-forced through the caches.
@@ -86,20 +83,19 @@ class Stream:
         samples = audio.shape[1]
         if audio.shape[0] != self.voices or samples > z.shape[1] * self.sizes.hop:
             raise ValueError(f"audio {audio.shape} does not fit embeddings {z.shape} of hop {self.sizes.hop}")
-        frames = self.conditioning(z, pitch)
-        clock = self._clock(pitch, samples)
-        gain, scale = (self.model.decoder.upsample(frames[..., c, None])[:, :samples, 0] for c in (-1, -2))
+        frames = self.model.decoder.frame_conditioning(z, pitch)
+        gain = scale = jnp.ones_like(audio)
+        if self.sizes.mixtures:
+            frame = self.model.decoder.frame_prediction(frames, pitch)
+            gain, scale = (
+                self.model.decoder.upsample(column[..., None])[:, :samples, 0] for column in (frame.gain, frame.scale)
+            )
         forced = audio / gain if self.sizes.mixtures else mulaw.encode(audio).astype(jnp.float32) / 128.0
         seeds = jnp.zeros(self.voices, jnp.uint32)
         pieces = []
-        for start in range(0, samples, block):
-            taken = slice(start, start + block)
+        for taken, inputs in self._blocks(z, pitch, samples, block, seeds, 1.0):
             outputs, prediction, self.state = self.kernel.score(
-                self.sizes,
-                self.weights,
-                self.state,
-                self._block(frames, clock, taken, seeds, 1.0),
-                forced[:, taken],
+                self.sizes, self.weights, self.state, inputs, forced[:, taken]
             )
             if self.sizes.mixtures:
                 mix = heads.mixture(outputs, prediction, scale[:, taken])
@@ -119,14 +115,24 @@ class Stream:
             return jnp.zeros((self.voices, samples), jnp.uint32)
         return steady_clock(pitch, samples, self.model.config.sample_rate_hz)
 
-    def _block(self, frames: Array, clock: Array, taken: slice, seeds: Array, temperature: float) -> Block:
-        voices = np.zeros(self.voices, np.int32)
-        return Block(
-            conditioning=frames,
-            position=jnp.asarray(voices + taken.start),
-            clock=clock[:, taken],
-            begin=jnp.asarray(voices),
-            fresh=jnp.asarray(voices + (taken.start == 0)),
-            seed=seeds,
-            temperature=jnp.full(self.voices, temperature, jnp.float32),
-        )
+    def _blocks(
+        self, z: Array, pitch: Array | None, samples: int, block: int, seeds: Array, temperature: float
+    ) -> Iterator[tuple[slice, Block]]:
+        """The inputs of a note from its beginning, block by block, and where each block lies.
+
+        The conditioning is computed for a few frames at a time (a second of it is 4 MB a voice at the paper's size),
+        always the same few whatever the block size, so that the audio is the same to the bit.
+        """
+        hop = self.sizes.hop
+        clock = self._clock(pitch, samples)
+        begin = jnp.zeros(self.voices, jnp.int32)
+        temperatures = jnp.full(self.voices, temperature, jnp.float32)
+        padded = jnp.concatenate([z, jnp.repeat(z[:, -1:], CHUNK_FRAMES, axis=1)], axis=1)
+        for chunk in range(0, samples, CHUNK_FRAMES * hop):
+            first = chunk // hop
+            frames = self.conditioning(padded[:, first : first + CHUNK_FRAMES + 1], pitch)
+            end = min(chunk + CHUNK_FRAMES * hop, samples)
+            for start in range(chunk, end, block):
+                taken = slice(start, min(start + block, end))
+                position, fresh = begin + (start - chunk), begin + int(start == 0)
+                yield taken, Block(frames, position, clock[:, taken], begin, fresh, seeds, temperatures)

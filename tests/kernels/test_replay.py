@@ -35,7 +35,7 @@ SHAPES = {
     "live": dataclasses.replace(SIZES["live"], layers=7, dilation_cycle=5, residual=48, skip=96, hop=40),
     "paper": dataclasses.replace(SIZES["paper"], layers=6, dilation_cycle=4, residual=64, skip=80, hop=40),
 }
-TOLERANCE = {"fp32": 2e-5, "bf16": 0.03, "int8": 0.1}  # of outputs of about 1; measured: 2e-6, 4e-3, 1e-2
+TOLERANCE = {"fp32": 2e-5, "bf16": 0.03, "int8": 0.1}  # of outputs of about 1; measured: 1e-6, 8e-3, 3e-2
 
 
 def needs(program: str) -> None:

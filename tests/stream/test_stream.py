@@ -23,7 +23,7 @@ BACKENDS = kernels.available()
 FRAMES, SAMPLES = 5, 160  # of tiny models, whose hop is 32
 # Another number of voices rounds otherwise, and free-running audio feeds that back. Measured: 0 for
 # "paper", 9e-10 for "live" (whose loudest sample is 0.006).
-SAME_SOUND = 1e-6
+SAME_SOUND = {"cpu": 0.0, "jax": 1e-6}  # the compiled kernel repeats itself to the bit
 
 
 def notes(kind: str, voices: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -110,7 +110,7 @@ def test_the_audio_does_not_depend_on_the_blocks(
     whole = -(-sum(cut) // 31)
     wanted = perform(model.stream(2, backend), kind, begins=(0, 0), blocks=[31] * whole, seeds=(3, 4))
     audio = perform(model.stream(2, backend), kind, begins=(0, 0), blocks=cut, seeds=(3, 4))
-    np.testing.assert_allclose(audio, wanted[:, : sum(cut)], rtol=0, atol=SAME_SOUND)
+    np.testing.assert_allclose(audio, wanted[:, : sum(cut)], rtol=0, atol=SAME_SOUND[backend])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -124,7 +124,7 @@ def test_the_audio_does_not_depend_on_the_company(tiny_model: TinyModel, kind: s
         alone = model.stream(1, backend).generate(
             z[voice : voice + 1], seed=9 - voice, pitch_hz=None if pitch is None else pitch[voice], block=64
         )
-        np.testing.assert_allclose(alone[0], together[voice], rtol=0, atol=SAME_SOUND)
+        np.testing.assert_allclose(alone[0], together[voice], rtol=0, atol=SAME_SOUND[backend])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -141,7 +141,7 @@ def test_voices_that_begin_at_different_times_sound_as_if_alone(
     for voice, begin in enumerate(begins):
         assert not staggered[voice, :begin].any(), "silent before it begins"
         length = staggered.shape[1] - begin
-        np.testing.assert_allclose(staggered[voice, begin:], at_once[voice, :length], rtol=0, atol=SAME_SOUND)
+        np.testing.assert_allclose(staggered[voice, begin:], at_once[voice, :length], rtol=0, atol=SAME_SOUND[backend])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -152,8 +152,8 @@ def test_a_voice_that_is_begun_anew_sounds_as_in_a_new_stream(tiny_model: TinyMo
     stream = model.stream(2, backend)
     perform(stream, kind, begins=(0, 0), blocks=[48, 31], seeds=(11, 12))
     again = perform(stream, kind, begins=(0, 20), blocks=[48, 48, 48], seeds=(1, 2))
-    np.testing.assert_allclose(again[0], wanted[0], rtol=0, atol=SAME_SOUND)
-    np.testing.assert_allclose(again[1, 20:], wanted[1, :-20], rtol=0, atol=SAME_SOUND)
+    np.testing.assert_allclose(again[0], wanted[0], rtol=0, atol=SAME_SOUND[backend])
+    np.testing.assert_allclose(again[1, 20:], wanted[1, :-20], rtol=0, atol=SAME_SOUND[backend])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -1,0 +1,100 @@
+"""`wavekeys decode` as a user runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from synth.analysis import median_cents
+from synth.bank import load_preset
+from synth.cli.main import main
+
+HOP, RATE_HZ = 512, 16_000
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def call(*arguments: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main(["decode", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def organ(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The factory organ's A4, 20 frames of it and 40, in two files."""
+    bank = load_preset().bank
+    note = bank.note(bank.weights({"organ": 1.0}), 69, 100)
+    folder = tmp_path_factory.mktemp("embeddings")
+    np.save(folder / "short.note.npy", note[:20])
+    np.save(folder / "long.npy", note[:40])
+    return folder
+
+
+def test_files_become_wavs_of_their_own_names_and_lengths_in_tune(run, organ: Path, tmp_path: Path) -> None:
+    code, said, _ = run(organ / "long.npy", organ / "short.note.npy", "-o", tmp_path, "--pitch", "69")
+    assert code == 0
+    assert "2 files" in said
+    long, rate = soundfile.read(tmp_path / "long.wav")
+    short, _ = soundfile.read(tmp_path / "short.note.wav")
+    assert (rate, long.shape, short.shape) == (RATE_HZ, (40 * HOP,), (20 * HOP,))
+    assert abs(median_cents(long[RATE_HZ // 4 :].astype(np.float32), 440.0, RATE_HZ)) < 20  # measured: 1
+
+
+def test_one_file_sounds_the_same_alone_and_in_company(run, organ: Path, tmp_path: Path) -> None:
+    both = ("--pitch", "69", "--precision", "fp32")
+    run(organ / "short.note.npy", "-o", tmp_path / "alone.wav", *both)
+    run(organ / "short.note.npy", organ / "long.npy", "-o", tmp_path / "all", *both)
+    alone, _ = soundfile.read(tmp_path / "alone.wav")
+    together, _ = soundfile.read(tmp_path / "all" / "short.note.wav")
+    np.testing.assert_array_equal(alone, together)
+
+
+def test_a_file_that_cannot_be_decoded_is_named_and_skipped(run, organ: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.npy"
+    np.save(bad, np.full((3, 16), np.nan, np.float32))
+    code, said, complaint = run(bad, organ / "short.note.npy", "-o", tmp_path / "out", "--pitch", "69")
+    assert code == 1
+    assert "1 file," in said
+    assert "bad.npy: embeddings must be finite" in complaint
+    assert (tmp_path / "out" / "short.note.wav").is_file()
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "not a readable .npy file"),
+        (b"RIFF", "not a readable .npy file"),
+        (np.zeros((1, 5, 16), np.float32), r"embeddings are [frames, 16] floats, not [1, 5, 16] float32"),
+        (np.zeros((5, 8), np.float32), "not [5, 8]"),
+        (np.zeros((0, 16), np.float32), "not [0, 16]"),
+        (np.zeros((5, 16), np.int64), "not [5, 16] int64"),
+    ],
+)
+def test_alone_it_is_an_error_of_one_line(run, tmp_path: Path, content, complaint: str) -> None:
+    path = tmp_path / "z.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content)
+    code, _, said = run(path, "-o", tmp_path / "out.wav", "--pitch", "60")
+    assert (code, said.count("\n")) == (1, 1)
+    assert complaint in said
+
+
+def test_what_was_typed_wrong_is_said(run, organ: Path, tmp_path: Path) -> None:
+    two = (organ / "long.npy", organ / "short.note.npy")
+    assert run(*two, "-o", tmp_path / "one.wav", "--pitch", "60")[0] == 2
+    code, _, said = run(organ / "long.npy", "-o", tmp_path / "one.wav")
+    assert code == 2
+    assert "--pitch" in said
+    code, _, said = run(tmp_path / "none.npy", "-o", tmp_path / "one.wav", "--pitch", "60")
+    assert code == 1
+    assert "no file" in said
