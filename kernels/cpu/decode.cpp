@@ -78,8 +78,7 @@ void decode(const Problem& problem) {
     decode_voices(problem, pool.arena(index), active + first, last - first);
   };
   pool.run(threads, task);
-  for (int i = 0; i < count; ++i)
-    state.age[active[i]] += (uint32_t)(block.samples - begin_of(block, active[i]));
+  for (int i = 0; i < count; ++i) state.age[active[i]] += (uint32_t)(block.samples - begin_of(block, active[i]));
 }
 
 }  // namespace wavekeys

@@ -5,8 +5,8 @@
 
 namespace wavekeys {
 
-// Decodes a block, spread over the pool's threads, and moves the state on. Allocates when it meets a larger problem than
-// before, and never else.
+// Decodes a block, spread over the pool's threads, and moves the state on. Allocates when it meets a larger problem
+// than before, and never else.
 void decode(const Problem& problem);
 
 // Whether this processor has what a precision needs; fp32 it always has.

@@ -16,10 +16,17 @@ using Output = ffi::Result<ffi::AnyBuffer>;
 
 bool precision_of(const Buffer& buffer, Precision& precision) {
   switch (buffer.element_type()) {
-    case ffi::DataType::F32: precision = Precision::kFp32; return true;
-    case ffi::DataType::BF16: precision = Precision::kBf16; return true;
-    case ffi::DataType::S8: precision = Precision::kInt8; return true;
-    default: return false;
+    case ffi::DataType::F32:
+      precision = Precision::kFp32;
+      return true;
+    case ffi::DataType::BF16:
+      precision = Precision::kBf16;
+      return true;
+    case ffi::DataType::S8:
+      precision = Precision::kInt8;
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -32,7 +39,8 @@ Matrix matrix(const Buffer& words, const Buffer& scale, const Buffer& offset) {
 
 // Donated buffers arrive as the results themselves. Where the caller kept its own, the state is copied first.
 void carry(const Buffer& from, Output& to) {
-  if (from.untyped_data() != to->untyped_data()) std::memcpy(to->untyped_data(), from.untyped_data(), from.size_bytes());
+  if (from.untyped_data() != to->untyped_data())
+    std::memcpy(to->untyped_data(), from.untyped_data(), from.size_bytes());
 }
 
 ffi::Error handle(ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> dilations, Buffer start, Buffer start_bias,
@@ -49,9 +57,18 @@ ffi::Error handle(ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> dil
   if (numbers.size() != 12 || dilations.size() == 0 || dilations.size() > kMaxLayers) return refuse("malformed sizes");
   Problem problem{};
   Sizes& sizes = problem.sizes;
-  int64_t* const fields[] = {&sizes.taps,           &sizes.residual,   &sizes.skip,             &sizes.outputs,
-                             &sizes.padded_outputs, &sizes.input_taps, &sizes.clock_harmonics,  &sizes.hop,
-                             &sizes.smooth,         &sizes.mixtures,   &sizes.prediction_order, &sizes.harmonics};
+  int64_t* const fields[] = {&sizes.taps,
+                             &sizes.residual,
+                             &sizes.skip,
+                             &sizes.outputs,
+                             &sizes.padded_outputs,
+                             &sizes.input_taps,
+                             &sizes.clock_harmonics,
+                             &sizes.hop,
+                             &sizes.smooth,
+                             &sizes.mixtures,
+                             &sizes.prediction_order,
+                             &sizes.harmonics};
   for (size_t i = 0; i < numbers.size(); ++i) {
     *fields[i] = numbers[i];
     if (numbers[i] < 0 || numbers[i] > 1 << 20) return refuse("malformed sizes");
@@ -85,7 +102,8 @@ ffi::Error handle(ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> dil
        "too wide"},
       {sizes.padded_outputs % kStrip == 0, "padded outputs must be a multiple of 16"},
       {sizes.features() <= kMaxFeatures, "too many input features"},
-      {sizes.harmonics <= kMaxFeatures && sizes.harmonics % kStrip == 0, "harmonics must be a multiple of 16, at most 256"},
+      {sizes.harmonics <= kMaxFeatures && sizes.harmonics % kStrip == 0,
+       "harmonics must be a multiple of 16, at most 256"},
       {sizes.input_taps <= kHistory && sizes.prediction_order <= kHistory, "taps beyond the history of 64 inputs"},
       {sizes.mixtures == 0 || sizes.outputs == 3 * sizes.mixtures, "`outputs` disagrees with `mixtures`"},
       {V <= kMaxVoices, "more than 256 voices"},

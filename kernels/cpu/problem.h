@@ -6,12 +6,12 @@
 
 namespace wavekeys {
 
-constexpr int kStrip = 16;  // columns of the widest vector
-constexpr int kPanel = 4;   // strips that lie side by side in a packed matrix, at most
-constexpr int kHistory = 64;     // past inputs of a voice, as HISTORY in kernels/spec.py
+constexpr int kStrip = 16;    // columns of the widest vector
+constexpr int kPanel = 4;     // strips that lie side by side in a packed matrix, at most
+constexpr int kHistory = 64;  // past inputs of a voice, as HISTORY in kernels/spec.py
 constexpr int kMaxVoices = 256;
 constexpr int kMaxLayers = 64;
-constexpr int kMaxWidth = 1024;  // of residual and skip
+constexpr int kMaxWidth = 1024;    // of residual and skip
 constexpr int kMaxFeatures = 256;  // input taps and clock together; also harmonics
 constexpr int kMaxOutputs = 256;
 constexpr int kMaxGroup = 8;  // voices that go through a layer together
@@ -23,9 +23,7 @@ struct Sizes {
   int64_t cache_offsets[kMaxLayers + 1];  // rows
 
   int64_t features() const { return input_taps + 2 * clock_harmonics; }
-  int64_t columns() const {
-    return layers * 2 * residual + skip + (mixtures ? prediction_order + harmonics + 2 : 0);
-  }
+  int64_t columns() const { return layers * 2 * residual + skip + (mixtures ? prediction_order + harmonics + 2 : 0); }
 };
 
 // The smallest piece that a product reads of a row: 1 float, 2 bfloat16, or 4 bytes, whatever the precision.
@@ -33,9 +31,9 @@ typedef uint32_t __attribute__((may_alias)) Word;
 
 enum class Precision { kFp32, kBf16, kInt8 };
 
-// A packed matrix [K, N]: panels of up to 4 strips of 16 columns one after the other, in each the K rows, a Word of rows
-// at a time: [K / rows of a Word, columns of the panel] Words. So a product reads it from one end to the other. The
-// panels are of nearly equal width; gates count in pairs of strips.
+// A packed matrix [K, N]: panels of up to 4 strips of 16 columns one after the other, in each the K rows, a Word of
+// rows at a time: [K / rows of a Word, columns of the panel] Words. So a product reads it from one end to the other.
+// The panels are of nearly equal width; gates count in pairs of strips.
 struct Matrix {
   const Word* words;
   const float* scale;     // [N], what an integer of each column is worth; int8 only
@@ -43,19 +41,19 @@ struct Matrix {
 };
 
 struct Weights {
-  Precision precision;        // of `layers`, `past`, `skip` and `out1`; the others are fp32
-  Matrix start;               // [features, R]
-  const float* start_bias;    // [R]
-  Matrix skip_start;          // [R, S]
-  Matrix layers;              // L times [R, 3R]: the gates of the current sample (strips of filter and gate by turns),
-                              // then the residual
-  Matrix past;                // L times K - 1 times [R, 2R], the oldest tap first, strips as in `layers`
+  Precision precision;         // of `layers`, `past`, `skip` and `out1`; the others are fp32
+  Matrix start;                // [features, R]
+  const float* start_bias;     // [R]
+  Matrix skip_start;           // [R, S]
+  Matrix layers;               // L times [R, 3R]: the gates of the current sample (strips of filter and gate by turns),
+                               // then the residual
+  Matrix past;                 // L times K - 1 times [R, 2R], the oldest tap first, strips as in `layers`
   const float* residual_bias;  // [L, R]
-  Matrix skip;                // [L * R, S]
-  const float* skip_bias;     // [S]
-  Matrix out1;                // [S, S]
-  Matrix logits;              // [S, padded_outputs]
-  const float* logits_bias;   // [padded_outputs]
+  Matrix skip;                 // [L * R, S]
+  const float* skip_bias;      // [S]
+  Matrix out1;                 // [S, S]
+  Matrix logits;               // [S, padded_outputs]
+  const float* logits_bias;    // [padded_outputs]
 };
 
 struct Block {
