@@ -33,8 +33,6 @@ class FlushDenormals {
 #endif
 };
 
-int64_t begin_of(const Block& block, int32_t voice) { return block.begin[voice] > 0 ? block.begin[voice] : 0; }
-
 // One thread's voices over the whole block: between two beginnings, all that have begun.
 void decode_voices(const Problem& problem, Arena& arena, const int32_t* voices, int count) {
   FlushDenormals flush;
@@ -43,7 +41,7 @@ void decode_voices(const Problem& problem, Arena& arena, const int32_t* voices, 
     int64_t to = problem.block.samples;
     int begun = 0;
     for (int i = 0; i < count; ++i) {
-      const int64_t begin = begin_of(problem.block, voices[i]);
+      const int64_t begin = problem.block.begin_of(voices[i]);
       if (begin <= from) sounding[begun++] = voices[i];
       else if (begin < to) to = begin;
     }
@@ -60,7 +58,7 @@ void decode(const Problem& problem) {
   int32_t active[kMaxVoices];
   int count = 0;
   for (int32_t voice = 0; voice < block.voices; ++voice) {
-    const int64_t begin = begin_of(block, voice), silent = begin < block.samples ? begin : block.samples;
+    const int64_t begin = block.begin_of(voice), silent = begin < block.samples ? begin : block.samples;
     std::memset(problem.result.audio + voice * block.samples, 0, sizeof(float) * (size_t)silent);
     if (begin >= block.samples) continue;
     if (block.fresh[voice]) state.age[voice] = 0;
@@ -78,7 +76,7 @@ void decode(const Problem& problem) {
     decode_voices(problem, pool.arena(index), active + first, last - first);
   };
   pool.run(threads, task);
-  for (int i = 0; i < count; ++i) state.age[active[i]] += (uint32_t)(block.samples - begin_of(block, active[i]));
+  for (int i = 0; i < count; ++i) state.age[active[i]] += (uint32_t)(block.samples - block.begin_of(active[i]));
 }
 
 }  // namespace wavekeys

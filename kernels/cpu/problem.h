@@ -66,6 +66,9 @@ struct Block {
   const uint32_t* seed;       // [V]
   const float* temperature;   // [V]
   const float* forced;        // [V, T], or null when generating
+
+  // The voice's first sample in this block.
+  int64_t begin_of(int32_t voice) const { return begin[voice] > 0 ? begin[voice] : 0; }
 };
 
 struct State {

@@ -46,6 +46,7 @@ def command(
         os.environ["WAVEKEYS_THREADS"] = str(threads)  # read when the kernel starts its threads
     from synth import kernels
     from synth.errors import UsageError
+    from synth.kernels.cpu import PRECISIONS
     from synth.wavenet import SIZES as KNOWN
 
     if size not in KNOWN:
@@ -58,10 +59,13 @@ def command(
         raise UsageError(f"--voices {voices!r} must be at least 1")
     precisions = precision.split(",")
     for wanted in precisions:
-        if wanted not in ("fp32", "bf16", "int8"):
-            raise UsageError(f"--precision {wanted!r}: one of fp32, bf16, int8, or some of them with commas between")
+        if wanted not in PRECISIONS:
+            raise UsageError(
+                f"--precision {wanted!r}: one of {', '.join(PRECISIONS)}, or some of them with commas between"
+            )
     chosen = backends or kernels.available()
-    threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = threads or allowed or 1
     report: dict[str, Any] = {"peak_gflops_fp32_per_core": _peak(), "cores": os.cpu_count(), "threads": threads}
     if soak:
         report["soak"] = [_soak(size, count, wanted, soak) for wanted in precisions for count in counts]

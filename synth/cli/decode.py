@@ -42,7 +42,7 @@ def command(
     Every file gets its own length: frames times the model's hop. A file that cannot be read is named and skipped.
     """
     from synth.bank import load_preset
-    from synth.cli.output import Stopwatch, progress_bar
+    from synth.cli.output import Stopwatch, progress_bar, write_wav
     from synth.stream import Stream
     from synth.wavenet import load_model
 
@@ -70,7 +70,7 @@ def command(
             raise UsageError(f"two of the files would become {target}: decode them into folders of their own")
     _make_folder(output.parent if single else output)
 
-    watch, done = Stopwatch(), 0
+    watch, done_seconds = Stopwatch(), 0.0
     seconds = [len(z) * config.hop / config.sample_rate_hz for z in embeddings]
     voices = min(batch, len(readable))
     stream = Stream(model, voices=voices, backend=backend, precision=precision)
@@ -81,9 +81,10 @@ def command(
             together = order[start : start + voices]
             audio = _decode(stream, [embeddings[i] for i in together], [seed + i for i in together], temperature, pitch)
             for index, sound in zip(together, audio, strict=True):
-                _write(targets[index], sound, config.sample_rate_hz)
-                done += 1
-                progress(sum(seconds[i] for i in order[:done]))
+                rate_hz = config.sample_rate_hz
+                write_wav(targets[index], sound[:, None], rate_hz=rate_hz, wanted_hz=rate_hz)
+                done_seconds += seconds[index]
+                progress(done_seconds)
     count = f"{len(order)} file{'s' * (len(order) > 1)}"
     click.echo(f"{output}: {count}, {watch.summary(sum(seconds))} ({stream.backend}, {stream.precision})")
     if problems:
@@ -127,9 +128,3 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WavekeysError(f"cannot make the folder {folder}: {error.strerror}") from None
-
-
-def _write(path: Path, sound: np.ndarray, rate_hz: int) -> None:
-    from synth.cli.output import write_wav
-
-    write_wav(path, sound[:, None], rate_hz=rate_hz, wanted_hz=rate_hz)

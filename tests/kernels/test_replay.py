@@ -6,7 +6,7 @@ import dataclasses
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -93,7 +93,7 @@ def record(size: str, precision: str, path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Path]]:
+def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Compiles the replay program with more flags, for another processor if need be."""
 
     def compile_with(*flags: str, compiler: str = "g++", decoders: dict[str, list[str]] | None = None) -> Path:
@@ -112,7 +112,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pa
         subprocess.run([*common, *map(str, objects), "-pthread", "-o", str(folder / "replay")], check=True)
         return folder / "replay"
 
-    yield compile_with
+    return compile_with
 
 
 def run(program: Path, *arguments: str | Path, prefix: tuple[str, ...] = (), **environment: str) -> str:
