@@ -37,8 +37,12 @@ class Arena {
   // Without memory an arena hands out null pointers and counts.
   int64_t used() const { return used_; }
 
-  float* floats(int64_t count) { return reinterpret_cast<float*>(take(4 * count)); }
-  Word* words(int64_t count) { return reinterpret_cast<Word*>(take(4 * count)); }
+  template <class T>
+  T* array(int64_t count) {
+    return reinterpret_cast<T*>(take((int64_t)sizeof(T) * count));
+  }
+  float* floats(int64_t count) { return array<float>(count); }
+  Word* words(int64_t count) { return array<Word>(count); }
 
  private:
   static constexpr int64_t kAlignment = 64;

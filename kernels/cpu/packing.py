@@ -60,7 +60,7 @@ def pack(sizes: Sizes, weights: Weights, precision: str) -> Packed:
         for now, residual in zip(gates[:, -1], w.residual, strict=True)
         for part, pairs in ((now, True), (residual, False))
     ]
-    past = [_pack(tap, dtype, pairs=True) for tap in gates[:, :-1].reshape(-1, r, 2 * r)]
+    past = [_pack(tap, dtype) for tap in gates[:, :-1].reshape(-1, r, 2 * r)]
     padding = -sizes.outputs % STRIP
     return Packed(
         start=_pack(np.concatenate([w.start, w.clock]), fp32).words,
