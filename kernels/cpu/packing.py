@@ -54,13 +54,12 @@ def pack(sizes: Sizes, weights: Weights, precision: str) -> Packed:
     fp32 = DTYPES["fp32"]
     # Filter and gate by turns, a strip each: a gate's two sides meet in one tile.
     turns = np.arange(2 * r).reshape(2, r // STRIP, STRIP).swapaxes(0, 1).reshape(-1)
-    gates = w.taps[..., turns]
     layers = [
         _pack(part, dtype, pairs=pairs)
-        for now, residual in zip(gates[:, -1], w.residual, strict=True)
-        for part, pairs in ((now, True), (residual, False))
+        for taps, residual in zip(w.taps, w.residual, strict=True)
+        for part, pairs in ((taps[-1][:, turns], True), (residual, False))
     ]
-    past = [_pack(tap, dtype) for tap in gates[:, :-1].reshape(-1, r, 2 * r)]
+    past = [_pack(tap[:, turns], dtype) for taps in w.taps for tap in taps[:-1]]
     padding = -sizes.outputs % STRIP
     return Packed(
         start=_pack(np.concatenate([w.start, w.clock]), fp32).words,

@@ -130,8 +130,8 @@ def _block(stream: Stream) -> Block:
     from synth.kernels import Block
 
     voices = stream.voices
-    z = jnp.zeros((voices, 2, stream.model.config.embedding_channels))
-    pitch = jnp.full(voices, 220.0) if stream.model.config.clock_harmonics else None
+    z = jnp.zeros((voices, 2, stream.config.embedding_channels))
+    pitch = jnp.full(voices, 220.0) if stream.config.clock_harmonics else None
     zeros = jnp.zeros(voices, jnp.int32)
     return Block(
         conditioning=stream.conditioning(z, pitch),
@@ -173,7 +173,7 @@ def _measure(
                     "precision": precision,
                     "voices": count,
                     "us_per_step": seconds * 1e6,
-                    "realtime_factor": 1.0 / (seconds * stream.model.config.sample_rate_hz),
+                    "realtime_factor": 1.0 / (seconds * stream.config.sample_rate_hz),
                     "gflops": gflops,
                     "share_of_fp32_peak": gflops / (statistics.median(peaks) * min(threads, count)),
                 }
@@ -188,7 +188,7 @@ def _soak(size: str, voices: int, precision: str, seconds: float) -> dict[str, A
     ((_, stream),) = _streams(size, voices, ("cpu",), [precision]).items()
     block = _block(stream)
     stream.advance(block).block_until_ready()
-    period_s = BLOCK / stream.model.config.sample_rate_hz
+    period_s = BLOCK / stream.config.sample_rate_hz
     taken = np.zeros(round(seconds / period_s))
     due = time.perf_counter()
     for index in range(len(taken)):

@@ -74,6 +74,7 @@ def command(
     seconds = [len(z) * config.hop / config.sample_rate_hz for z in embeddings]
     voices = min(batch, len(readable))
     stream = Stream(model, voices=voices, backend=backend, precision=precision)
+    del model  # as large again as the weights that the stream has packed
     # Files of similar length go together, since a batch lasts as long as its longest.
     order = sorted(range(len(readable)), key=lambda index: len(embeddings[index]))
     with progress_bar("decoding", sum(seconds)) as progress:

@@ -13,24 +13,24 @@ from synth import kernels
 from synth.kernels import Block
 from synth.stream.pack import conditioning, conditioning_weights_of, sizes_of, weights_of
 from synth.wavenet import WaveNet, heads, mulaw
-from synth.wavenet.decoder import steady_clock
+from synth.wavenet.decoder import steady_clock, upsample
 from synth.wavenet.model import require_pitch
 
 CHUNK_FRAMES = 32  # of embeddings whose conditioning is computed together
 
 
 class Stream:
-    """An incremental decoder for V voices.
+    """An incremental decoder for V voices. It keeps the weights as its kernel has them, not the model.
 
     A voice's audio depends on the weights, its embeddings, pitch, seed and temperature alone: not on the block size,
     the other voices, or when it began.
     """
 
     def __init__(self, model: WaveNet, *, voices: int = 1, backend: str = "auto", precision: str = "fp32") -> None:
-        self.model = model
+        self.config = model.config
         self.voices = voices
         self.kernel = kernels.backend(backend)
-        self.sizes = sizes_of(model.config, self.kernel.granule)
+        self.sizes = sizes_of(self.config, self.kernel.granule)
         self.precision = self.kernel.choose(precision)
         self.weights = self.kernel.prepare(self.sizes, weights_of(model, self.sizes), self.precision)
         self.conditioning_weights = conditioning_weights_of(model, self.sizes)
@@ -48,7 +48,7 @@ class Stream:
 
     def conditioning(self, z: Array, pitch_hz: Array | None) -> Array:
         """The kernels' conditioning frames for embeddings [V, F, 16] and pitches [V] hertz."""
-        return conditioning(self.model.config, self.sizes, self.conditioning_weights, z, pitch_hz)
+        return conditioning(self.config, self.sizes, self.conditioning_weights, z, pitch_hz)
 
     def generate(
         self,
@@ -83,13 +83,10 @@ class Stream:
         samples = audio.shape[1]
         if audio.shape[0] != self.voices or samples > z.shape[1] * self.sizes.hop:
             raise ValueError(f"audio {audio.shape} does not fit embeddings {z.shape} of hop {self.sizes.hop}")
-        frames = self.model.decoder.frame_conditioning(z, pitch)
         gain = scale = jnp.ones_like(audio)
         if self.sizes.mixtures:
-            frame = self.model.decoder.frame_prediction(frames, pitch)
-            gain, scale = (
-                self.model.decoder.upsample(column[..., None])[:, :samples, 0] for column in (frame.gain, frame.scale)
-            )
+            last_columns = self.conditioning(z, pitch)[..., -2:]
+            scale, gain = jnp.moveaxis(upsample(self.config, last_columns)[:, :samples], -1, 0)
         forced = audio / gain if self.sizes.mixtures else mulaw.encode(audio).astype(jnp.float32) / 128.0
         seeds = jnp.zeros(self.voices, jnp.uint32)
         pieces = []
@@ -105,15 +102,15 @@ class Stream:
 
     def _checked(self, z: ArrayLike, pitch_hz: ArrayLike | None) -> tuple[Array, Array | None]:
         z = jnp.asarray(z, jnp.float32)
-        channels = self.model.config.embedding_channels
+        channels = self.config.embedding_channels
         if z.ndim != 3 or z.shape[0] != self.voices or z.shape[2] != channels:
             raise ValueError(f"z must be [{self.voices}, frames, {channels}], not {list(z.shape)}")
-        return z, require_pitch(self.model.config, pitch_hz, self.voices)
+        return z, require_pitch(self.config, pitch_hz, self.voices)
 
     def _clock(self, pitch: Array | None, samples: int) -> Array:
         if pitch is None:
             return jnp.zeros((self.voices, samples), jnp.uint32)
-        return steady_clock(pitch, samples, self.model.config.sample_rate_hz)
+        return steady_clock(pitch, samples, self.config.sample_rate_hz)
 
     def _blocks(
         self, z: Array, pitch: Array | None, samples: int, block: int, seeds: Array, temperature: float

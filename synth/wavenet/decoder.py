@@ -96,6 +96,18 @@ def frame_prediction(
     )
 
 
+def upsample(config: WaveNetConfig, frames: Array) -> Array:
+    """Frames [B, F, C] at sample rate [B, F * hop, C]: held, or on straight lines from each frame to the next."""
+    batch, count, channels = frames.shape
+    if config.smooth_conditioning:
+        following = jnp.concatenate([frames[:, 1:], frames[:, -1:]], axis=1)
+        fraction = jnp.arange(config.hop, dtype=jnp.float32)[None, None, :, None] / config.hop
+        dense = frames[:, :, None] + fraction * (following - frames)[:, :, None]
+    else:
+        dense = jnp.broadcast_to(frames[:, :, None], (batch, count, config.hop, channels))
+    return dense.reshape(batch, count * config.hop, channels)
+
+
 class Decoder(nnx.Module):
     """NSynth's decoder (magenta h512_bo16.py), with the live sizes' additions where the config asks for them."""
 
@@ -133,16 +145,8 @@ class Decoder(nnx.Module):
         return frame_prediction(self.config, frames, self.prediction(frames), log_amplitudes, pitch_hz)
 
     def upsample(self, frames: Array) -> Array:
-        """Frames [B, F, C] at sample rate [B, F * hop, C]: held, or on straight lines from each frame to the next."""
-        hop = self.config.hop
-        batch, count, channels = frames.shape
-        if self.config.smooth_conditioning:
-            following = jnp.concatenate([frames[:, 1:], frames[:, -1:]], axis=1)
-            fraction = jnp.arange(hop, dtype=jnp.float32)[None, None, :, None] / hop
-            dense = frames[:, :, None] + fraction * (following - frames)[:, :, None]
-        else:
-            dense = jnp.broadcast_to(frames[:, :, None], (batch, count, hop, channels))
-        return dense.reshape(batch, count * hop, channels)
+        """Frames [B, F, C] at sample rate, [B, F * hop, C]."""
+        return upsample(self.config, frames)
 
     def outputs(self, recent: Array, conditioning: Array, clock: Array | None) -> Array:
         """The head's outputs [B, T, O].
