@@ -5,9 +5,13 @@ z = model.encode(audio)                        # [B, samples] float32 -> [B, fra
 logits = model.logits(audio, z)                # teacher-forced: [B, samples, 256]
 stream = model.stream(voices=8, backend="auto")
 audio = stream.generate(z, seed=0)             # [V, frames, 16] -> [V, frames * 512]
+
+instrument = synth.Instrument("factory")       # a plugin: process(events, frames), state(), restore(state)
+audio = instrument(messages, duration=2.0, sample_rate=48_000)    # mido messages, their time in seconds
 """
 
 from synth.errors import UsageError, WavekeysError
+from synth.instrument import Instrument
 from synth.wavenet import SIZES, WaveNet, WaveNetConfig, load_model
 
-__all__ = ["SIZES", "UsageError", "WaveNet", "WaveNetConfig", "WavekeysError", "load_model"]
+__all__ = ["SIZES", "Instrument", "UsageError", "WaveNet", "WaveNetConfig", "WavekeysError", "load_model"]

@@ -82,7 +82,8 @@ def tiny_preset() -> Preset:
         pitches=np.arange(60, 65),
         velocities=np.array([50, 100]),
         embeddings=z,
-        loop=(8, 16),
+        loops=np.broadcast_to(np.array([8, 16]), (2, 5, 2, 2)),
+        release=17,
     )
     info = PresetInfo(
         name="tiny",

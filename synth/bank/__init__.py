@@ -5,13 +5,15 @@ Imports `synth.wavenet`; nothing here knows of voices or devices.
 
 from synth.bank.bank import Bank, HeldNote, load_bank
 from synth.bank.build import build_bank
-from synth.bank.preset import Preset, PresetInfo, find_preset, list_presets, load_preset
+from synth.bank.preset import Modulation, Preset, PresetInfo, Zone, find_preset, list_presets, load_preset
 
 __all__ = [
     "Bank",
     "HeldNote",
+    "Modulation",
     "Preset",
     "PresetInfo",
+    "Zone",
     "build_bank",
     "find_preset",
     "list_presets",

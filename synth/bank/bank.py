@@ -19,13 +19,17 @@ FRAMES_PER_SECOND = 31.25
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bank:
-    """Embeddings [I instruments, P pitches, V velocities, F frames, 16], and the frames that a held note loops in."""
+    """Embeddings of every instrument, pitch and velocity, and where in them a note is held and let go.
+
+    Axes: I instruments, P pitches, V velocities, F frames. All notes are let go at the same frame.
+    """
 
     instruments: tuple[str, ...]
     pitches: np.ndarray  # [P] MIDI numbers, rising
     velocities: np.ndarray  # [V], rising
     embeddings: np.ndarray  # [I, P, V, F, 16] float32
-    loop: tuple[int, int]  # first and last frame of the sustain
+    loops: np.ndarray  # [I, P, V, 2] first and last frame of each note's sustain
+    release: int  # the first frame after the key was let go
 
     def __post_init__(self) -> None:
         shape = (len(self.instruments), len(self.pitches), len(self.velocities))
@@ -36,8 +40,19 @@ class Bank:
             )
         if self.embeddings.dtype != np.float32 or not np.isfinite(self.embeddings).all():
             raise WavekeysError("bank: embeddings must be finite float32 numbers")
-        if not 0 <= self.loop[0] < self.loop[1] < self.embeddings.shape[3]:
-            raise WavekeysError(f"bank: loop {self.loop} is not within {self.embeddings.shape[3]} frames")
+        for name in ("pitches", "velocities"):
+            values = getattr(self, name)
+            if (np.diff(values) <= 0).any() or values[0] < 0 or values[-1] > 127:
+                raise WavekeysError(f"bank: {name} must rise from at least 0 to at most 127")
+        frames = self.embeddings.shape[3]
+        if self.loops.shape != (*shape, 2) or (self.loops[..., 0] < 0).any():
+            raise WavekeysError(
+                f"bank: loops {list(self.loops.shape)} must be [{', '.join(map(str, shape))}, 2] frames"
+            )
+        if (self.loops[..., 0] >= self.loops[..., 1]).any() or (self.loops >= frames).any():
+            raise WavekeysError(f"bank: a loop is not within its {frames} frames")
+        if not 0 < self.release < frames:
+            raise WavekeysError(f"bank: release {self.release} is not within {frames} frames")
 
     def weights(self, blend: Mapping[str, float]) -> np.ndarray:
         """A blend as weights [I] that sum to 1."""
@@ -50,16 +65,16 @@ class Bank:
             raise UsageError(f"blend weights must be at least 0, and one more than 0; got {dict(blend)}")
         return weights / weights.sum()
 
-    def note(self, weights: np.ndarray, pitch: int, velocity: int) -> np.ndarray:
-        """The blended embedding of the nearest pitch there is, its velocity interpolated: [F, 16]."""
+    def note(self, pitch: float, velocity: float, *, has_level: bool) -> HeldNote:
+        """Every instrument's embedding of the nearest pitch there is, interpolated between velocities."""
         nearest = int(np.abs(self.pitches - pitch).argmin())
-        position = np.interp(velocity, self.velocities, np.arange(len(self.velocities)))
+        position = float(np.interp(velocity, self.velocities, np.arange(len(self.velocities))))
         low = int(position)
         high = min(low + 1, len(self.velocities) - 1)
-        layers = self.embeddings[:, nearest, low] + (position - low) * (
-            self.embeddings[:, nearest, high] - self.embeddings[:, nearest, low]
-        )
-        return np.einsum("i,ifc->fc", weights, layers).astype(np.float32)
+        soft, hard = self.embeddings[:, nearest, low], self.embeddings[:, nearest, high]
+        frames = soft + np.float32(position - low) * (hard - soft)
+        loops = self.loops[:, nearest, high if position - low > 0.5 else low]
+        return HeldNote.of(frames, loops, self.release, has_level=has_level)
 
     def save(self, path: Path) -> None:
         """Write one safetensors file; the names travel in its metadata."""
@@ -67,9 +82,12 @@ class Bank:
             "embeddings": self.embeddings,
             "pitches": self.pitches.astype(np.int32),
             "velocities": self.velocities.astype(np.int32),
-            "loop": np.array(self.loop, np.int32),
+            "loops": self.loops.astype(np.int32),
+            "release": np.array([self.release], np.int32),
         }
         try:
+            # A view that is not contiguous would be written as what lies in memory.
+            tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
             path.write_bytes(safetensors.numpy.save(tensors, {"instruments": "\n".join(self.instruments)}))
         except OSError as error:
             raise WavekeysError(f"cannot write the bank to {path}: {error.strerror}") from None
@@ -85,8 +103,8 @@ def load_bank(path: Path) -> Bank:
         raise WavekeysError(f"no bank at {path}") from None
     except (OSError, safetensors.SafetensorError) as error:
         raise WavekeysError(f"{path}: not a readable safetensors file ({error})") from None
-    expected = {"embeddings", "pitches", "velocities", "loop"}
-    if not names or tensors.keys() != expected or tensors["loop"].shape != (2,):
+    expected = {"embeddings", "pitches", "velocities", "loops", "release"}
+    if not names or tensors.keys() != expected or tensors["release"].shape != (1,):
         raise WavekeysError(f"{path}: not a bank (it needs instruments, {', '.join(sorted(expected))})")
     try:
         return Bank(
@@ -94,7 +112,8 @@ def load_bank(path: Path) -> Bank:
             pitches=tensors["pitches"],
             velocities=tensors["velocities"],
             embeddings=tensors["embeddings"],
-            loop=(int(tensors["loop"][0]), int(tensors["loop"][1])),
+            loops=tensors["loops"],
+            release=int(tensors["release"][0]),
         )
     except WavekeysError as error:
         raise WavekeysError(f"{path}: {error}") from None
@@ -102,34 +121,60 @@ def load_bank(path: Path) -> Bank:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HeldNote:
-    """An embedding that can be held for as long as a key is: the attack as embedded, then the sustain to and fro.
+    """A note of every instrument, that can be held for as long as a key is: the attack as embedded, then the sustain.
 
     Timbre runs to and fro between the loop's ends. The level follows too, but around the straight line that it falls
     along, which goes on falling: a held piano note decays and a held organ note does not.
     """
 
-    frames: np.ndarray  # [F, 16]
-    loop: tuple[int, int]
-    slope: float  # units of channel 0 a frame, at most 0
+    frames: np.ndarray  # [I, F, 16]
+    loops: np.ndarray  # [I, 2]
+    slopes: np.ndarray  # [I] units of channel 0 a frame, at most 0
+    release: int
 
     @classmethod
-    def of(cls, frames: np.ndarray, loop: tuple[int, int], *, has_level: bool) -> HeldNote:
-        slope = 0.0
+    def of(cls, frames: np.ndarray, loops: np.ndarray, release: int, *, has_level: bool) -> HeldNote:
+        slopes = np.zeros(len(frames), np.float32)
         if has_level:
-            first, last = loop
-            slope = float(np.polyfit(np.arange(first, last + 1), frames[first : last + 1, 0], 1)[0])
-            if slope * LEVEL_DB_PER_UNIT * FRAMES_PER_SECOND > -STEADY_DB_PER_SECOND:
-                slope = 0.0
-        return cls(frames=frames, loop=loop, slope=slope)
+            for i, (first, last) in enumerate(loops):
+                n = np.arange(first, last + 1) - 0.5 * (first + last)
+                slope = float(n @ frames[i, first : last + 1, 0] / (n @ n))
+                if slope * LEVEL_DB_PER_UNIT * FRAMES_PER_SECOND <= -STEADY_DB_PER_SECOND:
+                    slopes[i] = slope
+        return cls(frames=frames, loops=loops, slopes=slopes, release=release)
 
-    def window(self, first: int, count: int) -> np.ndarray:
-        """Frames `first` to `first + count` of the endless note: [count, 16]."""
-        index = np.arange(first, first + count)
-        start, end = self.loop
-        length = end - start
-        phase = np.maximum(index - start, 0) % (2 * length)
-        source = np.where(index <= end, index, start + np.where(phase <= length, phase, 2 * length - phase))
-        source = np.clip(source, 0, len(self.frames) - 1)
-        frames = self.frames[source].copy()
-        frames[:, 0] += self.slope * (index - source)
+    def only(self, instruments: np.ndarray) -> HeldNote:
+        """The same note of some instruments, by their numbers."""
+        return dataclasses.replace(
+            self, frames=self.frames[instruments], loops=self.loops[instruments], slopes=self.slopes[instruments]
+        )
+
+    def at(self, numbers: np.ndarray, *, backward: bool = False, freeze: bool = False) -> np.ndarray:
+        """Frames of the endless note by their numbers [N], which are at least 0: [I, N, 16].
+
+        Backward, a note begins at its loop's end and runs to and fro between that and its beginning. Frozen, its
+        timbre stands still from the sustain's beginning on.
+        """
+        first, last = self.loops[:, :1], self.loops[:, 1:]
+        if backward:
+            phase = numbers % (2 * last)
+            source = np.abs(last - phase)
+        else:
+            phase = np.maximum(numbers - first, 0) % (2 * (last - first))
+            source = np.where(numbers <= last, numbers, last - np.abs(last - first - phase))
+        if freeze:
+            source = np.minimum(source, first) if not backward else np.full_like(source, 0) + first
+        frames = self.frames[np.arange(len(source))[:, None], source]
+        if not backward:
+            frames[..., 0] += self.slopes[:, None] * (numbers - source)
+        return frames
+
+    def after_release(self, numbers: np.ndarray, level: np.ndarray) -> np.ndarray:
+        """The frames after the key was let go, by their numbers from there [N]: [I, N, 16].
+
+        `level` [I] is what channel 0 was then; the source's own fall goes on from it.
+        """
+        source = np.clip(self.release + numbers, 0, self.frames.shape[1] - 1)
+        frames = self.frames[:, source]
+        frames[..., 0] += (level - self.frames[:, self.release, 0])[:, None]
         return frames

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import math
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ from synth.bank.bank import Bank, load_bank
 from synth.errors import UsageError, WavekeysError
 from synth.wavenet import WaveNet, load_model
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FACTORY_DEFAULT = "factory"
 
-# Key of preset.toml: its type. All are required.
-_SCHEMA: dict[str, type] = {
+SOURCES = ("velocity", "key", "pressure", "wheel", "timbre", "movement")  # that a modulation can follow
+CORNERS = ("bottom_left", "bottom_right", "top_left", "top_right")
+
+# Key of preset.toml: its type.
+_REQUIRED: dict[str, type] = {
     "format_version": int,
     "name": str,
     "author": str,
@@ -30,6 +34,35 @@ _SCHEMA: dict[str, type] = {
     "parameters": dict,
     "model": dict,
 }
+_OPTIONAL: dict[str, type] = {"pad": dict, "zones": list, "modulations": list}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Zone:
+    """Keys and velocities that sound alike: a split, or a layer where zones overlap."""
+
+    key_low: int = 0
+    key_high: int = 127
+    velocity_low: int = 1
+    velocity_high: int = 127
+    transpose: int = 0  # semitones
+    gain_db: float = 0.0
+    pan: float = 0.0  # -1 to 1
+    blend: dict[str, float] | None = None  # None: the preset's
+
+    def holds(self, key: int, velocity: int) -> bool:
+        return self.key_low <= key <= self.key_high and self.velocity_low <= velocity <= self.velocity_high
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Modulation:
+    """The blend goes towards another one as `source` goes from `low` to `high` (all sources are 0 to 1)."""
+
+    source: str
+    blend: dict[str, float]
+    amount: float = 1.0
+    low: float = 0.0
+    high: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,8 +75,11 @@ class PresetInfo:
     tags: tuple[str, ...]
     description: str
     blend: dict[str, float]
-    parameters: dict[str, float]
+    parameters: dict[str, float | str]
     model_sha256: str
+    pad: dict[str, str] | None = None  # corner: instrument
+    zones: tuple[Zone, ...] = (Zone(),)
+    modulations: tuple[Modulation, ...] = ()
     folder: Path
     factory: bool
 
@@ -93,7 +129,10 @@ def load_preset(name_or_path: str | Path = FACTORY_DEFAULT) -> Preset:
     """Read a preset, by name or by its folder's path."""
     info = read_info(find_preset(name_or_path))
     bank = load_bank(info.folder / "bank.safetensors")
-    bank.weights(info.blend)
+    blends = [info.blend, *(zone.blend for zone in info.zones), *(m.blend for m in info.modulations)]
+    for blend in (*blends, *({name: 1.0} for name in (info.pad or {}).values())):
+        if blend is not None:
+            bank.weights(blend)
     model = _model(info)
     channels = model.config.embedding_channels
     if bank.embeddings.shape[-1] != channels:
@@ -108,17 +147,21 @@ def read_info(folder: Path) -> PresetInfo:
         document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WavekeysError(f"{path}: not a readable preset ({error})") from None
-    for key in document.keys() | _SCHEMA.keys():
-        if key not in _SCHEMA:
-            raise WavekeysError(f"{path}: unknown key {key!r}; known: {', '.join(_SCHEMA)}")
-        if not isinstance(document.get(key), _SCHEMA[key]):
-            raise WavekeysError(f"{path}: key {key!r} must be a {_SCHEMA[key].__name__}, not {document.get(key)!r}")
+    known = _REQUIRED | _OPTIONAL
+    for key in sorted(document.keys() | _REQUIRED.keys()):
+        if key not in known:
+            raise WavekeysError(f"{path}: unknown key {key!r}; known: {', '.join(known)}")
+        if not isinstance(document.get(key), known[key]):
+            raise WavekeysError(f"{path}: key {key!r} must be a {known[key].__name__}, not {document.get(key)!r}")
     if document["format_version"] != FORMAT_VERSION:
         raise WavekeysError(f"{path}: preset format {document['format_version']}, this wavekeys reads {FORMAT_VERSION}")
-    for table in ("blend", "parameters"):
-        for key, value in document[table].items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise WavekeysError(f"{path}: {table}.{key} must be a number, not {value!r}")
+    _check_numbers(document["blend"], f"{path}: blend")
+    for key, value in document["parameters"].items():
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise WavekeysError(f"{path}: parameters.{key} must be a number or a choice, not {value!r}")
+    pad = document.get("pad")
+    if pad is not None and (pad.keys() != set(CORNERS) or not all(isinstance(name, str) for name in pad.values())):
+        raise WavekeysError(f"{path}: [pad] must name an instrument for {', '.join(CORNERS)}")
     if document["model"].keys() != {"sha256"}:
         raise WavekeysError(f"{path}: [model] must hold sha256 alone, not {', '.join(document['model']) or 'nothing'}")
     return PresetInfo(
@@ -128,11 +171,61 @@ def read_info(folder: Path) -> PresetInfo:
         tags=tuple(document["tags"]),
         description=document["description"],
         blend={name: float(weight) for name, weight in document["blend"].items()},
-        parameters={name: float(value) for name, value in document["parameters"].items()},
+        parameters=document["parameters"],
         model_sha256=str(document["model"]["sha256"]),
+        pad=pad,
+        zones=tuple(_zone(row, f"{path}: zones") for row in document.get("zones", [])) or (Zone(),),
+        modulations=tuple(_modulation(row, f"{path}: modulations") for row in document.get("modulations", [])),
         folder=folder,
         factory=folder.parent == factory_folder(),
     )
+
+
+def _check_numbers(table: dict[str, Any], where: str) -> None:
+    for key, value in table.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise WavekeysError(f"{where}.{key} must be a number, not {value!r}")
+
+
+def _zone(row: Any, where: str) -> Zone:
+    fields = _fields(Zone, row, where)
+    zone = Zone(**fields)
+    if not (0 <= zone.key_low <= zone.key_high <= 127 and 1 <= zone.velocity_low <= zone.velocity_high <= 127):
+        raise WavekeysError(f"{where}: keys must go up from 0 to 127, velocities from 1 to 127")
+    if not (-60 <= zone.gain_db <= 24 and -1 <= zone.pan <= 1 and abs(zone.transpose) <= 48):
+        raise WavekeysError(f"{where}: gain_db is from -60 to 24, pan from -1 to 1, transpose from -48 to 48")
+    return zone
+
+
+def _modulation(row: Any, where: str) -> Modulation:
+    fields = _fields(Modulation, row, where)
+    if fields.get("source") not in SOURCES or "blend" not in fields:
+        raise WavekeysError(f"{where}: each needs a blend and a source, one of {', '.join(SOURCES)}")
+    modulation = Modulation(**fields)
+    if not (0 <= modulation.amount <= 1 and modulation.low != modulation.high):
+        raise WavekeysError(f"{where}: amount is from 0 to 1, and low differs from high")
+    return modulation
+
+
+def _fields(kind: type, row: Any, where: str) -> dict[str, Any]:
+    """A table's values for a dataclass. Unknown keys and what is not a number are refused by name."""
+    if not isinstance(row, dict):
+        raise WavekeysError(f"{where} must be tables, not {row!r}")
+    known = {field.name: field.type for field in dataclasses.fields(kind)}
+    for key, value in row.items():
+        if key not in known:
+            raise WavekeysError(f"{where}: unknown key {key!r}; known: {', '.join(known)}")
+        if key == "blend":
+            if not isinstance(value, dict):
+                raise WavekeysError(f"{where}: blend must be a table, not {value!r}")
+            _check_numbers(value, f"{where}: blend")
+        elif key == "source":
+            pass
+        elif known[key] == "int" and (isinstance(value, bool) or not isinstance(value, int)):
+            raise WavekeysError(f"{where}: {key} must be a whole number, not {value!r}")
+        else:
+            _check_numbers({key: value}, where)
+    return row
 
 
 def _model(info: PresetInfo) -> WaveNet:

@@ -68,7 +68,7 @@ def build(source: Path, model_path: Path, output: Path, name: str | None) -> Non
 
 def _preset_toml(name: str, instruments: dict[str, int], digest: str) -> str:
     first = next(iter(instruments))
-    return f"""format_version = 1
+    return f"""format_version = 2
 name = "{name}"
 author = "wavekeys"
 licence = "Trained on notes of FluidR3 GM by Frank Wen (MIT licence); this preset: MIT"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synth.cli.blend import blend_option
+from synth.cli.tuning import read_tuning, tuning_options
 
 if TYPE_CHECKING:
     from synth.host import Playable
@@ -27,6 +28,8 @@ class Choice:
     backend: str
     precision: str
     blend: dict[str, float] | None
+    mpe: int
+    tuning: list[float | None] | None
 
 
 def make_command(build: Callable[[Choice], Playable]) -> click.Command:
@@ -59,6 +62,15 @@ def make_command(build: Callable[[Choice], Playable]) -> click.Command:
     @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
     @blend_option
     @click.option(
+        "--mpe",
+        type=click.IntRange(0, 15),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Member channels of an MPE lower zone; 0: none before RPN 6 sets one up.",
+    )
+    @tuning_options
+    @click.option(
         "--record", type=click.Path(path_type=Path), metavar="TAKE.wav", help="Record what is played, as 24-bit WAV."
     )
     def play(
@@ -72,13 +84,24 @@ def make_command(build: Callable[[Choice], Playable]) -> click.Command:
         backend: str,
         precision: str,
         blend: dict[str, float] | None,
+        mpe: int,
+        scale: Path | None,
+        keys: Path | None,
         record: Path | None,
     ) -> None:
         """Play PRESET (by default the factory one) from a MIDI keyboard until Ctrl-C."""
         from synth.host import PlaySettings
         from synth.host import play as play_live
 
-        choice = Choice(preset=preset, voices=voices, backend=backend, precision=precision, blend=blend)
+        choice = Choice(
+            preset=preset,
+            voices=voices,
+            backend=backend,
+            precision=precision,
+            blend=blend,
+            mpe=mpe,
+            tuning=read_tuning(scale, keys),
+        )
         settings = PlaySettings(midi=midi, audio=audio, block_frames=block, spare_blocks=spare, record=record)
         play_live(
             settings,
@@ -96,7 +119,13 @@ def _build_instrument(choice: Choice) -> Playable:
 
     preset = load_preset(choice.preset) if choice.preset else load_preset()
     return Instrument(
-        preset, voices=choice.voices, backend=choice.backend, precision=choice.precision, blend=choice.blend
+        preset,
+        voices=choice.voices,
+        backend=choice.backend,
+        precision=choice.precision,
+        blend=choice.blend,
+        mpe=choice.mpe,
+        tuning=choice.tuning,
     )
 
 

@@ -8,6 +8,7 @@ import click
 
 from synth.cli.blend import blend_option
 from synth.cli.play import BACKENDS, PRECISIONS
+from synth.cli.tuning import read_tuning, tuning_options
 
 
 @click.command("render", short_help="Render a Standard MIDI File to WAV.")
@@ -20,6 +21,7 @@ from synth.cli.play import BACKENDS, PRECISIONS
 @click.option("--voices", type=click.IntRange(1, 64), default=16, show_default=True, help="Notes at a time.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
+@tuning_options
 def command(
     song: Path,
     output: Path,
@@ -30,6 +32,8 @@ def command(
     voices: int,
     backend: str,
     precision: str,
+    scale: Path | None,
+    keys: Path | None,
 ) -> None:
     """Render SONG (a Standard MIDI File) to OUT.wav, 24-bit stereo."""
     from synth.bank import load_preset
@@ -40,7 +44,13 @@ def command(
     timeline = read_song(song)
     check_writable(output)
     instrument = Instrument(
-        load_preset(preset), voices=voices, backend=backend, precision=precision, blend=blend, seed=seed
+        load_preset(preset),
+        voices=voices,
+        backend=backend,
+        precision=precision,
+        blend=blend,
+        seed=seed,
+        tuning=read_tuning(scale, keys),
     )
     instrument.warm_up(BLOCK_FRAMES)
     watch = Stopwatch()

@@ -3,56 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import mido
 import numpy as np
 
-from synth.bank import HeldNote, Preset
+from synth.bank import Preset, Zone, load_preset
+from synth.errors import WavekeysError
+from synth.instrument.blend import blends_of
+from synth.instrument.channels import Channels
 from synth.instrument.parameters import PARAMETERS, initial_values
-from synth.instrument.voice import STEAL_MS, Phase, Voice, stealing_order
+from synth.instrument.ramp import Ramp
+from synth.instrument.steering import Steering
+from synth.instrument.voice import STEAL_MS, Phase, Timbre, Voice, stealing_order
 from synth.stream import Player
 
-_CONTROLLED = {p.controller: p for p in PARAMETERS.values() if p.controller is not None}
-_SUSTAIN, _ALL_SOUND_OFF, _RESET_CONTROLLERS, _ALL_NOTES_OFF = 64, 120, 121, 123
+_SUSTAIN, _SOSTENUTO, _ALL_SOUND_OFF, _RESET_CONTROLLERS = 64, 66, 120, 121
+_NOTES_OFF = range(123, 128)  # 124 to 127 change a mode that is not ours to change, and let all notes go
+_POLY, _LEGATO = 0, 2  # the parameter `mode`
+MORPH_MS = 30.0  # from one blend, or one key's embedding, to the next
+EMBEDDED_FADE_MS = 50.0  # at the end of a source's own release
+SOFT_PEDAL = 0.7  # of a velocity
+STATE_VERSION = 1
 
-Event = tuple[int, mido.Message]
+
+class Set(NamedTuple):
+    """An event that gives a parameter a value."""
+
+    parameter: str
+    value: float
+
+
+Event = tuple[int, mido.Message | Set]
+
+
+class _Key(NamedTuple):
+    """A key that is down."""
+
+    channel: int
+    key: int
+    velocity: int
 
 
 class Instrument:
     """A preset that plays. Not thread-safe: one thread at a time.
 
     Args:
-      preset: what to play.
+      preset: what to play; a name or a path is loaded.
       voices: notes at a time. As many slots again let stolen voices fade out.
       backend: the decoder's; see `synth.kernels`.
       precision: of the decoder's weights; "auto" is the fastest that sounds the same as fp32.
       blend: weights of the preset's instruments, by name; None for the preset's own.
-      seed: the same seed, events and block offsets give the same audio, whatever the block size.
+      seed: the same seed, events and times give the same audio, whatever the block size.
+      tuning: each key's pitch as a MIDI number with a fraction, None for a key that is silent; see `synth.instrument.
+        tuning`. None: equal temperament.
+      mpe: member channels of an MPE lower zone; RPN 6 sets one up too.
+      programs: what program changes choose from; all made for the same model.
     """
 
     def __init__(
         self,
-        preset: Preset,
+        preset: Preset | str,
         *,
         voices: int = 8,
         backend: str = "auto",
         precision: str = "auto",
         blend: Mapping[str, float] | None = None,
         seed: int = 0,
+        tuning: Sequence[float | None] | None = None,
+        mpe: int = 0,
+        programs: Sequence[Preset] = (),
     ) -> None:
-        self.preset = preset
-        self.values = initial_values(preset.info.parameters)
-        self._bank = preset.bank
-        self._weights = preset.bank.weights(blend if blend is not None else preset.info.blend)
-        self._voices: dict[int, Voice] = {}  # by slot
+        self.preset = load_preset(preset) if isinstance(preset, str) else preset
+        self.values = initial_values(self.preset.info.parameters)
+        self.controllers = {p.controller: p.id for p in PARAMETERS.values() if p.controller is not None}
+        self.programs = list(programs)
         self._polyphony = voices
         self._slots = 2 * voices
-        self._player = Player(preset.model, voices=self._slots, backend=backend, precision=precision)
+        self._player = Player(self.preset.model, voices=self._slots, backend=backend, precision=precision)
+        self._channels = Channels(self.sample_rate_hz, mpe_members=mpe)
+        self._steering = Steering(self._channels, self.values, self._player, self.sample_rate_hz)
+        self._override = dict(blend) if blend is not None else None
+        self._blends = blends_of(self.preset.info, self.preset.bank, self._override)
         self._seed = seed
+        self._tuning = list(range(128)) if tuning is None else list(tuning)
+        self._voices: dict[int, Voice] = {}  # by slot
+        self._keys: list[_Key] = []  # down, in the order in which they went down
+        self._last_pitch: float | None = None
         self._order = 0
-        self._pedal: set[int] = set()  # channels whose sustain pedal is down
-        self._bend: dict[int, float] = {}  # -1 to 1, by channel
-        self._gain = self._target_gain()
+        self._now = 0  # the next block's first sample
+
+    # What a host asks.
 
     @property
     def sample_rate_hz(self) -> int:
@@ -66,7 +107,7 @@ class Instrument:
     @property
     def tail_frames(self) -> int:
         """Frames that can sound after the last note-off."""
-        return round(self.values["release_ms"] * self.sample_rate_hz / 1000) + 1
+        return self._samples(max(self.values["release_ms"], STEAL_MS)) + self._embedded_release() + 1
 
     @property
     def sounding(self) -> int:
@@ -86,6 +127,18 @@ class Instrument:
     def precision(self) -> str:
         return self._player.precision
 
+    @property
+    def blend(self) -> dict[str, float]:
+        """The weights that were chosen, or the preset's."""
+        return dict(self.preset.info.blend if self._override is None else self._override)
+
+    @property
+    def edited(self) -> bool:
+        """Whether it would sound otherwise than its preset."""
+        return self._override is not None or self.values != initial_values(self.preset.info.parameters)
+
+    # What a host does.
+
     def warm_up(self, frames: int) -> None:
         """Compile for blocks of `frames`, and touch all memory."""
         self.process([(0, mido.Message("note_on", note=60, velocity=1))], frames)
@@ -93,134 +146,378 @@ class Instrument:
         self.process([], frames)
 
     def reset(self) -> None:
-        """All sound off, all controllers at rest; the next performance repeats the first."""
+        """All sound off, all controllers at rest; the next performance repeats the first. Parameters stay."""
         self._voices.clear()
-        self._pedal.clear()
-        self._bend.clear()
-        self._order = 0
-        self.values |= {parameter.id: parameter.default for parameter in _CONTROLLED.values()}
+        self._keys.clear()
+        self._last_pitch = None
+        self._order = self._now = 0
+        self._channels.reset()
+        self._steering.jump(self.values)
+
+    def set(self, parameter: str, value: float | str, offset: int = 0) -> None:
+        """Give a parameter a value, from that frame of the next block on."""
+        if parameter not in PARAMETERS:
+            raise WavekeysError(f"unknown parameter {parameter!r}; known: {', '.join(PARAMETERS)}")
+        self.values[parameter] = PARAMETERS[parameter].checked(value)
+        self._steering.move(parameter, self._now + offset, self.values[parameter])
+
+    def set_blend(self, blend: Mapping[str, float] | None, offset: int = 0) -> None:
+        """Blend the instruments otherwise (None: as the preset does); notes that sound change over smoothly."""
+        blends = blends_of(self.preset.info, self.preset.bank, blend)
+        self._override = dict(blend) if blend is not None else None
+        self._blends = blends
+        for voice in self._voices.values():
+            if voice.phase in (Phase.HELD, Phase.SUSTAINED):
+                self._change_timbre(voice, offset)
+
+    def load(self, preset: Preset) -> None:
+        """Play another preset of the same model from now on; notes that sound end as they began."""
+        if preset.info.model_sha256 != self.preset.info.model_sha256:
+            raise WavekeysError(f"preset {preset.info.name!r} was made for another model: open an instrument for it")
+        self.values = initial_values(preset.info.parameters)
+        self._blends = blends_of(preset.info, preset.bank, None)
+        self._override = None
+        self.preset = preset
+        self._keys.clear()
+        for name, value in self.values.items():
+            self._steering.move(name, self._now, value)
+        for voice in self._voices.values():
+            if voice.phase in (Phase.HELD, Phase.SUSTAINED):
+                self._release(voice, 0)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that was set, as JSON can hold it; `restore` brings it back."""
+        return {
+            "version": STATE_VERSION,
+            "preset": self.preset.info.name,
+            "model_sha256": self.preset.info.model_sha256,
+            "parameters": dict(self.values),
+            "blend": None if self._override is None else dict(self._override),
+            "controllers": {str(number): name for number, name in self.controllers.items()},
+            "tuning": list(self._tuning),
+            "seed": self._seed,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Be as an instrument of the same preset was at `state()`. Refused as a whole if anything in it is wrong."""
+        if state.get("version") != STATE_VERSION or state.get("preset") != self.preset.info.name:
+            raise WavekeysError(f"this state belongs to preset {state.get('preset')!r}, not {self.preset.info.name!r}")
+        try:
+            values = initial_values(state["parameters"])
+            blend = state["blend"]
+            blends = blends_of(self.preset.info, self.preset.bank, blend)
+            controllers = {int(number): str(name) for number, name in state["controllers"].items()}
+            tuning = [None if pitch is None else float(pitch) for pitch in state["tuning"]]
+            seed = int(state["seed"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise WavekeysError(f"not a state of this instrument ({error!r})") from None
+        if (
+            len(tuning) != 128
+            or not controllers.keys() <= set(range(128))
+            or not set(controllers.values()) <= set(PARAMETERS)
+        ):
+            raise WavekeysError("not a state of this instrument: its tuning or its controllers are not whole")
+        self.values, self._blends, self.controllers = values, blends, controllers
+        self._override = None if blend is None else dict(blend)
+        self._tuning, self._seed = tuning, seed
+        self.reset()
 
     def process(self, events: Sequence[Event], frames: int) -> np.ndarray:
         """The next block [frames, 2] float32; each event takes effect at its offset, 0 <= offset < frames."""
-        for offset, message in events:
+        for offset, message in sorted(events, key=lambda event: event[0]):
             self._handle(message, offset)
-        mix = np.zeros(frames, np.float32)
+        mix = np.zeros((frames, 2), np.float32)
+        self._steering.begin(self._now)
         if self._voices:
-            self._render(mix, frames)
-        target = self._target_gain()
-        mix *= np.linspace(self._gain, target, frames, dtype=np.float32)
-        self._gain = target
-        return np.repeat(mix[:, None], 2, axis=1)
+            self._render(mix)
+        self._now += frames
+        return mix
 
-    def _target_gain(self) -> float:
-        loudness = self.values["volume"] * self.values["expression"]
-        return float(10.0 ** (self.values["gain_db"] / 20.0) * loudness**2)
+    def __call__(self, messages: Sequence[mido.Message], duration: float, sample_rate: int | None = None) -> np.ndarray:
+        """Play messages whose `time` is in seconds from the start, offline and anew: [frames, 2] float32.
 
-    def _render(self, mix: np.ndarray, frames: int) -> None:
+        Args:
+          duration: of the audio, in seconds.
+          sample_rate: of the audio, in hertz; None is the instrument's own.
+        """
+        from synth.instrument.offline import render, resampled  # they know this class
+
+        self.reset()
+        audio = render(self, [(message.time, message) for message in messages], duration_seconds=duration)
+        return resampled(audio, self.sample_rate_hz, sample_rate or self.sample_rate_hz)
+
+    def _render(self, mix: np.ndarray) -> None:
+        frames = len(mix)
         block = self._player.new_block(frames)
-        offsets = np.arange(frames)
+        times = np.arange(self._now, self._now + frames)
+        temperature = float(np.ravel(self._steering.over("temperature", times))[-1])
+        voices = list(self._voices.values())
+        block.clock[list(self._voices)] = self._steering.clocks(voices, self._now, frames)
         for slot, voice in self._voices.items():
-            begin = max(-voice.age, 0)
-            played_hz = self._pitch_hz(
-                voice.key + self._bend.get(voice.channel, 0.0) * self.values["bend_range_semitones"]
-            )
             block.set(
                 slot,
-                frames=voice.held.window(max(voice.age, 0) // block.hop, block.window),
-                position=voice.age if voice.age < 0 else voice.age % block.hop,
-                begin=begin,
+                self._steering.points(voice, self._now, block.points),
+                position=voice.age if voice.age < 0 else voice.age % self._player.period,
+                begin=max(-voice.age, 0),
                 fresh=voice.age <= 0,
-                pitch_hz=self._pitch_hz(voice.key),
                 seed=voice.seed,
-                temperature=self.values["temperature"],
+                temperature=temperature,
             )
-            increment = round(played_hz * 2.0**32 / self.sample_rate_hz)
-            block.clock[slot, begin:] = voice.advance_clock(increment, frames - begin)
         audio = self._player.advance(block)
-        for slot, voice in list(self._voices.items()):
-            mix += voice.gain * audio[slot] * voice.envelope(voice.age + offsets)
+        for voice in voices:
+            mix += audio[voice.slot][:, None] * self._steering.gains(voice, times)
             voice.age += frames
             if voice.finished:
-                del self._voices[slot]
+                del self._voices[voice.slot]
 
-    def _pitch_hz(self, key: float) -> float:
-        return self.values["tuning_a4_hz"] * 2.0 ** ((key - 69.0) / 12.0)
+    # Events.
 
-    def _handle(self, message: mido.Message, offset: int) -> None:
-        if message.type == "note_on" and message.velocity > 0:
-            self._note_on(message.channel, message.note, message.velocity, offset)
+    def _handle(self, message: mido.Message | Set, offset: int) -> None:
+        at = self._now + offset
+        if isinstance(message, Set):
+            self.set(message.parameter, message.value, offset)
+        elif message.type == "note_on" and message.velocity > 0:
+            self._key_down(_Key(message.channel, message.note, message.velocity), offset)
         elif message.type in ("note_off", "note_on"):
-            self._note_off(message.channel, message.note, offset)
+            self._key_up(message.channel, message.note, offset)
         elif message.type == "pitchwheel":
-            self._bend[message.channel] = message.pitch / (8191.0 if message.pitch > 0 else 8192.0)
+            self._channels[message.channel].set_bend(at, message.pitch)
+        elif message.type == "aftertouch":
+            self._channels[message.channel].pressure.move(at, message.value / 127.0)
+        elif message.type == "polytouch":
+            self._channels[message.channel].set_key_pressure(at, message.note, message.value)
         elif message.type == "control_change":
             self._control(message.channel, message.control, message.value, offset)
+        elif message.type == "program_change" and message.program < len(self.programs):
+            self.load(self.programs[message.program])
 
-    def _note_on(self, channel: int, key: int, velocity: int, offset: int) -> None:
-        # The same key again replaces its note, as on any keyboard.
-        for voice in self._voices.values():
-            if (voice.channel, voice.key) == (channel, key) and voice.phase in (Phase.HELD, Phase.SUSTAINED):
+    def _control(self, channel: int, control: int, value: int, offset: int) -> None:
+        if control in self.controllers:
+            parameter = PARAMETERS[self.controllers[control]]
+            self.set(parameter.id, parameter.at(value / 127.0), offset)
+        elif control in (_SUSTAIN, _SOSTENUTO):
+            self._pedal(channel, control, value >= 64, offset)
+        elif control == _RESET_CONTROLLERS:
+            for number in self._channels.zone(channel):
+                self._channels[number].reset_controllers(self._now + offset)
+            self._lift(channel, offset)
+        elif control in _NOTES_OFF:
+            for number in self._channels.zone(channel):
+                self._channels[number].sustain = self._channels[number].sostenuto = False
+            self._keys = [key for key in self._keys if key.channel not in self._channels.zone(channel)]
+            for voice in self._of_zone(channel, Phase.HELD, Phase.SUSTAINED):
                 self._release(voice, offset)
-        self._make_room(offset)
-        slot = next(slot for slot in range(self._slots) if slot not in self._voices)
-        has_level = self.preset.model.config.head == "logistics"
-        frames = self._bank.note(self._weights, key, velocity)
-        self._order += 1
-        self._voices[slot] = Voice(
-            slot=slot,
-            channel=channel,
-            key=key,
-            order=self._order,
-            held=HeldNote.of(frames, self._bank.loop, has_level=has_level),
-            gain=10.0 ** ((velocity - 100) / 126.0 * self.values["velocity_range_db"] / 20.0),
-            seed=(self._seed * 2_654_435_761 + self._order) % 2**32,
-            age=-offset,
-            attack=max(round(self.values["attack_ms"] * self.sample_rate_hz / 1000), 1),
+        elif control == _ALL_SOUND_OFF:
+            self._keys = [key for key in self._keys if key.channel not in self._channels.zone(channel)]
+            for voice in self._of_zone(channel, Phase.HELD, Phase.SUSTAINED, Phase.RELEASED):
+                self._steal(voice, offset)
+        else:
+            self._channels.control(self._now + offset, channel, control, value)
+
+    def _pedal(self, channel: int, control: int, down: bool, offset: int) -> None:
+        state = self._channels[channel]
+        if control == _SUSTAIN:
+            state.sustain = down
+        elif down and not state.sostenuto:
+            state.sostenuto = True
+            for voice in self._of_zone(channel, Phase.HELD):
+                voice.sostenuto = True
+        elif not down:
+            state.sostenuto = False
+            for voice in self._of_zone(channel, Phase.HELD, Phase.SUSTAINED):
+                voice.sostenuto = False
+        if not down:
+            self._lift(channel, offset)
+
+    def _lift(self, channel: int, offset: int) -> None:
+        """Release what no pedal holds any more."""
+        for voice in self._of_zone(channel, Phase.SUSTAINED):
+            if not self._is_held_by_pedal(voice):
+                self._release(voice, offset)
+
+    def _is_held_by_pedal(self, voice: Voice) -> bool:
+        channels = self._channels.of_note(voice.channel)
+        return any(channel.sustain for channel in channels) or (
+            voice.sostenuto and any(channel.sostenuto for channel in channels)
         )
 
-    def _make_room(self, offset: int) -> None:
-        """See that one more voice may sound, and that a slot is free for it."""
-        sounding = [voice for voice in self._voices.values() if voice.phase is not Phase.STOLEN]
-        if len(sounding) >= self._polyphony:
-            victim = min(sounding, key=lambda voice: stealing_order(voice, voice.level(voice.age + offset)))
-            victim.steal(victim.age + offset, samples=STEAL_MS * self.sample_rate_hz / 1000)
-        if len(self._voices) >= self._slots:
-            # More stolen voices than spare slots within 5 ms: the one that has faded furthest is cut.
-            stolen = (voice for voice in self._voices.values() if voice.phase is Phase.STOLEN)
-            del self._voices[min(stolen, key=lambda voice: voice.level(voice.age + offset)).slot]
+    def _of_zone(self, channel: int, *phases: Phase) -> list[Voice]:
+        """The voices that a message on this channel concerns."""
+        numbers = self._channels.zone(channel)
+        return [voice for voice in self._voices.values() if voice.channel in numbers and voice.phase in phases]
 
-    def _note_off(self, channel: int, key: int, offset: int) -> None:
-        for voice in self._voices.values():
-            if (voice.channel, voice.key, voice.phase) == (channel, key, Phase.HELD):
-                if channel in self._pedal:
+    # Keys.
+
+    def _key_down(self, key: _Key, offset: int) -> None:
+        # The same key again replaces its note, as on any keyboard.
+        self._keys = [held for held in self._keys if held[:2] != key[:2]]
+        self._keys.append(key)
+        for voice in self._sounding(key):
+            self._release(voice, offset)
+        if self.values["mode"] == _POLY:
+            self._start(key, offset)
+        else:
+            self._take_over(key, offset)
+
+    def _key_up(self, channel: int, number: int, offset: int) -> None:
+        was_last = bool(self._keys) and self._keys[-1][:2] == (channel, number)
+        self._keys = [held for held in self._keys if held[:2] != (channel, number)]
+        if self.values["mode"] != _POLY and was_last and self._keys:
+            self._take_over(self._keys[-1], offset)
+            return
+        for voice in list(self._voices.values()):
+            if voice.held_by == (channel, number) and voice.phase is Phase.HELD:
+                if self._is_held_by_pedal(voice):
                     voice.phase = Phase.SUSTAINED
                 else:
                     self._release(voice, offset)
 
+    def _sounding(self, key: _Key) -> list[Voice]:
+        return [
+            voice
+            for voice in self._voices.values()
+            if voice.held_by == key[:2] and voice.phase in (Phase.HELD, Phase.SUSTAINED)
+        ]
+
+    def _take_over(self, key: _Key, offset: int) -> None:
+        """One note at a time: what sounds goes on with this key (legato), or makes way for it."""
+        held = [voice for voice in self._voices.values() if voice.phase in (Phase.HELD, Phase.SUSTAINED)]
+        pitch = self._pitch(key.key)
+        zones = {voice.zone for voice in held}
+        wanted = {number for number, zone in enumerate(self.preset.info.zones) if zone.holds(key.key, key.velocity)}
+        if self.values["mode"] == _LEGATO and held and zones == wanted and pitch is not None:
+            for voice in held:
+                self._continue(voice, key, pitch, offset)
+            self._last_pitch = pitch
+            return
+        for voice in held:
+            self._steal(voice, offset)
+        self._start(key, offset)
+
+    def _continue(self, voice: Voice, key: _Key, pitch: float, offset: int) -> None:
+        at = self._now + offset
+        voice.held_by, voice.phase = key[:2], Phase.HELD
+        zone = self.preset.info.zones[voice.zone]
+        detune = float(voice.pitch.target) - voice.nominal
+        glide = self._samples(self.values["glide_ms"]) or self._samples(STEAL_MS)
+        voice.pitch.move(at, pitch + zone.transpose + detune, samples=glide)
+        voice.nominal = pitch + zone.transpose
+        self._change_timbre(voice, offset)
+
+    def _change_timbre(self, voice: Voice, offset: int) -> None:
+        timbre = self._timbre(voice.zone, voice.held_by[1], voice.nominal, voice.velocity)
+        voice.become(timbre, self._now + offset, samples=self._samples(MORPH_MS))
+
+    def _timbre(self, zone: int, key: int, pitch: float, velocity: float) -> Timbre:
+        has_level = self.preset.model.config.head == "logistics"
+        blend = self._blends[zone]
+        held = self.preset.bank.note(pitch, 127.0 * velocity, has_level=has_level)
+        sources = {"velocity": velocity, "key": key / 127.0}
+        return Timbre(held=held.only(blend.instruments), blend=blend, sources=sources)
+
+    def _pitch(self, key: int) -> float | None:
+        """A key's pitch as a MIDI number, transposed; None for one that the tuning leaves silent."""
+        moved = key + round(self.values["transpose"])
+        return self._tuning[moved] if 0 <= moved < len(self._tuning) else None
+
+    def _start(self, key: _Key, offset: int) -> None:
+        pitch = self._pitch(key.key)
+        if pitch is None:
+            return
+        touch = key.velocity * (SOFT_PEDAL if any(c.soft for c in self._channels.of_note(key.channel)) else 1.0)
+        velocity = (touch / 127.0) ** (2.0 ** (-1.5 * self.values["velocity_curve"]))
+        glides = self.values["glide_ms"] > 0 and self._last_pitch is not None
+        start = (
+            self._last_pitch if glides and self.values["mode"] != _LEGATO and self._last_pitch is not None else pitch
+        )
+        self._last_pitch = pitch
+        count = round(self.values["unison"])
+        for number, zone in enumerate(self.preset.info.zones):
+            if not zone.holds(key.key, key.velocity):
+                continue
+            timbre = self._timbre(number, key.key, pitch + zone.transpose, velocity)
+            for place in np.linspace(-0.5, 0.5, count) if count > 1 else (0.0,):
+                detune = 0.01 * place * self.values["unison_detune_cents"]
+                self._start_voice(key, number, zone, timbre, velocity, (start, pitch), detune, place, offset)
+
+    def _start_voice(
+        self,
+        key: _Key,
+        number: int,
+        zone: Zone,
+        timbre: Timbre,
+        velocity: float,
+        way: tuple[float, float],
+        detune: float,
+        place: float,
+        offset: int,
+    ) -> None:
+        """One voice of a note: its zone, its pitch from and to, and its place among the note's voices, -1/2 to 1/2."""
+        self._make_room(offset)
+        slot = next(slot for slot in range(self._slots) if slot not in self._voices)
+        self._order += 1
+        start, end = (pitch + zone.transpose + detune for pitch in way)
+        pitch = Ramp(start, self._samples(self.values["glide_ms"]))
+        if start != end:
+            pitch.move(self._now + offset, end)
+        decibels = (127.0 * velocity - 100.0) / 126.0 * self.values["velocity_range_db"] + zone.gain_db
+        spread = self.values["pan_spread"] * np.clip((key.key - 64) / 44.0, -1.0, 1.0)
+        self._voices[slot] = Voice(
+            slot=slot,
+            channel=key.channel,
+            key=key.key,
+            held_by=key[:2],
+            zone=number,
+            order=self._order,
+            velocity=velocity,
+            gain=10.0 ** (decibels / 20.0) / np.sqrt(round(self.values["unison"])),
+            pan=float(zone.pan + spread + 2.0 * place * self.values["unison_width"]),
+            seed=(self._seed * 2_654_435_761 + self._order) % 2**32,
+            age=-offset,
+            attack=max(self._samples(self.values["attack_ms"]), 1),
+            decay=1e-3 ** (1.0 / max(self._samples(self.values["decay_ms"]), 1)),
+            sustain=self.values["sustain_level"],
+            pitch=pitch,
+            nominal=way[1] + zone.transpose,
+            timbre=timbre,
+            time=self.values["start_ms"] / 1000.0 * self.sample_rate_hz / self._player.hop,
+        )
+
+    def _make_room(self, offset: int) -> None:
+        """See that one more voice may sound, and that a slot is free for it."""
+        levels = {slot: voice.level(voice.age + offset) for slot, voice in self._voices.items()}
+        # A voice that has fallen silent in this block is only still there because the block is not rendered yet.
+        sounding = [
+            voice for slot, voice in self._voices.items() if voice.phase is not Phase.STOLEN and levels[slot] > 0.0
+        ]
+        if len(sounding) >= self._polyphony:
+            self._steal(min(sounding, key=lambda voice: stealing_order(voice, levels[voice.slot])), offset)
+        if len(self._voices) >= self._slots:
+            # More stolen voices than spare slots within 5 ms: the one that has faded furthest is cut.
+            going = [
+                slot for slot, voice in self._voices.items() if voice not in sounding or voice.phase is Phase.STOLEN
+            ]
+            del self._voices[min(going, key=lambda slot: levels[slot])]
+
+    def _steal(self, voice: Voice, offset: int) -> None:
+        voice.steal(voice.age + offset, samples=STEAL_MS * self.sample_rate_hz / 1000)
+
     def _release(self, voice: Voice, offset: int) -> None:
-        voice.release(voice.age + offset, samples=self.values["release_ms"] * self.sample_rate_hz / 1000)
+        embedded = self._embedded_release()
+        if not embedded:
+            voice.release(voice.age + offset, samples=self.values["release_ms"] * self.sample_rate_hz / 1000)
+            return
+        voice.let_at = self._now + offset
+        fade = self._samples(EMBEDDED_FADE_MS)
+        voice.release(voice.age + offset, samples=fade, after=max(embedded - fade, 0))
 
-    def _control(self, channel: int, control: int, value: int, offset: int) -> None:
-        if control in _CONTROLLED:
-            parameter = _CONTROLLED[control]
-            self.values[parameter.id] = parameter.low + (parameter.high - parameter.low) * value / 127.0
-        elif control == _SUSTAIN and value >= 64:
-            self._pedal.add(channel)
-        elif control in (_SUSTAIN, _RESET_CONTROLLERS):
-            self._pedal.discard(channel)
-            self._release_where(channel, offset, (Phase.SUSTAINED,))
-            if control == _RESET_CONTROLLERS:
-                self._bend.pop(channel, None)
-                self.values["expression"] = PARAMETERS["expression"].default
-        elif control == _ALL_NOTES_OFF:
-            self._pedal.discard(channel)
-            self._release_where(channel, offset, (Phase.HELD, Phase.SUSTAINED))
-        elif control == _ALL_SOUND_OFF:
-            for voice in self._voices.values():
-                if voice.channel == channel and voice.phase is not Phase.STOLEN:
-                    voice.steal(voice.age + offset, samples=STEAL_MS * self.sample_rate_hz / 1000)
+    def _embedded_release(self) -> int:
+        """Samples that the sources' own release takes, 0 where the envelope's is chosen."""
+        if not self.values["release"]:
+            return 0
+        bank = self.preset.bank
+        frames = bank.embeddings.shape[3] - bank.release
+        return round(frames * self._player.hop / max(self.values["speed"], 0.25))
 
-    def _release_where(self, channel: int, offset: int, phases: tuple[Phase, ...]) -> None:
-        for voice in self._voices.values():
-            if voice.channel == channel and voice.phase in phases:
-                self._release(voice, offset)
+    def _samples(self, milliseconds: float) -> int:
+        return round(milliseconds * self.sample_rate_hz / 1000)

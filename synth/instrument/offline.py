@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import mido
 import numpy as np
+import samplerate
 
 from synth.instrument.instrument import Instrument
 
@@ -47,3 +48,10 @@ def render(
     if not blocks:
         return np.zeros((0, 2), np.float32)
     return np.concatenate(blocks)[:limit]
+
+
+def resampled(audio: np.ndarray, rate_hz: int, wanted_hz: int) -> np.ndarray:
+    """Audio [frames, C] at another rate."""
+    if wanted_hz == rate_hz or not len(audio):
+        return audio
+    return np.asarray(samplerate.resample(audio, wanted_hz / rate_hz, "sinc_best"), np.float32)

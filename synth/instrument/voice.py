@@ -1,4 +1,4 @@
-"""One note: its embedding, its clock and its envelope. All arrays are of one block's length."""
+"""One note: where it is in its embedding, its clock and its envelope. All arrays are of one block's length."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import math
 import numpy as np
 
 from synth.bank import HeldNote
+from synth.instrument.blend import Blend
+from synth.instrument.ramp import Ramp
 
 STEAL_MS = 5.0
 SILENCE = 1e-3  # -60 dB: a release ends here
@@ -16,33 +18,69 @@ SILENCE = 1e-3  # -60 dB: a release ends here
 
 class Phase(enum.Enum):
     HELD = "held"
-    SUSTAINED = "sustained"  # the key is up, the pedal down
+    SUSTAINED = "sustained"  # the key is up, a pedal down
     RELEASED = "released"
     STOLEN = "stolen"
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Timbre:
+    """An embedded note and the blend of its instruments."""
+
+    held: HeldNote  # of the blend's instruments alone
+    blend: Blend
+    sources: dict[str, float]  # those of its modulations that do not move, 0 to 1
+    key: tuple[float, ...] = ()  # what `known` holds for
+    known: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)  # blended frames by number
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Let:
+    """A key that was let go, while its source's own release goes on."""
+
+    number: int  # of the embedding's frame then
+    level: np.ndarray  # channel 0 then, of every instrument
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
 class Voice:
     """A sounding slot of the stream. Times are in samples at the model's rate."""
 
     slot: int
-    channel: int
-    key: int
+    channel: int  # whose controllers it follows, to its end
+    key: int  # whose pressure it follows, to its end
+    held_by: tuple[int, int]  # channel and key that let it go
+    zone: int
     order: int  # of its note-on: a younger voice has a higher one
-    held: HeldNote
+    velocity: float  # 0 to 1
     gain: float
+    pan: float  # -1 to 1
     seed: int
     age: int  # samples at the block's start; negative: begins that far into the block
     attack: int
-    turns: int = 0  # the clock, in 1/2**32 of a turn
+    decay: float  # factor a sample, towards the sustain level
+    sustain: float
+    nominal: float  # the pitch whose embedding it has, as a MIDI number with a fraction
+    pitch: Ramp  # the pitch itself
+    timbre: Timbre
+    before: Timbre | None = None  # that another key or blend is taking the place of
+    cross: Ramp = dataclasses.field(default_factory=lambda: Ramp(1.0, 1))  # from `before` to `timbre`
+    turns: int = 0  # the clock, in 1/2**32 of a turn, like all phases
+    vibrato_turns: int = 0
+    point: int = 0  # the control point up to which the next two have come
+    time: float = 0.0  # in the embedding, in frames
+    movement_turns: int = 0
+    let_at: int | None = None  # when the key was let go, if its source's release is to be heard
+    let: Let | None = None
+    sostenuto: bool = False  # held down by that pedal
     phase: Phase = Phase.HELD
-    fading_from: int | None = None  # age at which the level began to fall
+    fading_from: int | None = None  # age at which the level begins to fall
     fade: float = 1.0  # factor a sample, while falling
     level_at_fade: float = 1.0
 
-    def release(self, at: int, *, samples: float) -> None:
-        """Fall from age `at` on, to -60 dB in `samples`."""
-        self._fade(at, samples, Phase.RELEASED)
+    def release(self, at: int, *, samples: float, after: int = 0) -> None:
+        """Fall to -60 dB in `samples`, from so many after age `at` on."""
+        self._fade(at + after, samples, Phase.RELEASED)
 
     def steal(self, at: int, *, samples: float) -> None:
         """The same, fast, because the voice is needed."""
@@ -57,16 +95,23 @@ class Voice:
 
     def level(self, age: int) -> float:
         """The envelope at one age."""
-        return float(self.envelope(np.array([age]))[0])
+        return float(np.ravel(self.envelope(np.array([age])))[0])
 
-    def envelope(self, ages: np.ndarray) -> np.ndarray:
-        """The envelope at ages [T]: 0 before the beginning, a straight attack, an exponential fall once that began."""
+    def envelope(self, ages: np.ndarray) -> np.ndarray | float:
+        """The envelope at ages [T]: a straight attack, an exponential decay to the sustain level, an exponential end.
+
+        Where it stands still, one number. In double precision: whether a neighbour moves must not change a rounding.
+        """
+        if self.fading_from is None and self.sustain == 1.0 and ages[0] + 1 >= self.attack:
+            return 1.0
         level = np.clip((ages + 1) / self.attack, 0.0, 1.0)
+        if self.sustain < 1.0:
+            falling = self.decay ** np.maximum(ages + 1 - self.attack, 0)
+            level = level * (self.sustain + (1.0 - self.sustain) * falling)
         if self.fading_from is not None:
-            falling = ages >= self.fading_from
             fall = self.level_at_fade * self.fade ** np.maximum(ages - self.fading_from, 0)
-            level = np.where(falling, np.where(fall > SILENCE, fall, 0.0), level)
-        return level.astype(np.float32)
+            level = np.where(ages >= self.fading_from, np.where(fall > SILENCE, fall, 0.0), level)
+        return level
 
     @property
     def finished(self) -> bool:
@@ -75,11 +120,11 @@ class Voice:
             return False
         return self.level_at_fade * self.fade ** (self.age - self.fading_from) <= SILENCE
 
-    def advance_clock(self, increment: int, samples: int) -> np.ndarray:
-        """Phases of the next `samples` samples, [T] uint32, `increment` a sample."""
-        phases = np.uint32(self.turns) + np.uint32(increment) * np.arange(samples, dtype=np.uint32)
-        self.turns = (self.turns + increment * samples) % 2**32
-        return phases
+    def become(self, timbre: Timbre, at: int, *, samples: int) -> None:
+        """Take on another timbre from time `at` on, in so many samples."""
+        self.before, self.timbre = self.timbre, timbre
+        self.cross = Ramp(0.0, samples)
+        self.cross.move(at, 1.0)
 
 
 def stealing_order(voice: Voice, level: float) -> tuple[int, float, int]:

@@ -4,7 +4,16 @@ Imports `synth.wavenet` and `synth.kernels`; nothing here knows of banks, instru
 """
 
 from synth.stream.pack import conditioning, conditioning_weights_of, sizes_of, weights_of
-from synth.stream.player import Player, PlayerBlock
+from synth.stream.player import Player, PlayerBlock, Point
 from synth.stream.stream import Stream
 
-__all__ = ["Player", "PlayerBlock", "Stream", "conditioning", "conditioning_weights_of", "sizes_of", "weights_of"]
+__all__ = [
+    "Player",
+    "PlayerBlock",
+    "Point",
+    "Stream",
+    "conditioning",
+    "conditioning_weights_of",
+    "sizes_of",
+    "weights_of",
+]

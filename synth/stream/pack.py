@@ -126,15 +126,28 @@ def conditioning(
         twice = None if pitch_hz is None else jnp.repeat(pitch_hz, 2, axis=0)
         return conditioning(config, sizes, weights, jnp.repeat(z, 2, axis=0), twice)[:1]
     frames = frame_conditioning(config, z, pitch_hz)
-    columns = [_affine(frames, weights.columns, weights.columns_bias)]
-    if config.head == "logistics":
-        raw = _affine(frames, weights.prediction, weights.prediction_bias)
-        hidden = jax.nn.silu(_affine(frames, weights.harmonic_hidden, weights.harmonic_hidden_bias))
-        log_amplitudes = _affine(hidden, weights.harmonic, weights.harmonic_bias)
-        frame = frame_prediction(config, frames, raw, log_amplitudes, pitch_hz)
-        amplitudes = _widen(frame.amplitudes, (-1, sizes.harmonics))
-        columns += [frame.coefficients, amplitudes, frame.scale[..., None], frame.gain[..., None]]
-    return jnp.concatenate(columns, axis=-1)
+    return jnp.concatenate(
+        [layer_columns(weights, frames), head_columns(config, sizes, weights, frames, pitch_hz)], axis=-1
+    )
+
+
+def layer_columns(weights: ConditioningWeights, frames: Array) -> Array:
+    """What frames [V, F, C] add to the layers and to the head's first one: [V, F, L * 2R + S], affine in the frames."""
+    return _affine(frames, weights.columns, weights.columns_bias)
+
+
+def head_columns(
+    config: WaveNetConfig, sizes: Sizes, weights: ConditioningWeights, frames: Array, pitch_hz: Array | None
+) -> Array:
+    """The columns behind those of the layers, which only a mixture has: [V, F, P + H + 2]."""
+    if config.head != "logistics":
+        return frames[..., :0]
+    raw = _affine(frames, weights.prediction, weights.prediction_bias)
+    hidden = jax.nn.silu(_affine(frames, weights.harmonic_hidden, weights.harmonic_hidden_bias))
+    log_amplitudes = _affine(hidden, weights.harmonic, weights.harmonic_bias)
+    frame = frame_prediction(config, frames, raw, log_amplitudes, pitch_hz)
+    amplitudes = _widen(frame.amplitudes, (-1, sizes.harmonics))
+    return jnp.concatenate([frame.coefficients, amplitudes, frame.scale[..., None], frame.gain[..., None]], axis=-1)
 
 
 def _affine(x: Array, matrix: Array, bias: Array) -> Array:

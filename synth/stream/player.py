@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,20 +13,33 @@ import numpy as np
 from jax import Array
 
 from synth.kernels import Backend, Block, Sizes, State
-from synth.stream.pack import ConditioningWeights, conditioning
+from synth.stream.pack import ConditioningWeights, head_columns, layer_columns
 from synth.stream.stream import Stream
 from synth.wavenet import WaveNet, WaveNetConfig
+from synth.wavenet.decoder import frame_conditioning
+
+CONTROL_PERIOD = 64  # samples from one control point to the next, at most
+
+
+class Point(NamedTuple):
+    """What a voice sounds like from some samples on: N points, each between two frames of its embedding."""
+
+    frames: np.ndarray  # [N, 2, 16] the frame before each point and the one after
+    fraction: np.ndarray  # [N] of the way from the one to the other
+    pitch_hz: np.ndarray  # [N]
+    brightness: np.ndarray  # [N] tilt of the partials, decibels an octave
 
 
 class PlayerBlock:
     """The inputs of one block, to be filled a voice at a time; voices that are not set are idle."""
 
-    def __init__(self, voices: int, samples: int, config: WaveNetConfig) -> None:
-        self.hop = config.hop
-        # From anywhere inside a frame, so many frames cover the block and the one after it.
-        self.window = (samples + config.hop - 2) // config.hop + 2
-        self.z = np.zeros((voices, self.window, config.embedding_channels), np.float32)
-        self.pitch_hz = np.full(voices, 440.0, np.float32)
+    def __init__(self, voices: int, samples: int, channels: int, period: int) -> None:
+        # From anywhere between two points, so many cover the block and the sample after it.
+        self.points = (samples + period - 2) // period + 2
+        self.frames = np.zeros((voices, self.points, 2, channels), np.float32)
+        self.fraction = np.zeros((voices, self.points), np.float32)
+        self.pitch_hz = np.full((voices, self.points), 440.0, np.float32)
+        self.brightness = np.zeros((voices, self.points), np.float32)
         self.position = np.zeros(voices, np.int32)
         self.clock = np.zeros((voices, samples), np.uint32)
         self.begin = np.full(voices, samples, np.int32)
@@ -33,35 +48,31 @@ class PlayerBlock:
         self.temperature = np.ones(voices, np.float32)
 
     def set(
-        self,
-        slot: int,
-        *,
-        frames: np.ndarray,
-        position: int,
-        begin: int,
-        fresh: bool,
-        pitch_hz: float,
-        seed: int,
-        temperature: float,
+        self, slot: int, points: Point, *, position: int, begin: int, fresh: bool, seed: int, temperature: float
     ) -> None:
-        """A voice that sounds: `frames` [window, 16] from the one that holds its first sample, the rest as `Block`."""
-        self.z[slot] = frames
+        """A voice that sounds. Its points begin at the one before its first sample; the rest as `Block`."""
+        self.frames[slot], self.fraction[slot], self.pitch_hz[slot], self.brightness[slot] = points
         self.position[slot] = position
         self.begin[slot] = begin
         self.fresh[slot] = fresh
-        self.pitch_hz[slot] = pitch_hz
         self.seed[slot] = seed
         self.temperature[slot] = temperature
 
 
 class Player:
-    """A stream whose voices are set block by block."""
+    """A stream whose voices are set block by block.
+
+    A voice is steered at control points, every `period` samples of its own time: between two, the conditioning goes in
+    a straight line. Where nothing but the embedding moves, that is the line from frame to frame that the model learnt.
+    """
 
     def __init__(self, model: WaveNet, *, voices: int, backend: str = "auto", precision: str = "auto") -> None:
         self._stream = Stream(model, voices=voices, backend=backend, precision=precision)
-        self._config = model.config
         self._voices = voices
         self._blocks: dict[int, PlayerBlock] = {}
+        self.hop = model.config.hop
+        self.period = math.gcd(CONTROL_PERIOD, self.hop)
+        self._sizes = dataclasses.replace(self._stream.sizes, hop=self.period)
 
     @property
     def backend(self) -> str:
@@ -75,7 +86,8 @@ class Player:
         """A block with all voices idle. Blocks of one length share their arrays: fill, advance, forget."""
         block = self._blocks.get(samples)
         if block is None:
-            block = self._blocks[samples] = PlayerBlock(self._voices, samples, self._config)
+            channels = self._stream.config.embedding_channels
+            block = self._blocks[samples] = PlayerBlock(self._voices, samples, channels, self.period)
         block.begin[:] = samples
         return block
 
@@ -83,17 +95,15 @@ class Player:
         """Decode the block: [V, T] float32."""
         stream = self._stream
         # The arrays are read before this returns, hence may be filled again afterwards.
-        inputs = (block.position, block.clock, block.begin, block.fresh, block.seed, block.temperature)
         audio, stream.state = _advance(
             stream.kernel,
-            stream.sizes,
-            self._config,
+            self._sizes,
+            stream.config,
             stream.weights,
             stream.conditioning_weights,
             stream.state,
-            block.z,
-            block.pitch_hz,
-            inputs,
+            Point(block.frames, block.fraction, block.pitch_hz, block.brightness),
+            (block.position, block.clock, block.begin, block.fresh, block.seed, block.temperature),
         )
         return np.asarray(audio)
 
@@ -106,9 +116,32 @@ def _advance(
     weights: Any,
     conditioning_weights: ConditioningWeights,
     state: State,
-    z: Array,
-    pitch_hz: Array,
+    points: Point,
     inputs: tuple[Array, ...],
 ) -> tuple[Array, State]:
-    frames = conditioning(config, sizes, conditioning_weights, z, pitch_hz if config.clock_harmonics else None)
+    frames = _steered(sizes, config, conditioning_weights, points)
     return kernel.generate(sizes, weights, state, Block(frames, *(jnp.asarray(value) for value in inputs)))
+
+
+def _steered(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, points: Point) -> Array:
+    """The kernels' conditioning at each voice's points: [V, N, columns]."""
+    voices, count, pair, channels = points.frames.shape
+    z = jnp.asarray(points.frames).reshape(voices * count, pair, channels)
+    pitch = jnp.asarray(points.pitch_hz).reshape(-1) if config.clock_harmonics else None
+    # A size whose conditioning steps from frame to frame is not to be smoothed here either.
+    fraction = jnp.asarray(points.fraction).reshape(-1, 1, 1) * float(config.smooth_conditioning)
+    # The layers' columns are affine in the embedding, so they may be computed once, between the frames; the head's
+    # are not.
+    layers = layer_columns(weights, frame_conditioning(config, _between(z, fraction), pitch))
+    head = _between(head_columns(config, sizes, weights, frame_conditioning(config, z, pitch), pitch), fraction)
+    if config.harmonics:
+        octaves = jnp.log2(jnp.arange(1, sizes.harmonics + 1, dtype=jnp.float32))
+        tilt = 10.0 ** (jnp.asarray(points.brightness).reshape(-1, 1, 1) * octaves.reshape(1, 1, -1) / 20.0)
+        first = head.shape[-1] - 2 - sizes.harmonics
+        head = jnp.concatenate([head[..., :first], tilt * head[..., first:-2], head[..., -2:]], axis=-1)
+    return jnp.concatenate([layers, head], axis=-1).reshape(voices, count, -1)
+
+
+def _between(pair: Array, fraction: Array) -> Array:
+    """[B, 2, C], [B, 1, 1] -> [B, 1, C], on the straight line from the one to the other."""
+    return pair[:, :1] + fraction * (pair[:, 1:] - pair[:, :1])

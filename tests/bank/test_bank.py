@@ -11,31 +11,32 @@ import safetensors.numpy
 
 from synth import UsageError, WavekeysError
 from synth.bank import Bank, HeldNote, Preset, load_bank
+from synth.bank.build import find_loops
 
 
-def test_an_instrument_alone_plays_its_own_embedding(tiny_preset: Preset) -> None:
+def frames_of(bank: Bank, pitch: int, velocity: int) -> np.ndarray:
+    return bank.note(pitch, velocity, has_level=False).frames
+
+
+def test_a_note_has_every_instruments_embedding(tiny_preset: Preset) -> None:
     bank = tiny_preset.bank
-    note = bank.note(bank.weights({"pipe": 2.0}), 62, 100)
-    np.testing.assert_array_equal(note, bank.embeddings[1, 2, 1])
+    np.testing.assert_array_equal(frames_of(bank, 62, 100), bank.embeddings[:, 2, 1])
 
 
-def test_a_blend_lies_between_its_instruments(tiny_preset: Preset) -> None:
-    bank = tiny_preset.bank
-    note = bank.note(bank.weights({"bell": 1.0, "pipe": 3.0}), 60, 50)
-    np.testing.assert_allclose(note, 0.25 * bank.embeddings[0, 0, 0] + 0.75 * bank.embeddings[1, 0, 0], atol=1e-6)
+def test_a_blends_weights_add_up_to_one(tiny_preset: Preset) -> None:
+    np.testing.assert_array_equal(tiny_preset.bank.weights({"bell": 1.0, "pipe": 3.0}), [0.25, 0.75])
 
 
 def test_velocities_are_interpolated_and_held_beyond_the_layers(tiny_preset: Preset) -> None:
     bank = tiny_preset.bank
-    weights = bank.weights({"bell": 1.0})
-    np.testing.assert_allclose(bank.note(weights, 60, 75), bank.embeddings[0, 0].mean(axis=0), atol=1e-6)
-    np.testing.assert_array_equal(bank.note(weights, 60, 127), bank.embeddings[0, 0, 1])
-    np.testing.assert_array_equal(bank.note(weights, 60, 1), bank.embeddings[0, 0, 0])
+    np.testing.assert_allclose(frames_of(bank, 60, 75), bank.embeddings[:, 0].mean(axis=1), atol=1e-6)
+    np.testing.assert_array_equal(frames_of(bank, 60, 127), bank.embeddings[:, 0, 1])
+    np.testing.assert_array_equal(frames_of(bank, 60, 1), bank.embeddings[:, 0, 0])
 
 
 def test_a_pitch_beyond_the_bank_takes_the_nearest(tiny_preset: Preset) -> None:
     bank = tiny_preset.bank
-    np.testing.assert_array_equal(bank.note(bank.weights({"bell": 1}), 90, 100), bank.embeddings[0, 4, 1])
+    np.testing.assert_array_equal(frames_of(bank, 90, 100), bank.embeddings[:, 4, 1])
 
 
 @pytest.mark.parametrize("blend", [{"bell": -1.0}, {"bell": 0.0}, {"bell": float("nan")}, {}])
@@ -52,26 +53,53 @@ def test_an_unknown_instrument_is_refused_with_those_there_are(tiny_preset: Pres
 def test_a_held_note_plays_as_embedded_and_then_to_and_fro() -> None:
     frames = np.zeros((20, 16), np.float32)
     frames[:, 1] = np.arange(20)
-    note = HeldNote.of(frames, (8, 12), has_level=True)
-    heard = note.window(0, 26)[:, 1]
+    note = HeldNote.of(frames[None], np.array([[8, 12]]), 15, has_level=True)
+    heard = note.at(np.arange(26))[0, :, 1]
     assert heard.tolist() == [*range(13), 11, 10, 9, 8, 9, 10, 11, 12, 11, 10, 9, 8, 9]
-    np.testing.assert_array_equal(note.window(7, 10), note.window(0, 26)[7:17])
+    frozen = note.at(np.arange(26), freeze=True)[0, :, 1]
+    assert frozen.tolist() == [*range(9), *[8] * 17]
+    backward = note.at(np.arange(26), backward=True)[0, :, 1]
+    assert backward.tolist() == [*range(12, -1, -1), *range(1, 13), 11]
+    released = note.after_release(np.arange(8), np.zeros(1))[0, :, 1]
+    assert released.tolist() == [15, 16, 17, 18, 19, 19, 19, 19]
 
 
 def test_a_decaying_note_goes_on_decaying_and_a_steady_one_does_not() -> None:
     frames = np.zeros((20, 16), np.float32)
     frames[:, 0] = 0.5 - 0.01 * np.arange(20)  # 12.5 dB a second
-    levels = HeldNote.of(frames, (8, 16), has_level=True).window(0, 300)[:, 0]
+    loops = np.array([[8, 16]])
+    levels = HeldNote.of(frames[None], loops, 17, has_level=True).at(np.arange(300))[0, :, 0]
     np.testing.assert_allclose(levels, 0.5 - 0.01 * np.arange(300), atol=1e-5)
-    steady = HeldNote.of(np.full((20, 16), 0.5, np.float32), (8, 16), has_level=True)
-    assert (steady.window(0, 300) == 0.5).all()
+    steady = HeldNote.of(np.full((1, 20, 16), 0.5, np.float32), loops, 17, has_level=True)
+    assert (steady.at(np.arange(300))[0, :, 0] == 0.5).all()
+
+
+def test_after_the_key_is_let_go_the_level_falls_from_where_it_was() -> None:
+    frames = np.zeros((1, 20, 16), np.float32)
+    frames[0, :, 0] = 0.5
+    frames[0, 17:, 0] = [0.4, 0.3, 0.2]
+    note = HeldNote.of(frames, np.array([[8, 16]]), 17, has_level=True)
+    np.testing.assert_allclose(note.after_release(np.arange(3), np.array([0.1]))[0, :, 0], [0.1, 0.0, -0.1], atol=1e-6)
+
+
+def test_a_sustain_is_found_where_the_attack_is_over() -> None:
+    rng = np.random.default_rng(1)
+    frames = 0.01 * rng.normal(size=(3, 125, 16))
+    frames[1, :40] += np.linspace(2, 0, 40)[:, None] ** 2  # settles slowly
+    frames[2] += np.linspace(1, 0, 125)[:, None]  # falls in a straight line all the time
+    loops = find_loops(frames.astype(np.float32), 94)
+    assert (loops[:, 1] == 89).all()
+    assert loops[0, 0] < 15
+    assert 25 < loops[1, 0] < 50
+    assert loops[2, 0] < 15
 
 
 def test_a_bank_survives_its_file(tiny_preset: Preset, tmp_path: Path) -> None:
     tiny_preset.bank.save(tmp_path / "bank.safetensors")
     read = load_bank(tmp_path / "bank.safetensors")
     np.testing.assert_array_equal(read.embeddings, tiny_preset.bank.embeddings)
-    assert (read.instruments, read.loop) == (tiny_preset.bank.instruments, tiny_preset.bank.loop)
+    assert (read.instruments, read.release) == (tiny_preset.bank.instruments, tiny_preset.bank.release)
+    np.testing.assert_array_equal(read.loops, tiny_preset.bank.loops)
 
 
 def damaged_file(bank: Bank, path: Path, damage: str) -> None:
@@ -79,7 +107,8 @@ def damaged_file(bank: Bank, path: Path, damage: str) -> None:
         "embeddings": bank.embeddings.copy(),
         "pitches": bank.pitches.astype(np.int32),
         "velocities": bank.velocities.astype(np.int32),
-        "loop": np.array(bank.loop, np.int32),
+        "loops": bank.loops.astype(np.int32),
+        "release": np.array([bank.release], np.int32),
     }
     metadata = {"instruments": "bell\npipe"}
     if damage == "nan":
@@ -89,7 +118,9 @@ def damaged_file(bank: Bank, path: Path, damage: str) -> None:
     elif damage == "shape":
         tensors["velocities"] = np.arange(3, dtype=np.int32)
     elif damage == "loop":
-        tensors["loop"] = np.array([5, 999], np.int32)
+        tensors["loops"][0, 0, 0] = [5, 999]
+    elif damage == "release":
+        tensors["release"] = np.array([20], np.int32)
     elif damage == "names":
         metadata = {}
     safetensors.numpy.save_file(tensors, path, metadata=metadata)
@@ -97,7 +128,7 @@ def damaged_file(bank: Bank, path: Path, damage: str) -> None:
         path.write_bytes(path.read_bytes()[:-100])
 
 
-@pytest.mark.parametrize("damage", ["nan", "missing", "shape", "loop", "names", "truncated"])
+@pytest.mark.parametrize("damage", ["nan", "missing", "shape", "loop", "release", "names", "truncated"])
 def test_a_damaged_bank_is_refused_in_one_line_that_names_the_file(
     tiny_preset: Preset, tmp_path: Path, damage: str
 ) -> None:

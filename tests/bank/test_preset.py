@@ -10,7 +10,7 @@ import pytest
 from synth import UsageError, WavekeysError
 from synth.bank import Preset, find_preset, list_presets, load_preset
 
-TEXT = """format_version = 1
+TEXT = """format_version = 2
 name = "mine"
 author = "me"
 licence = "CC0"
@@ -65,7 +65,7 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
     [
         ('name = "mine"', 'nmae = "mine"', "unknown key 'nmae'|key 'name' must be a str"),
         ('tags = ["test"]', 'tags = "test"', "key 'tags' must be a list"),
-        ("format_version = 1", "format_version = 9", "preset format 9"),
+        ("format_version = 2", "format_version = 9", "preset format 9"),
         ("bell = 1.0", 'bell = "loud"', "blend.bell must be a number"),
         ("bell = 1.0", "gong = 1.0", "unknown instrument 'gong'"),
         ("release_ms = 300", "release_ms = true", "parameters.release_ms must be a number"),

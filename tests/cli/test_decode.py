@@ -31,7 +31,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
 def organ(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The factory organ's A4, 20 frames of it and 40, in two files."""
     bank = load_preset().bank
-    note = bank.note(bank.weights({"organ": 1.0}), 69, 100)
+    note = bank.note(69, 100, has_level=True).frames[bank.instruments.index("organ")]
     folder = tmp_path_factory.mktemp("embeddings")
     np.save(folder / "short.note.npy", note[:20])
     np.save(folder / "long.npy", note[:40])

@@ -14,7 +14,11 @@ from synth.training.evaluate import contact_sheet, evaluate, summarise
 def one_pitch(preset: Preset) -> Preset:
     bank = preset.bank
     small = dataclasses.replace(
-        bank, pitches=bank.pitches[:1], velocities=bank.velocities[:1], embeddings=bank.embeddings[:, :1, :1]
+        bank,
+        pitches=bank.pitches[:1],
+        velocities=bank.velocities[:1],
+        embeddings=bank.embeddings[:, :1, :1],
+        loops=bank.loops[:, :1, :1],
     )
     return dataclasses.replace(preset, bank=small)
 

@@ -1,0 +1,212 @@
+"""What MIDI keeps a channel: controllers, pedals, bend, pressure, registered parameters, and MPE zones.
+
+Sources: MIDI 1.0 Detailed Specification 4.2; RP-015 (reset of all controllers); RP-036 (pan); MPE 1.0 (RP-053).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from synth.instrument.ramp import Ramp
+
+SMOOTHING_MS = 5.0  # from one controller value to the next
+MEMBER_BEND_SEMITONES, MASTER_BEND_SEMITONES = 48.0, 2.0  # in an MPE zone
+_LOWER_MASTER, _UPPER_MASTER = 0, 15
+
+
+@dataclasses.dataclass(frozen=True)
+class Controller:
+    """A controller that every channel has for itself."""
+
+    number: int
+    name: str
+    meaning: str
+
+
+CONTROLLERS = (
+    Controller(1, "modulation", "vibrato, as deep as wheel_vibrato_cents; a source of modulation"),
+    Controller(6, "data entry", "the registered parameter's value"),
+    Controller(7, "volume", "loudness, squared"),
+    Controller(10, "pan", "from left to right"),
+    Controller(11, "expression", "loudness, squared"),
+    Controller(38, "data entry, fine", "the registered parameter's value, its lower 7 bits"),
+    Controller(64, "sustain pedal", "64 and more: notes last until it is lifted"),
+    Controller(66, "sostenuto pedal", "64 and more: the notes that are held now last until it is lifted"),
+    Controller(67, "soft pedal", "64 and more: new notes are played more softly"),
+    Controller(74, "brightness", "64 is neutral; a source of modulation"),
+    Controller(98, "NRPN, fine", "deselects the registered parameter"),
+    Controller(99, "NRPN", "deselects the registered parameter"),
+    Controller(100, "RPN, fine", "0 bend range, 1 fine tuning, 2 coarse tuning, 6 MPE zone"),
+    Controller(101, "RPN", "0, or 127 to deselect"),
+    Controller(120, "all sound off", "silence at once"),
+    Controller(121, "reset all controllers", "bend, wheel, expression, pressure, brightness and pedals"),
+    Controller(123, "all notes off", "every note is let go, and the pedals with it (124 to 127 the same)"),
+)
+
+
+class Channel:
+    """One channel's state. Pressure is 0 to 1, bend -1 to 1."""
+
+    def __init__(self, smoothing: int) -> None:
+        self._smoothing = smoothing
+        self.bend = Ramp(0.0, smoothing)
+        self.wheel = Ramp(0.0, smoothing)
+        self.pressure = Ramp(0.0, smoothing)
+        self.timbre = Ramp(0.0, smoothing)  # -1 to 1
+        self.gain = Ramp(0.0, smoothing)
+        self.pan = Ramp(0.0, smoothing)  # -1 to 1
+        self.key_pressure: dict[int, Ramp] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """As a channel is when the power comes on."""
+        self._volume, self._expression = 100 / 127, 1.0
+        self.bend_range: float | None = None  # semitones; None: the parameter's
+        self.tuning_semitones = 0.0
+        self.sustain = self.sostenuto = self.soft = False
+        self._fine, self._coarse = 0.0, 0.0
+        self._registered: tuple[int, int] | None = None
+        self._data = 0
+        for ramp in (self.bend, self.wheel, self.pressure, self.timbre, self.pan):
+            ramp.jump(0.0)
+        self.gain.jump(self._loudness())
+        self.key_pressure.clear()
+
+    def _loudness(self) -> float:
+        return (self._volume * self._expression) ** 2
+
+    def ramps(self) -> Iterator[Ramp]:
+        yield from (self.bend, self.wheel, self.pressure, self.timbre, self.gain, self.pan)
+        yield from self.key_pressure.values()
+
+    def set_bend(self, at: int, pitch: int) -> None:
+        self.bend.move(at, pitch / (8191.0 if pitch > 0 else 8192.0))
+
+    def set_key_pressure(self, at: int, key: int, value: int) -> None:
+        self.key_pressure.setdefault(key, Ramp(0.0, self._smoothing)).move(at, value / 127.0)
+
+    def pressure_over(self, key: int, times: np.ndarray) -> float | np.ndarray:
+        """Channel pressure, or the key's own where that is more."""
+        pressure = self.pressure.over(times)
+        own = self.key_pressure.get(key)
+        return pressure if own is None else np.maximum(pressure, own.over(times))
+
+    def control(self, at: int, number: int, value: int) -> None:
+        """A controller that concerns this channel alone; pedals and the like are the instrument's to act on."""
+        if number == 1:
+            self.wheel.move(at, value / 127.0)
+        elif number in (7, 11):
+            if number == 7:
+                self._volume = value / 127.0
+            else:
+                self._expression = value / 127.0
+            self.gain.move(at, self._loudness())
+        elif number == 10:
+            self.pan.move(at, float(np.clip((value - 64) / 63.0, -1.0, 1.0)))
+        elif number == 74:
+            self.timbre.move(at, float(np.clip((value - 64) / 63.0, -1.0, 1.0)))
+        elif number == 67:
+            self.soft = value >= 64
+        elif number in (98, 99):
+            self._registered = None
+        elif number in (100, 101):
+            fine, coarse = self._registered or (127, 127)
+            self._registered = (value, coarse) if number == 100 else (fine, value)
+        elif number == 6:
+            self._data = value << 7
+            self._enter_data()
+        elif number == 38:
+            self._data = self._data & 0x3F80 | value
+            self._enter_data()
+
+    @property
+    def registered(self) -> int | None:
+        """The registered parameter that data entry sets now."""
+        return self._registered[0] if self._registered and self._registered[1] == 0 else None
+
+    def _enter_data(self) -> None:
+        if self.registered == 0:
+            self.bend_range = (self._data >> 7) + (self._data & 127) / 100.0
+        elif self.registered == 1:
+            self._fine = (self._data - 8192) / 8192.0
+        elif self.registered == 2:
+            self._coarse = float((self._data >> 7) - 64)
+        self.tuning_semitones = self._fine + self._coarse
+
+    def reset_controllers(self, at: int) -> None:
+        """RP-015: what a player moves goes to rest; volume, pan and tuning stay."""
+        for ramp in (self.bend, self.wheel, self.pressure, self.timbre, *self.key_pressure.values()):
+            ramp.move(at, 0.0)
+        self._expression = 1.0
+        self.gain.move(at, self._loudness())
+        self.sustain = self.sostenuto = self.soft = False
+        self._registered = None
+
+
+class Channels:
+    """The 16 channels and the MPE zones among them.
+
+    Args:
+      mpe_members: member channels of a lower zone from the start; 0: none until RPN 6 sets one up.
+    """
+
+    def __init__(self, sample_rate_hz: int, *, mpe_members: int = 0) -> None:
+        self._mpe_members = mpe_members
+        self._all = [Channel(round(SMOOTHING_MS * sample_rate_hz / 1000)) for _ in range(16)]
+        self._members = {_LOWER_MASTER: 0, _UPPER_MASTER: 0}
+        self.reset()
+
+    def __getitem__(self, number: int) -> Channel:
+        return self._all[number]
+
+    def __iter__(self) -> Iterator[Channel]:
+        return iter(self._all)
+
+    def reset(self) -> None:
+        for channel in self._all:
+            channel.reset()
+        self._members = {_LOWER_MASTER: 0, _UPPER_MASTER: 0}
+        if self._mpe_members:
+            self.set_zone(_LOWER_MASTER, self._mpe_members)
+
+    def set_zone(self, master: int, members: int) -> None:
+        """Give a master channel (0 or 15) so many members next to it; the other zone shrinks to make room."""
+        members = min(members, 15)
+        other = _UPPER_MASTER if master == _LOWER_MASTER else _LOWER_MASTER
+        self._members[master] = members
+        self._members[other] = max(0, min(self._members[other], 14 - members))
+        self._all[master].bend_range = MASTER_BEND_SEMITONES if members else None
+        for number in self.zone(master)[1:]:
+            self._all[number].bend_range = MEMBER_BEND_SEMITONES
+
+    def zone(self, number: int) -> list[int]:
+        """The channels that a message on this one concerns: its members too if it is a zone's master."""
+        members = self._members.get(number, 0)
+        step = 1 if number == _LOWER_MASTER else -1
+        return [number, *(number + step * i for i in range(1, members + 1))]
+
+    def master(self, number: int) -> int | None:
+        """The master of the zone in which this channel is a member."""
+        if 0 < number <= self._members[_LOWER_MASTER]:
+            return _LOWER_MASTER
+        if _UPPER_MASTER > number >= _UPPER_MASTER - self._members[_UPPER_MASTER]:
+            return _UPPER_MASTER
+        return None
+
+    def of_note(self, number: int) -> list[Channel]:
+        """The channels whose bend, pressure and the like add up for a note: its own, and its zone's master's."""
+        master = self.master(number)
+        return [self._all[number]] if master is None else [self._all[number], self._all[master]]
+
+    def control(self, at: int, number: int, control: int, value: int) -> None:
+        """A controller; RPN 6 on a master sets up its zone, and a member's bend range is that of all members."""
+        channel = self._all[number]
+        channel.control(at, control, value)
+        if control == 6 and channel.registered == 6 and number in self._members:
+            self.set_zone(number, value)
+        if control in (6, 38) and channel.registered == 0 and (master := self.master(number)) is not None:
+            for member in self.zone(master)[1:]:
+                self._all[member].bend_range = channel.bend_range

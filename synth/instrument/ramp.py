@@ -1,0 +1,65 @@
+"""Controls that move without steps, exact at every sample."""
+
+from __future__ import annotations
+
+import bisect
+
+import numpy as np
+
+
+class Ramp:
+    """A value that goes to each new target in a straight line of `samples`.
+
+    It is a function of time alone, in samples: it does not matter at which times it is asked, nor in which blocks. So
+    the same movements a sample later give the same values a sample later.
+    """
+
+    def __init__(self, value: float, samples: int) -> None:
+        self._samples = max(samples, 1)
+        # Straight pieces: where each begins, its value there, and how much it rises a sample. The last one is level.
+        self._times: list[int] = [0]
+        self._values: list[float] = [value]
+        self._rises: list[float] = [0.0]
+
+    @property
+    def target(self) -> float:
+        """Where it is going."""
+        return self._values[-1]
+
+    def move(self, at: int, target: float, *, samples: int | None = None) -> None:
+        """Set out for `target` at time `at`; no movement may come before an earlier one."""
+        here = self.at(at)
+        if here == target == self.target:
+            return
+        span = max(self._samples if samples is None else samples, 1)
+        keep = bisect.bisect_left(self._times, at)
+        self._times[keep:] = [at, at + span]
+        self._values[keep:] = [here, target]
+        self._rises[keep:] = [(target - here) / span, 0.0]
+
+    def at(self, time: int) -> float:
+        """The value at one time."""
+        piece = max(bisect.bisect_right(self._times, time) - 1, 0)
+        return self._values[piece] + self._rises[piece] * max(time - self._times[piece], 0)
+
+    def jump(self, value: float) -> None:
+        """Be at `value`, and forget the way there."""
+        self._times, self._values, self._rises = [0], [value], [0.0]
+
+    def stands_still(self, since: int) -> bool:
+        """Whether it has not moved since then."""
+        return since >= self._times[-1]
+
+    def over(self, times: np.ndarray) -> float | np.ndarray:
+        """The values at `times` [T], which rise: [T], or one number where it stands still."""
+        if self.stands_still(times[0]):
+            return self.target
+        known = np.asarray(self._times)
+        piece = np.maximum(np.searchsorted(known, times, side="right") - 1, 0)
+        since = np.maximum(times - known[piece], 0)
+        return np.asarray(self._values)[piece] + np.asarray(self._rises)[piece] * since
+
+    def forget(self, before: int) -> None:
+        """Nobody will ask for times earlier than `before`."""
+        while len(self._times) > 1 and self._times[1] <= before:
+            del self._times[0], self._values[0], self._rises[0]

@@ -1,0 +1,127 @@
+"""Which frequency a key has: A4, and Scala scales and keyboard mappings.
+
+Formats: https://www.huygens-fokker.org/scala/scl_format.html and .../help.htm#mappings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from fractions import Fraction
+from pathlib import Path
+
+from synth.errors import WavekeysError
+
+KEYS = 128
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scale:
+    """A Scala scale: `cents` of its degrees above the first note, the last of them the interval of repetition."""
+
+    name: str
+    cents: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mapping:
+    """A Scala keyboard mapping: which key has which degree, and which key has which frequency."""
+
+    degrees: tuple[int | None, ...] = ()  # of the keys of a period from `middle` on; empty: every key the next degree
+    first: int = 0
+    last: int = KEYS - 1
+    middle: int = 60
+    reference_key: int = 69
+    reference_hz: float = 440.0
+    octave_degree: int = 0  # that the period of the mapping is worth; 0: the scale's own length
+
+
+TWELVE_EQUAL = Scale(name="12 equal steps", cents=tuple(100.0 * step for step in range(1, 13)))
+
+
+def key_semitones(scale: Scale, mapping: Mapping) -> list[float | None]:
+    """Each key's pitch as a MIDI number with a fraction (69 is 440 Hz); None for a key that is not mapped."""
+    reference = _cents(scale, mapping, mapping.reference_key)
+    if reference is None:
+        raise WavekeysError(f"tuning: reference key {mapping.reference_key} is not mapped to a degree")
+    base = 69.0 + 12.0 * math.log2(mapping.reference_hz / 440.0) - reference / 100.0
+    pitches = []
+    for key in range(KEYS):
+        cents = _cents(scale, mapping, key) if mapping.first <= key <= mapping.last else None
+        pitches.append(None if cents is None else base + cents / 100.0)
+    return pitches
+
+
+def _cents(scale: Scale, mapping: Mapping, key: int) -> float | None:
+    """Above the middle key's first degree."""
+    size = len(mapping.degrees) or 1
+    period, place = divmod(key - mapping.middle, size)
+    if mapping.degrees:
+        own = mapping.degrees[place]
+        if own is None:
+            return None
+        degree = own + period * (mapping.octave_degree or len(scale.cents))
+    else:
+        degree = period
+    octaves, step = divmod(degree, len(scale.cents))
+    return octaves * scale.cents[-1] + (scale.cents[step - 1] if step else 0.0)
+
+
+def read_scale(path: Path) -> Scale:
+    """Read a .scl file."""
+    lines = _lines(path)
+    try:
+        count = int(lines[1].split()[0])
+        cents = tuple(_interval(line) for line in lines[2 : 2 + count])
+    except (IndexError, ValueError, ZeroDivisionError, OverflowError):
+        raise WavekeysError(f"{path}: not a Scala scale (.scl)") from None
+    if len(cents) != count or count < 1 or not all(map(math.isfinite, cents)) or cents[-1] <= 0:
+        raise WavekeysError(f"{path}: a Scala scale needs as many intervals as it says, the last of them upwards")
+    return Scale(name=lines[0].strip(), cents=cents)
+
+
+def _interval(line: str) -> float:
+    word = line.split(maxsplit=1)[0]
+    if "." in word:
+        return float(word)
+    ratio = Fraction(word)
+    if ratio <= 0:
+        raise ValueError(word)
+    return 1200.0 * math.log2(ratio)
+
+
+def read_mapping(path: Path) -> Mapping:
+    """Read a .kbm file."""
+    lines = [line for line in _lines(path) if line.strip()]
+    try:
+        size, first, last, middle, reference_key = (int(line.split()[0]) for line in lines[:5])
+        reference_hz, octave_degree = float(lines[5].split()[0]), int(lines[6].split()[0])
+        words = [line.split()[0].lower() for line in lines[7 : 7 + size]]
+        degrees = tuple(None if word == "x" else int(word) for word in words)
+    except (IndexError, ValueError):
+        raise WavekeysError(f"{path}: not a Scala keyboard mapping (.kbm)") from None
+    degrees += (None,) * (size - len(degrees))
+    keys = range(KEYS)
+    if not (first in keys and last in keys and middle in keys and reference_key in keys and size >= 0):
+        raise WavekeysError(f"{path}: keys of a mapping are from 0 to {KEYS - 1}")
+    if not (math.isfinite(reference_hz) and 1.0 <= reference_hz <= 20_000.0):
+        raise WavekeysError(f"{path}: the reference frequency must be from 1 to 20000 Hz, not {reference_hz:g}")
+    return Mapping(
+        degrees=degrees,
+        first=first,
+        last=last,
+        middle=middle,
+        reference_key=reference_key,
+        reference_hz=reference_hz,
+        octave_degree=octave_degree,
+    )
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="latin-1")
+    except FileNotFoundError:
+        raise WavekeysError(f"no tuning file {path}") from None
+    except OSError as error:
+        raise WavekeysError(f"{path}: cannot be read ({error.strerror})") from None
+    return [line for line in text.splitlines() if not line.startswith("!")]

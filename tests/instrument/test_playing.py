@@ -1,0 +1,302 @@
+"""How an instrument answers a player: expression, modes, zones, blends, embedding time, state."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import mido
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synth import WavekeysError
+from synth.bank import Modulation, Preset, Zone
+from synth.instrument import Instrument, Set
+from synth.instrument.voice import Phase, Voice
+from synth.testing.playing import control, off, on, play
+
+
+def with_info(preset: Preset, **changes: object) -> Preset:
+    return dataclasses.replace(preset, info=dataclasses.replace(preset.info, **changes))
+
+
+def make(preset: Preset, *, voices: int = 4, parameters: dict[str, float | str] | None = None, **changes: object):
+    return Instrument(with_info(preset, parameters=parameters or {}, **changes), voices=voices, backend="cpu")
+
+
+def sounding(instrument: Instrument, *phases: Phase) -> list[Voice]:
+    return [voice for voice in instrument._voices.values() if voice.phase in (phases or (Phase.HELD,))]
+
+
+def target_pitch(voice: Voice) -> float:
+    return voice.pitch.target
+
+
+messages = st.one_of(
+    st.builds(on, st.integers(58, 66), st.integers(1, 127), st.integers(0, 1)),
+    st.builds(off, st.integers(58, 66), st.integers(0, 1)),
+    st.builds(
+        control, st.sampled_from([1, 5, 7, 10, 11, 16, 17, 19, 64, 66, 67, 72, 73, 74, 76, 121]), st.integers(0, 127)
+    ),
+    st.builds(lambda pitch: mido.Message("pitchwheel", pitch=pitch), st.integers(-8192, 8191)),
+    st.builds(lambda value: mido.Message("aftertouch", value=value), st.integers(0, 127)),
+    st.builds(lambda note, value: mido.Message("polytouch", note=note, value=value), st.just(60), st.integers(0, 127)),
+    st.builds(Set, st.just("brightness"), st.floats(-12, 12)),
+    st.builds(Set, st.just("gain_db"), st.floats(-20, 0)),
+)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 120), messages), min_size=1, max_size=14),
+    shift=st.integers(0, 150),
+    mode=st.sampled_from(["poly", "mono", "legato"]),
+)
+def test_any_performance_shifted_is_the_same_audio_shifted(
+    tiny_preset: Preset, steps: list[tuple[int, mido.Message]], shift: int, mode: str
+) -> None:
+    moving = {
+        "pad": {"bottom_left": "bell", "bottom_right": "pipe", "top_left": "pipe", "top_right": "bell"},
+        "modulations": (
+            Modulation(source="pressure", blend={"pipe": 1.0}),
+            Modulation(source="movement", blend={"pipe": 1.0}, amount=0.5),
+        ),
+        "parameters": {"mode": mode, "glide_ms": 20, "pressure_vibrato_cents": 50, "movement_hz": 9, "release_ms": 40},
+    }
+    phrase: dict[int, list[mido.Message]] = {}
+    at = 0
+    for step, message in steps:
+        at += step
+        phrase.setdefault(at, []).append(message)
+    length = (at + 400) // 64 * 64
+    still = play(make(tiny_preset, **moving), phrase, length)
+    later = play(make(tiny_preset, **moving), {at + shift: due for at, due in phrase.items()}, length + 192)
+    np.testing.assert_array_equal(still, later[shift : length + shift])
+    assert np.isfinite(still).all()
+
+
+def test_mono_plays_one_note_at_a_time_and_goes_back_to_the_key_that_is_still_down(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset, parameters={"mode": "mono"})
+    play(instrument, {0: [on(60)], 100: [on(64)]}, 320)
+    assert [voice.held_by[1] for voice in sounding(instrument)] == [64]
+    play(instrument, {0: [off(64)]}, 320)
+    assert [voice.held_by[1] for voice in sounding(instrument)] == [60]
+    play(instrument, {0: [off(60)]}, instrument.tail_frames + 128)
+    assert instrument.sounding == 0
+
+
+def test_legato_goes_on_with_the_same_voice(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset, parameters={"mode": "legato", "glide_ms": 50})
+    play(instrument, {0: [on(60)]}, 320)
+    (first,) = sounding(instrument)
+    play(instrument, {0: [on(63)]}, 320)
+    (second,) = sounding(instrument)
+    assert second is first
+    assert (second.held_by[1], target_pitch(second)) == (63, 63.0)
+    play(instrument, {0: [off(63)]}, 320)
+    assert (second.held_by[1], target_pitch(second), second.phase) == (60, 60.0, Phase.HELD)
+    play(instrument, {0: [off(60)]}, instrument.tail_frames + 128)
+    assert instrument.sounding == 0
+
+
+def test_a_glide_begins_at_the_last_pitch(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset, parameters={"glide_ms": 10})
+    play(instrument, {0: [on(60)], 10: [off(60)], 20: [on(64)]}, 64)
+    (voice,) = sounding(instrument)
+    np.testing.assert_allclose(voice.pitch.over(np.array([20, 100, 200])), [60, 62, 64])
+
+
+def test_unison_voices_are_detuned_around_the_note(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset, parameters={"unison": 3, "unison_detune_cents": 20})
+    play(instrument, {0: [on(60)]}, 64)
+    assert sorted(map(target_pitch, sounding(instrument))) == pytest.approx([59.9, 60.0, 60.1])
+    audio = play(instrument, {}, 640)
+    assert (audio[:, 0] != audio[:, 1]).any()
+    play(instrument, {0: [off(60)]}, instrument.tail_frames + 128)
+    assert instrument.sounding == 0
+
+
+def test_sostenuto_holds_only_what_was_down(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset)
+    play(instrument, {0: [on(60)], 10: [control(66, 127)], 20: [on(64)], 30: [off(60), off(64)]}, 128)
+    assert [voice.key for voice in sounding(instrument, Phase.SUSTAINED)] == [60]
+    play(instrument, {0: [control(66, 0)]}, instrument.tail_frames + 128)
+    assert instrument.sounding == 0
+
+
+def test_both_pedals_must_be_up_before_a_note_ends(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset)
+    play(instrument, {0: [on(60), control(64, 127), control(66, 127)], 20: [off(60)], 40: [control(64, 0)]}, 128)
+    assert len(sounding(instrument, Phase.SUSTAINED)) == 1
+    play(instrument, {0: [control(66, 0)]}, instrument.tail_frames + 128)
+    assert instrument.sounding == 0
+
+
+def test_the_soft_pedal_makes_new_notes_softer(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset)
+    play(instrument, {0: [on(60), control(67, 127), on(62)]}, 64)
+    loud, soft = (voice.gain for voice in sounding(instrument))
+    # 100 * 0.7 is velocity 70: 30 / 126 of 24 dB less.
+    assert soft / loud == pytest.approx(10 ** (-30 / 126 * 24 / 20))
+
+
+def test_pan_goes_from_one_side_to_the_other(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset)
+    left = play(instrument, {0: [control(10, 0)], 128: [on(60)]}, 640)
+    assert (left[200:, 0] != 0).any()
+    assert np.abs(left[200:, 1]).max() < 1e-6 * np.abs(left[200:, 0]).max()
+
+
+def test_zones_split_and_layer_the_keyboard(tiny_preset: Preset) -> None:
+    zones = (
+        Zone(key_high=61, blend={"bell": 1.0}),
+        Zone(key_low=61, blend={"pipe": 1.0}, transpose=12),
+        Zone(velocity_low=120, gain_db=-6),
+    )
+    instrument = make(tiny_preset, zones=zones)
+    play(instrument, {0: [on(60)]}, 64)
+    assert [voice.zone for voice in sounding(instrument)] == [0]
+    play(instrument, {0: [off(60), on(61, 127)]}, 64)
+    assert sorted((voice.zone, target_pitch(voice)) for voice in sounding(instrument)) == [(0, 61), (1, 73), (2, 61)]
+    play(instrument, {0: [off(61)]}, instrument.tail_frames + 128)
+    assert instrument.sounding == 0
+
+
+def embedded(instrument: Instrument) -> np.ndarray:
+    """The first frame that a new note is steered by: [16]."""
+    block = instrument._player.new_block(64)
+    (voice,) = sounding(instrument)
+    return block.frames[voice.slot, 0, 0]
+
+
+def test_the_pad_blends_its_corners(tiny_preset: Preset) -> None:
+    pad = {"bottom_left": "bell", "bottom_right": "pipe", "top_left": "bell", "top_right": "bell"}
+    instrument = make(tiny_preset, pad=pad, parameters={"blend_x": 0.5, "blend_y": 0.25, "speed": 0})
+    play(instrument, {0: [on(60, 100)]}, 64)
+    bell, pipe = tiny_preset.bank.embeddings[:, 0, 1, 0]
+    np.testing.assert_allclose(embedded(instrument), bell + 0.5 * 0.75 * (pipe - bell), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("source", "event", "share"),
+    [
+        ("velocity", None, 100 / 127),
+        ("key", None, 60 / 127),
+        ("pressure", mido.Message("aftertouch", value=127), 1.0),
+        ("pressure", mido.Message("polytouch", note=60, value=127), 1.0),
+        ("wheel", control(1, 127), 1.0),
+        ("timbre", control(74, 127), 1.0),
+    ],
+)
+def test_a_note_blends_by_how_it_is_played(
+    tiny_preset: Preset, source: str, event: mido.Message | None, share: float
+) -> None:
+    modulations = (Modulation(source=source, blend={"pipe": 1.0}),)
+    instrument = make(tiny_preset, modulations=modulations, parameters={"speed": 0})
+    play(instrument, {0: [on(60, 100), *([event] if event else [])]}, 320)
+    bell, pipe = tiny_preset.bank.embeddings[:, 0, 1, 0]
+    np.testing.assert_allclose(embedded(instrument), bell + share * (pipe - bell), atol=1e-6)
+
+
+def test_a_new_blend_is_taken_on_smoothly(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset, parameters={"speed": 0})
+    play(instrument, {0: [on(60, 100)]}, 64)
+    bell, pipe = tiny_preset.bank.embeddings[:, 0, 1, 0]
+    instrument.set_blend({"pipe": 1.0})
+    shares = []
+    for _ in range(12):
+        play(instrument, {}, 64)
+        shares.append(float((embedded(instrument) - bell) @ (pipe - bell) / ((pipe - bell) @ (pipe - bell))))
+    assert shares[0] < 0.2
+    assert shares[-1] == pytest.approx(1.0)
+    assert max(np.diff(shares)) < 0.2
+
+
+def test_speed_0_freezes_the_embedded_note_and_speed_2_doubles_it(tiny_preset: Preset) -> None:
+    times = {}
+    for speed in (0.0, 1.0, 2.0):
+        instrument = make(tiny_preset, parameters={"speed": speed})
+        play(instrument, {0: [on(60)]}, 640)
+        times[speed] = sounding(instrument)[0].time
+    assert times[0.0] == 0.0
+    assert times[2.0] == 2 * times[1.0] > 0
+
+
+def test_an_embedded_release_goes_through_the_sources_own(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset, parameters={"release": "embedded"})
+    play(instrument, {0: [on(60, 100)], 100: [off(60)]}, 256)
+    (voice,) = sounding(instrument, Phase.RELEASED)
+    frame = instrument._player.new_block(64).frames[voice.slot, 0, 0]
+    released = tiny_preset.bank.embeddings[0, 0, 1, tiny_preset.bank.release :]
+    assert np.isclose(released[:, 1:], frame[1:], atol=1e-6).all(axis=1).any()
+    play(instrument, {}, instrument.tail_frames)
+    assert instrument.sounding == 0
+
+
+def test_mpe_bends_each_note_by_itself_and_all_by_the_master(tiny_preset: Preset) -> None:
+    instrument = Instrument(tiny_preset, voices=2, backend="cpu", mpe=5)
+    bends = [mido.Message("pitchwheel", pitch=8191, channel=channel) for channel in (0, 2)]
+    play(instrument, {0: [on(60, channel=1), on(60, channel=2), *bends]}, 256)
+    pitches = [
+        float(np.ravel(instrument._steering.semitones(voice, np.array([255])))[0]) for voice in sounding(instrument)
+    ]
+    assert pitches == pytest.approx([62.0, 110.0])
+    play(instrument, {0: [control(123, 0)]}, instrument.tail_frames + 64)
+    assert instrument.sounding == 0
+
+
+def test_a_learnt_controller_moves_its_parameter(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset)
+    instrument.controllers[20] = "temperature"
+    instrument.process([(0, control(20, 127))], 64)
+    assert instrument.values["temperature"] == 1.5
+
+
+def test_state_survives_json_and_another_instrument(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset)
+    assert not instrument.edited
+    instrument.set("temperature", 0.7)
+    instrument.set("mode", "legato")
+    instrument.set_blend({"bell": 0.3, "pipe": 0.7})
+    instrument.controllers[20] = "brightness"
+    assert instrument.edited
+    state = json.loads(json.dumps(instrument.state()))
+    other = make(tiny_preset)
+    other.restore(state)
+    assert other.state() == instrument.state()
+    phrase = {0: [on(60)], 100: [on(62)], 200: [off(60)]}
+    instrument.reset()
+    np.testing.assert_array_equal(play(instrument, phrase, 512), play(other, phrase, 512))
+
+
+def test_a_wrong_state_is_refused_and_changes_nothing(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset)
+    before = instrument.state()
+    for change in ({"parameters": {"temperature": 99.0}}, {"blend": {"gong": 1.0}}, {"tuning": [1.0]}, {"version": 9}):
+        with pytest.raises(WavekeysError):
+            instrument.restore({**before, **change})
+    assert instrument.state() == before
+
+
+def test_a_program_change_loads_a_preset_and_sounding_notes_end(tiny_preset: Preset) -> None:
+    second = with_info(tiny_preset, name="second", parameters={"release_ms": 50}, blend={"pipe": 1.0})
+    instrument = Instrument(tiny_preset, voices=2, backend="cpu", programs=[tiny_preset, second])
+    play(instrument, {0: [on(60)]}, 128)
+    play(instrument, {0: [mido.Message("program_change", program=1)]}, instrument.tail_frames + 128)
+    assert instrument.preset is second
+    assert instrument.sounding == 0
+    with pytest.raises(WavekeysError, match="another model"):
+        instrument.load(with_info(tiny_preset, model_sha256="00"))
+
+
+def test_called_with_messages_it_gives_audio_of_the_rate_and_length_asked_for(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset)
+    song = [
+        mido.Message("note_on", note=60, velocity=100, time=0.0),
+        mido.Message("note_off", note=60, time=0.05),
+    ]
+    audio = instrument(song, 0.2, 48_000)
+    assert audio.shape == (9600, 2)
+    assert np.abs(audio).max() > 0
