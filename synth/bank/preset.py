@@ -1,4 +1,4 @@
-"""Presets: an instrument as a player chooses it. A folder with `preset.toml`, `bank.safetensors`, the model by hash."""
+"""Presets: an instrument as a player chooses it. A folder with `preset.toml`; bank and model are there, or shared."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _REQUIRED: dict[str, type] = {
     "parameters": dict,
     "model": dict,
 }
-_OPTIONAL: dict[str, type] = {"pad": dict, "zones": list, "modulations": list}
+_OPTIONAL: dict[str, type] = {"bank": dict, "pad": dict, "zones": list, "modulations": list}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,6 +77,7 @@ class PresetInfo:
     blend: dict[str, float]
     parameters: dict[str, float | str]
     model_sha256: str
+    bank_sha256: str | None = None  # of a bank that it shares with others
     pad: dict[str, str] | None = None  # corner: instrument
     zones: tuple[Zone, ...] = (Zone(),)
     modulations: tuple[Modulation, ...] = ()
@@ -128,7 +129,7 @@ def find_preset(name_or_path: str | Path) -> Path:
 def load_preset(name_or_path: str | Path = FACTORY_DEFAULT) -> Preset:
     """Read a preset, by name or by its folder's path."""
     info = read_info(find_preset(name_or_path))
-    bank = load_bank(info.folder / "bank.safetensors")
+    bank = bank_of(info)
     blends = [info.blend, *(zone.blend for zone in info.zones), *(m.blend for m in info.modulations)]
     for blend in (*blends, *({name: 1.0} for name in (info.pad or {}).values())):
         if blend is not None:
@@ -162,8 +163,10 @@ def read_info(folder: Path) -> PresetInfo:
     pad = document.get("pad")
     if pad is not None and (pad.keys() != set(CORNERS) or not all(isinstance(name, str) for name in pad.values())):
         raise WavekeysError(f"{path}: [pad] must name an instrument for {', '.join(CORNERS)}")
-    if document["model"].keys() != {"sha256"}:
-        raise WavekeysError(f"{path}: [model] must hold sha256 alone, not {', '.join(document['model']) or 'nothing'}")
+    for table in ("model", "bank"):
+        keys = document.get(table, {"sha256": ""}).keys()
+        if keys != {"sha256"}:
+            raise WavekeysError(f"{path}: [{table}] must hold sha256 alone, not {', '.join(keys) or 'nothing'}")
     return PresetInfo(
         name=document["name"],
         author=document["author"],
@@ -173,6 +176,7 @@ def read_info(folder: Path) -> PresetInfo:
         blend={name: float(weight) for name, weight in document["blend"].items()},
         parameters=document["parameters"],
         model_sha256=str(document["model"]["sha256"]),
+        bank_sha256=str(document["bank"]["sha256"]) if "bank" in document else None,
         pad=pad,
         zones=tuple(_zone(row, f"{path}: zones") for row in document.get("zones", [])) or (Zone(),),
         modulations=tuple(_modulation(row, f"{path}: modulations") for row in document.get("modulations", [])),
@@ -228,19 +232,37 @@ def _fields(kind: type, row: Any, where: str) -> dict[str, Any]:
     return row
 
 
+def bank_of(info: PresetInfo) -> Bank:
+    """A preset's bank, without its model."""
+    path = _file(info, "bank", info.bank_sha256)
+    if info.bank_sha256 is not None:
+        _check_hash(path, info.bank_sha256)
+    return load_bank(path)
+
+
 def _model(info: PresetInfo) -> WaveNet:
-    for candidate in (
-        info.folder / "model.safetensors",
-        *(root / "models" / f"{info.model_sha256[:16]}.safetensors" for root in (info.folder.parent, factory_folder())),
-    ):
+    return _checked_model(_file(info, "model", info.model_sha256), info.model_sha256)
+
+
+def _file(info: PresetInfo, kind: str, sha256: str | None) -> Path:
+    """A preset's own `kind.safetensors`, or the one in the folder `kinds` that presets beside it share, by its hash."""
+    candidates = [info.folder / f"{kind}.safetensors"]
+    if sha256 is not None:
+        shared = Path(f"{kind}s") / f"{sha256[:16]}.safetensors"
+        candidates += [root / shared for root in (info.folder.parent, factory_folder())]
+    for candidate in candidates:
         if candidate.is_file():
-            return _checked_model(candidate, info.model_sha256)
-    raise WavekeysError(f"{info.folder}: its model {info.model_sha256[:16]} is not here; put it beside preset.toml")
+            return candidate
+    raise WavekeysError(f"{info.folder}: its {kind} {(sha256 or '')[:16]} is not here; put it beside preset.toml")
 
 
 @functools.lru_cache(maxsize=4)
 def _checked_model(path: Path, sha256: str) -> WaveNet:
+    _check_hash(path, sha256)
+    return load_model(path)
+
+
+def _check_hash(path: Path, sha256: str) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != sha256:
         raise WavekeysError(f"{path}: its hash is {digest[:16]}, but the preset was made for {sha256[:16]}")
-    return load_model(path)

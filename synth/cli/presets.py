@@ -14,11 +14,10 @@ def command() -> None:
 
 def _description(name: str) -> dict[str, object]:
     from synth.bank import find_preset
-    from synth.bank.bank import load_bank
-    from synth.bank.preset import read_info
+    from synth.bank.preset import bank_of, read_info
 
     info = read_info(find_preset(name))
-    bank = load_bank(info.folder / "bank.safetensors")
+    bank = bank_of(info)
     return {
         "name": info.name,
         "factory": info.factory,

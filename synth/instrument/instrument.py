@@ -413,7 +413,8 @@ class Instrument:
         blend = self._blends[zone]
         held = self.preset.bank.note(pitch, 127.0 * velocity, has_level=has_level)
         sources = {"velocity": velocity, "key": key / 127.0}
-        return Timbre(held=held.only(blend.instruments), blend=blend, sources=sources)
+        pitches = float(self.preset.bank.pitches[0]), float(self.preset.bank.pitches[-1])
+        return Timbre(held=held.only(blend.instruments), blend=blend, pitches=pitches, sources=sources)
 
     def _pitch(self, key: int) -> float | None:
         """A key's pitch as a MIDI number, transposed; None for one that the tuning leaves silent."""

@@ -102,7 +102,7 @@ class Steering:
         for row, voice in enumerate(voices):
             times = np.arange(now + max(-voice.age, 0), now + samples)
             pitch[row, samples - len(times) :] = self.semitones(voice, times) + self._vibrato(voice, times)
-        hertz = np.minimum(440.0 * 2.0 ** ((pitch - 69.0) / 12.0), 0.45 * self._rate_hz)
+        hertz = np.minimum(_hertz(pitch), 0.45 * self._rate_hz)
         for row, voice in enumerate(voices):
             begin = max(-voice.age, 0)
             steps[row, begin:] = _whole(hertz[row, begin:] / self._rate_hz)
@@ -150,10 +150,12 @@ class Steering:
             else:
                 others = self._frames(voice, voice.before, times, moved, turned, channels)
                 frames = others + share[:, None, None] * (frames - others)
+        pitch = self.semitones(voice, times)
         return Point(
             frames=frames,
             fraction=moved % 1.0,
-            pitch_hz=440.0 * 2.0 ** ((self.semitones(voice, times) - 69.0) / 12.0),
+            pitch_hz=_hertz(pitch),
+            learnt_hz=_hertz(np.clip(pitch, *voice.timbre.pitches)),
             brightness=np.clip(tilt, -24.0, 24.0),
         )
 
@@ -228,6 +230,11 @@ class Steering:
         # Constant power, 1 on both sides in the middle.
         loudness = gain * 10.0 ** (decibels / 20.0) * np.sqrt(2.0)
         return np.stack([loudness * np.cos(angle), loudness * np.sin(angle)], axis=-1)
+
+
+def _hertz(pitch: float | np.ndarray) -> float | np.ndarray:
+    """Of a MIDI number with a fraction."""
+    return 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
 
 
 def _whole(cycles: float | np.ndarray) -> np.ndarray:

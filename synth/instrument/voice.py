@@ -29,6 +29,7 @@ class Timbre:
 
     held: HeldNote  # of the blend's instruments alone
     blend: Blend
+    pitches: tuple[float, float]  # lowest and highest of the bank
     sources: dict[str, float]  # those of its modulations that do not move, 0 to 1
     key: tuple[float, ...] = ()  # what `known` holds for
     known: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)  # blended frames by number

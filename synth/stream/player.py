@@ -26,7 +26,10 @@ class Point(NamedTuple):
 
     frames: np.ndarray  # [N, 2, 16] the frame before each point and the one after
     fraction: np.ndarray  # [N] of the way from the one to the other
-    pitch_hz: np.ndarray  # [N]
+    pitch_hz: np.ndarray  # [N] as played
+    learnt_hz: (
+        np.ndarray
+    )  # [N] the nearest that the model knows: beyond what it has learnt it does not keep its balance
     brightness: np.ndarray  # [N] tilt of the partials, decibels an octave
 
 
@@ -39,6 +42,7 @@ class PlayerBlock:
         self.frames = np.zeros((voices, self.points, 2, channels), np.float32)
         self.fraction = np.zeros((voices, self.points), np.float32)
         self.pitch_hz = np.full((voices, self.points), 440.0, np.float32)
+        self.learnt_hz = np.full((voices, self.points), 440.0, np.float32)
         self.brightness = np.zeros((voices, self.points), np.float32)
         self.position = np.zeros(voices, np.int32)
         self.clock = np.zeros((voices, samples), np.uint32)
@@ -51,7 +55,8 @@ class PlayerBlock:
         self, slot: int, points: Point, *, position: int, begin: int, fresh: bool, seed: int, temperature: float
     ) -> None:
         """A voice that sounds. Its points begin at the one before its first sample; the rest as `Block`."""
-        self.frames[slot], self.fraction[slot], self.pitch_hz[slot], self.brightness[slot] = points
+        for name, values in points._asdict().items():
+            getattr(self, name)[slot] = values
         self.position[slot] = position
         self.begin[slot] = begin
         self.fresh[slot] = fresh
@@ -102,7 +107,7 @@ class Player:
             stream.weights,
             stream.conditioning_weights,
             stream.state,
-            Point(block.frames, block.fraction, block.pitch_hz, block.brightness),
+            Point(*(getattr(block, name) for name in Point._fields)),
             (block.position, block.clock, block.begin, block.fresh, block.seed, block.temperature),
         )
         return np.asarray(audio)
@@ -127,13 +132,16 @@ def _steered(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, 
     """The kernels' conditioning at each voice's points: [V, N, columns]."""
     voices, count, pair, channels = points.frames.shape
     z = jnp.asarray(points.frames).reshape(voices * count, pair, channels)
-    pitch = jnp.asarray(points.pitch_hz).reshape(-1) if config.clock_harmonics else None
+    pitch, learnt = (
+        jnp.asarray(hertz).reshape(-1) if config.clock_harmonics else None
+        for hertz in (points.pitch_hz, points.learnt_hz)
+    )
     # A size whose conditioning steps from frame to frame is not to be smoothed here either.
     fraction = jnp.asarray(points.fraction).reshape(-1, 1, 1) * float(config.smooth_conditioning)
     # The layers' columns are affine in the embedding, so they may be computed once, between the frames; the head's
     # are not.
-    layers = layer_columns(weights, frame_conditioning(config, _between(z, fraction), pitch))
-    head = _between(head_columns(config, sizes, weights, frame_conditioning(config, z, pitch), pitch), fraction)
+    layers = layer_columns(weights, frame_conditioning(config, _between(z, fraction), learnt))
+    head = _between(head_columns(config, sizes, weights, frame_conditioning(config, z, learnt), pitch), fraction)
     if config.harmonics:
         octaves = jnp.log2(jnp.arange(1, sizes.harmonics + 1, dtype=jnp.float32))
         tilt = 10.0 ** (jnp.asarray(points.brightness).reshape(-1, 1, 1) * octaves.reshape(1, 1, -1) / 20.0)

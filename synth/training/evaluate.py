@@ -16,6 +16,7 @@ from synth.bank import Preset
 from synth.instrument import Instrument, render
 
 HELD_SECONDS, LONG_SECONDS = 3.0, 10.0
+BENDS = (-2.0, -1.0, 0.5, 2.0)  # semitones, of a note that sounds
 _STEADY = (0.25, 2.75)  # seconds: where a held note's pitch is tracked
 
 
@@ -44,7 +45,7 @@ def evaluate(
     """Measure all notes; `sources` maps (instrument, pitch, velocity) to the recording [T], where there is one.
 
     Every `long_notes_every`-th pitch is also held for ten seconds, to measure how far its pitch drifts, and played by
-    every pair of instruments in equal parts.
+    every pair of instruments in equal parts, and bent while it sounds.
     """
     bank, rate = preset.bank, preset.model.config.sample_rate_hz
     rows = []
@@ -76,10 +77,12 @@ def evaluate(
     blends = _blends(preset, bank.pitches[::long_notes_every])
     cents = np.abs([blend["cents"] for blend in blends])
     summary = summarise(rows)
+    bends = _bends(preset, bank.pitches[::long_notes_every])
+    summary["largest_bend_error_cents"] = float(np.max(np.abs([bend["cents"] for bend in bends])))
     if blends:
         summary["blends_within_20_cents"] = float(np.mean(cents <= 20))
         summary["blends_within_50_cents"] = float(np.mean(cents <= 50))
-    return {"preset": preset.info.name, "notes": rows, "blends": blends, "summary": summary}
+    return {"preset": preset.info.name, "notes": rows, "blends": blends, "bends": bends, "summary": summary}
 
 
 def _blends(preset: Preset, pitches: np.ndarray) -> list[dict[str, Any]]:
@@ -91,6 +94,26 @@ def _blends(preset: Preset, pitches: np.ndarray) -> list[dict[str, Any]]:
         for pitch in map(int, pitches):
             note = render_note(instrument, pitch, velocity, HELD_SECONDS)
             rows.append({"blend": [first, second], "pitch": pitch, "cents": note_cents(note, pitch, rate)})
+    return rows
+
+
+def _bends(preset: Preset, pitches: np.ndarray) -> list[dict[str, Any]]:
+    """How far a note is from where the bend wheel sends it while it sounds."""
+    rate, velocity = preset.model.config.sample_rate_hz, int(preset.bank.velocities[-1])
+    rows = []
+    for name, pitch in itertools.product(preset.bank.instruments, map(int, pitches)):
+        instrument = Instrument(preset, voices=1, blend={name: 1.0})
+        for semitones in BENDS:
+            instrument.reset()
+            wheel = round(8191 * semitones / instrument.values["bend_range_semitones"])
+            timeline = [
+                (0.0, mido.Message("note_on", note=pitch, velocity=velocity)),
+                (0.5, mido.Message("pitchwheel", pitch=wheel)),
+            ]
+            note = render(instrument, timeline, duration_seconds=1.5)[:, 0]
+            hertz = 440.0 * 2.0 ** ((pitch + semitones - 69) / 12.0)
+            cents = median_cents(_cut(note, rate, (0.6, 1.5)), hertz, rate)
+            rows.append({"instrument": name, "pitch": pitch, "semitones": semitones, "cents": cents})
     return rows
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from synth import UsageError, WavekeysError
-from synth.bank import Preset, find_preset, list_presets, load_preset
+from synth import Instrument, UsageError, WavekeysError
+from synth.bank import Preset, PresetInfo, find_preset, list_presets, load_preset
+from synth.instrument import render
+from synth.testing.playing import off, on
 
 TEXT = """format_version = 2
 name = "mine"
@@ -71,6 +74,14 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
         ("release_ms = 300", "release_ms = true", "parameters.release_ms must be a number"),
         ('sha256 = "', 'sha256 = "00', "the preset was made for 00"),
         ("[blend]", "[blend", "not a readable preset"),
+        ("[model]", '[pad]\nbottom_left = "bell"\n[model]', r"\[pad\] must name an instrument for bottom_left"),
+        ("[model]", "[[zones]]\nkeys = 3\n[model]", "zones: unknown key 'keys'; known: key_low"),
+        ("[model]", "[[zones]]\nkey_low = 70\nkey_high = 60\n[model]", "zones: keys must go up"),
+        ("[model]", "[[zones]]\ngain_db = nan\n[model]", "zones.gain_db must be a number"),
+        ("[model]", "[[zones]]\nblend = {gong = 1.0}\n[model]", "unknown instrument 'gong'"),
+        ("[model]", '[[modulations]]\nsource = "moon"\n[model]', "a source, one of velocity, key"),
+        ("[model]", '[[modulations]]\nsource = "key"\nblend = {}\n[model]', "blend weights must be at least 0"),
+        ("[model]", '[bank]\nsha256 = "00"\n[model]', "the preset was made for 00"),
     ],
 )
 def test_what_is_wrong_with_a_preset_is_said_in_one_line(folder: Path, old: str, new: str, complaint: str) -> None:
@@ -85,3 +96,23 @@ def test_a_preset_without_its_model_says_which_is_missing(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(WavekeysError, match=r"its model [0-9a-f]{16} is not here"):
         load_preset(folder)
+
+
+def test_presets_share_a_bank_and_a_model_by_their_hashes(folder: Path) -> None:
+    sha256 = {}
+    for kind in ("bank", "model"):
+        data = (folder / f"{kind}.safetensors").read_bytes()
+        sha256[kind] = hashlib.sha256(data).hexdigest()
+        (folder.parent / f"{kind}s").mkdir()
+        (folder / f"{kind}.safetensors").rename(folder.parent / f"{kind}s" / f"{sha256[kind][:16]}.safetensors")
+    path = folder / "preset.toml"
+    path.write_text(path.read_text() + f'\n[bank]\nsha256 = "{sha256["bank"]}"\n')
+    assert load_preset(folder).bank.instruments == ("bell", "pipe")
+
+
+@pytest.mark.parametrize("info", list_presets(), ids=lambda info: info.name)
+def test_every_factory_preset_loads_and_plays(info: PresetInfo) -> None:
+    instrument = Instrument(load_preset(info.folder), voices=2)
+    audio = render(instrument, [(0.0, on(52)), (0.5, off(52))], duration_seconds=0.6)
+    assert 1e-4 < np.abs(audio).max() < 1.0
+    assert not instrument.edited

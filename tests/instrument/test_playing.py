@@ -214,6 +214,15 @@ def test_a_new_blend_is_taken_on_smoothly(tiny_preset: Preset) -> None:
     assert max(np.diff(shares)) < 0.2
 
 
+def test_beyond_the_banks_pitches_the_clock_goes_on_and_the_timbre_stays(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset)
+    play(instrument, {0: [on(40)]}, 64)
+    (voice,) = sounding(instrument)
+    block = instrument._player.new_block(64)
+    assert block.pitch_hz[voice.slot] == pytest.approx(82.407, rel=1e-5)
+    assert block.learnt_hz[voice.slot] == pytest.approx(261.626, rel=1e-5)
+
+
 def test_speed_0_freezes_the_embedded_note_and_speed_2_doubles_it(tiny_preset: Preset) -> None:
     times = {}
     for speed in (0.0, 1.0, 2.0):

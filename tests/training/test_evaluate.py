@@ -36,6 +36,7 @@ def test_every_note_of_a_preset_is_measured_and_its_blends_too(tiny_preset: Pres
     assert "log_mel_db" not in pipe
     assert bell["tail_db"] < -100  # nothing sounds half a second after the release
     assert [blend["blend"] for blend in result["blends"]] == [["bell", "pipe"]]
+    assert [bend["semitones"] for bend in result["bends"]] == 2 * [-2.0, -1.0, 0.5, 2.0]
     assert {"within_20_cents", "within_50_cents", "mean_log_mel_db"} <= result["summary"].keys()
 
 
