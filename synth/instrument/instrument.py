@@ -77,7 +77,7 @@ class Instrument:
         self.preset = load_preset(preset) if isinstance(preset, str) else preset
         self.values = initial_values(self.preset.info.parameters)
         self.controllers = {p.controller: p.id for p in PARAMETERS.values() if p.controller is not None}
-        self.programs = list(programs)
+        self.programs = [self._checked(program) for program in programs]
         self._polyphony = voices
         self._slots = 2 * voices
         self._player = Player(self.preset.model, voices=self._slots, backend=backend, precision=precision)
@@ -172,8 +172,7 @@ class Instrument:
 
     def load(self, preset: Preset) -> None:
         """Play another preset of the same model from now on; notes that sound end as they began."""
-        if preset.info.model_sha256 != self.preset.info.model_sha256:
-            raise WavekeysError(f"preset {preset.info.name!r} was made for another model: open an instrument for it")
+        self._checked(preset)
         self.values = initial_values(preset.info.parameters)
         self._blends = blends_of(preset.info, preset.bank, None)
         self._override = None
@@ -184,6 +183,13 @@ class Instrument:
         for voice in self._voices.values():
             if voice.phase in (Phase.HELD, Phase.SUSTAINED):
                 self._release(voice, 0)
+
+    def _checked(self, preset: Preset) -> Preset:
+        """A preset that `load` will take: what is wrong with it is said now and not while playing."""
+        if preset.info.model_sha256 != self.preset.info.model_sha256:
+            raise WavekeysError(f"preset {preset.info.name!r} was made for another model: open an instrument for it")
+        initial_values(preset.info.parameters)
+        return preset
 
     def state(self) -> dict[str, Any]:
         """Everything that was set, as JSON can hold it; `restore` brings it back."""
@@ -480,7 +486,7 @@ class Instrument:
             sustain=self.values["sustain_level"],
             pitch=pitch,
             nominal=way[1] + zone.transpose,
-            timbre=timbre,
+            timbres=[(timbre, Ramp(1.0, 1))],
             time=self.values["start_ms"] / 1000.0 * self.sample_rate_hz / self._player.hop,
         )
 

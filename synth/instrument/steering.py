@@ -142,20 +142,18 @@ class Steering:
         times, moved, turned = times[skipped:], moved[skipped:], turned[skipped:] % 2**32
         channels = self._channels.of_note(voice.channel)
         tilt = self.over("brightness", times) + sum(TIMBRE_DB * channel.timbre.over(times) for channel in channels)
-        frames = self._frames(voice, voice.timbre, times, moved, turned, channels)
-        share = voice.cross.over(times)
-        if voice.before is not None:
-            if np.ndim(share) == 0:
-                voice.before = None
-            else:
-                others = self._frames(voice, voice.before, times, moved, turned, channels)
-                frames = others + share[:, None, None] * (frames - others)
+        shares = [share.over(times) for _, share in voice.timbres]
+        while len(shares) > 1 and isinstance(shares[1], float):  # that one has wholly taken the first one's place
+            del shares[0], voice.timbres[0]
+        frames, *others = (self._frames(voice, each, times, moved, turned, channels) for each, _ in voice.timbres)
+        for other, share in zip(others, shares[1:], strict=True):
+            frames = frames + share[:, None, None] * (other - frames)
         pitch = self.semitones(voice, times)
         return Point(
             frames=frames,
             fraction=moved % 1.0,
             pitch_hz=_hertz(pitch),
-            learnt_hz=_hertz(np.clip(pitch, *voice.timbre.pitches)),
+            learnt_hz=_hertz(np.clip(pitch, *voice.timbres[-1][0].pitches)),
             brightness=np.clip(tilt, -24.0, 24.0),
         )
 
@@ -220,8 +218,9 @@ class Steering:
         gain = voice.gain * voice.envelope(np.arange(voice.age, voice.age + len(times)))
         decibels = self.over("gain_db", times)
         pan: float | np.ndarray = voice.pan
-        for channel in self._channels.of_note(voice.channel):
-            gain = gain * channel.gain.over(times)
+        channels = self._channels.of_note(voice.channel)
+        gain = gain * channels[-1].gain.over(times)  # in an MPE zone the volume is its master's alone
+        for channel in channels:
             pan = pan + channel.pan.over(times)
             swell = self.over("pressure_gain_db", times)
             if np.any(swell):

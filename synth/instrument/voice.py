@@ -63,9 +63,7 @@ class Voice:
     sustain: float
     nominal: float  # the pitch whose embedding it has, as a MIDI number with a fraction
     pitch: Ramp  # the pitch itself
-    timbre: Timbre
-    before: Timbre | None = None  # that another key or blend is taking the place of
-    cross: Ramp = dataclasses.field(default_factory=lambda: Ramp(1.0, 1))  # from `before` to `timbre`
+    timbres: list[tuple[Timbre, Ramp]]  # each takes the place of those before it, as its ramp goes to 1
     turns: int = 0  # the clock, in 1/2**32 of a turn, like all phases
     vibrato_turns: int = 0
     point: int = 0  # the control point up to which the next two have come
@@ -123,9 +121,9 @@ class Voice:
 
     def become(self, timbre: Timbre, at: int, *, samples: int) -> None:
         """Take on another timbre from time `at` on, in so many samples."""
-        self.before, self.timbre = self.timbre, timbre
-        self.cross = Ramp(0.0, samples)
-        self.cross.move(at, 1.0)
+        share = Ramp(0.0, samples)
+        share.move(at, 1.0)
+        self.timbres.append((timbre, share))
 
 
 def stealing_order(voice: Voice, level: float) -> tuple[int, float, int]:

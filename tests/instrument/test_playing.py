@@ -296,8 +296,11 @@ def test_a_program_change_loads_a_preset_and_sounding_notes_end(tiny_preset: Pre
     play(instrument, {0: [mido.Message("program_change", program=1)]}, instrument.tail_frames + 128)
     assert instrument.preset is second
     assert instrument.sounding == 0
+    foreign = with_info(tiny_preset, model_sha256="00")
     with pytest.raises(WavekeysError, match="another model"):
-        instrument.load(with_info(tiny_preset, model_sha256="00"))
+        instrument.load(foreign)
+    with pytest.raises(WavekeysError, match="another model"):
+        Instrument(tiny_preset, voices=2, backend="cpu", programs=[foreign])
 
 
 def test_called_with_messages_it_gives_audio_of_the_rate_and_length_asked_for(tiny_preset: Preset) -> None:
