@@ -10,8 +10,23 @@ instrument = synth.Instrument("factory")       # a plugin: process(events, frame
 audio = instrument(messages, duration=2.0, sample_rate=48_000)    # mido messages, their time in seconds
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from synth.errors import UsageError, WavekeysError
-from synth.instrument import Instrument
-from synth.wavenet import SIZES, WaveNet, WaveNetConfig, load_model
+
+if TYPE_CHECKING:
+    from synth.instrument import Instrument
+    from synth.wavenet import SIZES, WaveNet, WaveNetConfig, load_model
 
 __all__ = ["SIZES", "Instrument", "UsageError", "WaveNet", "WaveNetConfig", "WavekeysError", "load_model"]
+
+# Loaded when they are first asked for: `wavekeys --help` must not load JAX.
+_HOMES = dict.fromkeys(("SIZES", "WaveNet", "WaveNetConfig", "load_model"), "synth.wavenet")
+_HOMES["Instrument"] = "synth.instrument"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'synth' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

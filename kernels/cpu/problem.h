@@ -33,7 +33,7 @@ enum class Precision { kFp32, kBf16, kInt8 };
 
 // A packed matrix [K, N]: panels of up to 4 strips of 16 columns one after the other, in each the K rows, a Word of
 // rows at a time: [K / rows of a Word, columns of the panel] Words. So a product reads it from one end to the other.
-// The panels are of nearly equal width; gates count in pairs of strips.
+// The panels are of nearly equal width; the gates of the current sample count in pairs of strips.
 struct Matrix {
   const Word* words;
   const float* scale;     // [N], what an integer of each column is worth; int8 only

@@ -235,9 +235,7 @@ def _fields(kind: type, row: Any, where: str) -> dict[str, Any]:
 def bank_of(info: PresetInfo) -> Bank:
     """A preset's bank, without its model."""
     path = _file(info, "bank", info.bank_sha256)
-    if info.bank_sha256 is not None:
-        _check_hash(path, info.bank_sha256)
-    return load_bank(path)
+    return load_bank(path) if info.bank_sha256 is None else _checked_bank(path, info.bank_sha256)
 
 
 def _model(info: PresetInfo) -> WaveNet:
@@ -254,6 +252,12 @@ def _file(info: PresetInfo, kind: str, sha256: str | None) -> Path:
         if candidate.is_file():
             return candidate
     raise WavekeysError(f"{info.folder}: its {kind} {(sha256 or '')[:16]} is not here; put it beside preset.toml")
+
+
+@functools.lru_cache(maxsize=4)
+def _checked_bank(path: Path, sha256: str) -> Bank:
+    _check_hash(path, sha256)
+    return load_bank(path)
 
 
 @functools.lru_cache(maxsize=4)

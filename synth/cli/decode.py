@@ -114,11 +114,13 @@ def _decode(
     """Each one's samples [frames * hop]; a batch that is not full is filled up with the last."""
     import numpy as np
 
+    from synth.pitch import midi_to_hertz
+
     longest = max(map(len, embeddings))
     rows = [np.pad(z, ((0, longest - len(z)), (0, 0)), mode="edge") for z in embeddings]
     missing = stream.voices - len(rows)
     z = np.stack(rows + rows[-1:] * missing)
-    hertz = None if pitch is None else 440.0 * 2.0 ** ((pitch - 69) / 12)
+    hertz = None if pitch is None else midi_to_hertz(pitch)
     all_seeds = np.array(seeds + seeds[-1:] * missing, np.uint64).astype(np.uint32)
     audio = np.asarray(stream.generate(z, all_seeds, temperature, pitch_hz=hertz))
     return [sound[: len(own) * stream.sizes.hop] for sound, own in zip(audio, embeddings, strict=False)]

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import samplerate
 import soundfile
 
 from synth.errors import WavekeysError
+from synth.instrument.offline import resampled
 
 
 @contextmanager
@@ -45,8 +45,7 @@ def check_writable(path: Path) -> None:
 
 def write_wav(path: Path, audio: np.ndarray, *, rate_hz: int, wanted_hz: int) -> int:
     """Write [frames, channels] as 24-bit WAV at `wanted_hz`; returns how many samples were limited to full scale."""
-    if wanted_hz != rate_hz:
-        audio = samplerate.resample(audio, wanted_hz / rate_hz, "sinc_best")
+    audio = resampled(audio, rate_hz, wanted_hz)
     over = int(np.count_nonzero(np.abs(audio) > 1.0))
     # Beside its place and then into it: when the disk is full, the file that was there before is still there.
     partial = path.with_name(path.name + ".partial") if path.is_file() or not path.exists() else path

@@ -30,12 +30,8 @@ class Blend:
         rows = rows[:, self.instruments]
         self._base = rows[0]
         self._corners = rows[1 : 1 + len(corners)]
+        self.sources = {modulation.source for modulation in modulations}  # what they follow
         self._modulations = list(zip(modulations, rows[1 + len(corners) :], strict=True))
-
-    @property
-    def sources(self) -> set[str]:
-        """What its modulations follow."""
-        return {modulation.source for modulation, _ in self._modulations}
 
     def weights(self, x: np.ndarray, y: np.ndarray, sources: Mapping[str, np.ndarray | float]) -> np.ndarray:
         """Weights [N, instruments] at the pad's points x and y [N], and the sources' values (0 to 1) there."""

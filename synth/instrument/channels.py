@@ -156,7 +156,6 @@ class Channels:
     def __init__(self, sample_rate_hz: int, *, mpe_members: int = 0) -> None:
         self._mpe_members = mpe_members
         self._all = [Channel(round(SMOOTHING_MS * sample_rate_hz / 1000)) for _ in range(16)]
-        self._members = {_LOWER_MASTER: 0, _UPPER_MASTER: 0}
         self.reset()
 
     def __getitem__(self, number: int) -> Channel:

@@ -262,7 +262,7 @@ class Instrument:
         for slot, voice in self._voices.items():
             block.set(
                 slot,
-                self._steering.points(voice, self._now, block.points),
+                self._steering.points(voice, self._now, block.count),
                 position=voice.age if voice.age < 0 else voice.age % self._player.period,
                 begin=max(-voice.age, 0),
                 fresh=voice.age <= 0,
@@ -371,7 +371,7 @@ class Instrument:
         if self.values["mode"] != _POLY and was_last and self._keys:
             self._take_over(self._keys[-1], offset)
             return
-        for voice in list(self._voices.values()):
+        for voice in self._voices.values():
             if voice.held_by == (channel, number) and voice.phase is Phase.HELD:
                 if self._is_held_by_pedal(voice):
                     voice.phase = Phase.SUSTAINED

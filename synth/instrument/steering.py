@@ -15,7 +15,8 @@ from synth.instrument.channels import Channel, Channels
 from synth.instrument.parameters import PARAMETERS
 from synth.instrument.ramp import Ramp
 from synth.instrument.voice import Let, Timbre, Voice
-from synth.stream import Player, Point
+from synth.pitch import midi_to_hertz
+from synth.stream import Player, Points
 
 SMOOTHING_MS = 10.0  # from one value of a parameter to the next
 TIMBRE_DB = 12.0  # an octave, added to the brightness by controller 74 at its end
@@ -102,7 +103,7 @@ class Steering:
         for row, voice in enumerate(voices):
             times = np.arange(now + max(-voice.age, 0), now + samples)
             pitch[row, samples - len(times) :] = self.semitones(voice, times) + self._vibrato(voice, times)
-        hertz = np.minimum(_hertz(pitch), 0.45 * self._rate_hz)
+        hertz = np.minimum(midi_to_hertz(pitch), 0.45 * self._rate_hz)
         for row, voice in enumerate(voices):
             begin = max(-voice.age, 0)
             steps[row, begin:] = _whole(hertz[row, begin:] / self._rate_hz)
@@ -126,7 +127,7 @@ class Steering:
         phases = turns + np.cumsum(np.broadcast_to(steps, len(times))) - steps
         return 0.01 * cents * np.sin(phases * (2.0 * np.pi / TURN))
 
-    def points(self, voice: Voice, now: int, count: int) -> Point:
+    def points(self, voice: Voice, now: int, count: int) -> Points:
         """The control points from the one before the voice's next sample on."""
         first = max(voice.age, 0) // self._period
         skipped = first - voice.point
@@ -149,11 +150,11 @@ class Steering:
         for other, share in zip(others, shares[1:], strict=True):
             frames = frames + share[:, None, None] * (other - frames)
         pitch = self.semitones(voice, times)
-        return Point(
+        return Points(
             frames=frames,
             fraction=moved % 1.0,
-            pitch_hz=_hertz(pitch),
-            learnt_hz=_hertz(np.clip(pitch, *voice.timbres[-1][0].pitches)),
+            pitch_hz=midi_to_hertz(pitch),
+            learnt_hz=midi_to_hertz(np.clip(pitch, *voice.timbres[-1][0].pitches)),
             brightness=np.clip(tilt, -24.0, 24.0),
         )
 
@@ -229,11 +230,6 @@ class Steering:
         # Constant power, 1 on both sides in the middle.
         loudness = gain * 10.0 ** (decibels / 20.0) * np.sqrt(2.0)
         return np.stack([loudness * np.cos(angle), loudness * np.sin(angle)], axis=-1)
-
-
-def _hertz(pitch: float | np.ndarray) -> float | np.ndarray:
-    """Of a MIDI number with a fraction."""
-    return 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
 
 
 def _whole(cycles: float | np.ndarray) -> np.ndarray:

@@ -4,13 +4,13 @@ Imports `synth.wavenet` and `synth.kernels`; nothing here knows of banks, instru
 """
 
 from synth.stream.pack import conditioning, conditioning_weights_of, sizes_of, weights_of
-from synth.stream.player import Player, PlayerBlock, Point
+from synth.stream.player import Player, PlayerBlock, Points
 from synth.stream.stream import Stream
 
 __all__ = [
     "Player",
     "PlayerBlock",
-    "Point",
+    "Points",
     "Stream",
     "conditioning",
     "conditioning_weights_of",

@@ -21,15 +21,14 @@ from synth.wavenet.decoder import frame_conditioning
 CONTROL_PERIOD = 64  # samples from one control point to the next, at most
 
 
-class Point(NamedTuple):
+class Points(NamedTuple):
     """What a voice sounds like from some samples on: N points, each between two frames of its embedding."""
 
     frames: np.ndarray  # [N, 2, 16] the frame before each point and the one after
     fraction: np.ndarray  # [N] of the way from the one to the other
     pitch_hz: np.ndarray  # [N] as played
-    learnt_hz: (
-        np.ndarray
-    )  # [N] the nearest that the model knows: beyond what it has learnt it does not keep its balance
+    # [N] the nearest that the model knows: beyond what it has learnt it does not keep its balance
+    learnt_hz: np.ndarray
     brightness: np.ndarray  # [N] tilt of the partials, decibels an octave
 
 
@@ -38,12 +37,14 @@ class PlayerBlock:
 
     def __init__(self, voices: int, samples: int, channels: int, period: int) -> None:
         # From anywhere between two points, so many cover the block and the sample after it.
-        self.points = (samples + period - 2) // period + 2
-        self.frames = np.zeros((voices, self.points, 2, channels), np.float32)
-        self.fraction = np.zeros((voices, self.points), np.float32)
-        self.pitch_hz = np.full((voices, self.points), 440.0, np.float32)
-        self.learnt_hz = np.full((voices, self.points), 440.0, np.float32)
-        self.brightness = np.zeros((voices, self.points), np.float32)
+        self.count = (samples + period - 2) // period + 2
+        self.points = Points(  # of each voice
+            frames=np.zeros((voices, self.count, 2, channels), np.float32),
+            fraction=np.zeros((voices, self.count), np.float32),
+            pitch_hz=np.full((voices, self.count), 440.0, np.float32),
+            learnt_hz=np.full((voices, self.count), 440.0, np.float32),
+            brightness=np.zeros((voices, self.count), np.float32),
+        )
         self.position = np.zeros(voices, np.int32)
         self.clock = np.zeros((voices, samples), np.uint32)
         self.begin = np.full(voices, samples, np.int32)
@@ -52,11 +53,11 @@ class PlayerBlock:
         self.temperature = np.ones(voices, np.float32)
 
     def set(
-        self, slot: int, points: Point, *, position: int, begin: int, fresh: bool, seed: int, temperature: float
+        self, slot: int, points: Points, *, position: int, begin: int, fresh: bool, seed: int, temperature: float
     ) -> None:
         """A voice that sounds. Its points begin at the one before its first sample; the rest as `Block`."""
-        for name, values in points._asdict().items():
-            getattr(self, name)[slot] = values
+        for array, values in zip(self.points, points, strict=True):
+            array[slot] = values
         self.position[slot] = position
         self.begin[slot] = begin
         self.fresh[slot] = fresh
@@ -107,7 +108,7 @@ class Player:
             stream.weights,
             stream.conditioning_weights,
             stream.state,
-            Point(*(getattr(block, name) for name in Point._fields)),
+            block.points,
             (block.position, block.clock, block.begin, block.fresh, block.seed, block.temperature),
         )
         return np.asarray(audio)
@@ -121,14 +122,14 @@ def _advance(
     weights: Any,
     conditioning_weights: ConditioningWeights,
     state: State,
-    points: Point,
+    points: Points,
     inputs: tuple[Array, ...],
 ) -> tuple[Array, State]:
     frames = _steered(sizes, config, conditioning_weights, points)
     return kernel.generate(sizes, weights, state, Block(frames, *(jnp.asarray(value) for value in inputs)))
 
 
-def _steered(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, points: Point) -> Array:
+def _steered(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, points: Points) -> Array:
     """The kernels' conditioning at each voice's points: [V, N, columns]."""
     voices, count, pair, channels = points.frames.shape
     z = jnp.asarray(points.frames).reshape(voices * count, pair, channels)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import mido
 import numpy as np
 
+from synth.pitch import midi_to_hertz
+
 SAMPLE_RATE_HZ = 16_000
 ATTACK_FRAMES = 80  # 5 ms
 RELEASE_FRAMES = 1600  # 100 ms
@@ -78,7 +80,7 @@ class SineInstrument:
     def _render(self, out: np.ndarray) -> None:
         count = np.arange(1, len(out) + 1)
         for voice in self._playing:
-            step = 440.0 * 2 ** ((voice.note - 69) / 12) / SAMPLE_RATE_HZ
+            step = midi_to_hertz(voice.note) / SAMPLE_RATE_HZ
             slope = -1 / RELEASE_FRAMES if voice.released else 1 / ATTACK_FRAMES
             envelope = np.clip(voice.envelope + slope * count, 0.0, 1.0)
             wave = voice.gain * envelope * np.sin(2 * np.pi * (voice.phase + step * count))

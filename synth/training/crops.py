@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax import Array
 
+from synth.pitch import midi_to_hertz
 from synth.training.clock import set_to_clock
 from synth.wavenet import SpectralEncoder, WaveNetConfig
 
@@ -49,7 +50,7 @@ class NoteSet:
 
     @property
     def pitch_hz(self) -> np.ndarray:
-        return (440.0 * 2.0 ** ((self.pitch - 69) / 12.0)).astype(np.float32)
+        return midi_to_hertz(self.pitch).astype(np.float32)
 
 
 def shaped_noise(signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -82,7 +83,7 @@ def analyse(
     points = np.arange(levels.shape[1]) * config.hop
     rng = np.random.default_rng(0)
     normal, noise, phase, amplitudes = [], [], [], []
-    for note, hertz, note_levels in zip(audio, 440.0 * 2.0 ** ((pitch - 69) / 12.0), levels, strict=True):
+    for note, hertz, note_levels in zip(audio, midi_to_hertz(pitch), levels, strict=True):
         clocked = set_to_clock(note, hertz, config.sample_rate_hz, config.harmonics)
         gain = np.interp(np.arange(len(note)), points, note_levels).astype(np.float32)
         normal.append(clocked.audio / gain)

@@ -14,6 +14,7 @@ from synth.analysis import clicks, level_db, log_mel_distance, median_cents
 from synth.analysis.rainbowgram import draw
 from synth.bank import Preset
 from synth.instrument import Instrument, render
+from synth.pitch import midi_to_hertz
 
 HELD_SECONDS, LONG_SECONDS = 3.0, 10.0
 BENDS = (-2.0, -1.0, 0.5, 2.0)  # semitones, of a note that sounds
@@ -32,7 +33,7 @@ def render_note(instrument: Instrument, pitch: int, velocity: int, held_seconds:
 
 def note_cents(note: np.ndarray, pitch: int, rate_hz: int) -> float:
     """How far a held note [T] is from its pitch where it is steady, in cents; not a number without a pitch."""
-    return median_cents(_cut(note, rate_hz, _STEADY), 440.0 * 2.0 ** ((pitch - 69) / 12.0), rate_hz)
+    return median_cents(_cut(note, rate_hz, _STEADY), midi_to_hertz(pitch), rate_hz)
 
 
 def evaluate(
@@ -54,7 +55,7 @@ def evaluate(
         instrument = Instrument(preset, voices=1, blend={name: 1.0})
         for index, pitch in enumerate(map(int, bank.pitches)):
             for velocity in map(int, bank.velocities):
-                hertz = 440.0 * 2.0 ** ((pitch - 69) / 12.0)
+                hertz = midi_to_hertz(pitch)
                 note = render_note(instrument, pitch, velocity, HELD_SECONDS)
                 row: dict[str, Any] = {"instrument": name, "pitch": pitch, "velocity": velocity}
                 row["cents"] = note_cents(note, pitch, rate)
@@ -111,7 +112,7 @@ def _bends(preset: Preset, pitches: np.ndarray) -> list[dict[str, Any]]:
                 (0.5, mido.Message("pitchwheel", pitch=wheel)),
             ]
             note = render(instrument, timeline, duration_seconds=1.5)[:, 0]
-            hertz = 440.0 * 2.0 ** ((pitch + semitones - 69) / 12.0)
+            hertz = midi_to_hertz(pitch + semitones)
             cents = median_cents(_cut(note, rate, (0.6, 1.5)), hertz, rate)
             rows.append({"instrument": name, "pitch": pitch, "semitones": semitones, "cents": cents})
     return rows

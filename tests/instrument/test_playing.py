@@ -168,7 +168,7 @@ def embedded(instrument: Instrument) -> np.ndarray:
     """The first frame that a new note is steered by: [16]."""
     block = instrument._player.new_block(64)
     (voice,) = sounding(instrument)
-    return block.frames[voice.slot, 0, 0]
+    return block.points.frames[voice.slot, 0, 0]
 
 
 def test_the_pad_blends_its_corners(tiny_preset: Preset) -> None:
@@ -219,8 +219,8 @@ def test_beyond_the_banks_pitches_the_clock_goes_on_and_the_timbre_stays(tiny_pr
     play(instrument, {0: [on(40)]}, 64)
     (voice,) = sounding(instrument)
     block = instrument._player.new_block(64)
-    assert block.pitch_hz[voice.slot] == pytest.approx(82.407, rel=1e-5)
-    assert block.learnt_hz[voice.slot] == pytest.approx(261.626, rel=1e-5)
+    assert block.points.pitch_hz[voice.slot] == pytest.approx(82.407, rel=1e-5)
+    assert block.points.learnt_hz[voice.slot] == pytest.approx(261.626, rel=1e-5)
 
 
 def test_speed_0_freezes_the_embedded_note_and_speed_2_doubles_it(tiny_preset: Preset) -> None:
@@ -237,7 +237,7 @@ def test_an_embedded_release_goes_through_the_sources_own(tiny_preset: Preset) -
     instrument = make(tiny_preset, parameters={"release": "embedded"})
     play(instrument, {0: [on(60, 100)], 100: [off(60)]}, 256)
     (voice,) = sounding(instrument, Phase.RELEASED)
-    frame = instrument._player.new_block(64).frames[voice.slot, 0, 0]
+    frame = instrument._player.new_block(64).points.frames[voice.slot, 0, 0]
     released = tiny_preset.bank.embeddings[0, 0, 1, tiny_preset.bank.release :]
     assert np.isclose(released[:, 1:], frame[1:], atol=1e-6).all(axis=1).any()
     play(instrument, {}, instrument.tail_frames)

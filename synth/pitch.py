@@ -1,0 +1,14 @@
+"""Keys and frequencies in equal temperament."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+
+Number = TypeVar("Number", float, np.ndarray)
+
+
+def midi_to_hertz(number: Number) -> Number:
+    """The frequency of a MIDI number, which may have a fraction: 69 is 440 Hz."""
+    return 440.0 * 2.0 ** ((number - 69) / 12.0)
