@@ -15,9 +15,9 @@ NAMES = ("auto", "cpu", "gpu", "tpu", "jax")
 
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8")
-# What "auto" takes, if the backend has it: the fastest whose sound measurements cannot tell from fp32's
-# (docs/kernel.md has the table).
-_AUTOMATIC = "bf16"
+# What "auto" takes, the first that the backend has: fastest first, none of which measurements can tell from fp32 by its
+# sound (docs/kernel.md has the table).
+_AUTOMATIC = ("int8", "bf16", "fp32")
 
 
 class Backend(NamedTuple):
@@ -34,7 +34,7 @@ class Backend(NamedTuple):
         """The precision to compute in: the one asked for, or for "auto" the fastest that sounds the same."""
         able = self.precisions()
         if precision == "auto":
-            return _AUTOMATIC if _AUTOMATIC in able else "fp32"
+            return next(known for known in _AUTOMATIC if known in able)
         if precision not in PRECISIONS:
             raise UsageError(f"unknown precision {precision!r}; one of {', '.join(PRECISIONS)}")
         if precision not in able:

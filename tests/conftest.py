@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import numpy as np
+import platformdirs
 import pytest
 from flax import nnx
 
 from synth import SIZES, WaveNet, WaveNetConfig
 from synth.bank import Bank, Preset, PresetInfo
+from synth.bank.library import preset_text
 from synth.wavenet.model import from_tensors
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -98,3 +101,24 @@ def tiny_preset() -> Preset:
         factory=False,
     )
     return Preset(info=info, bank=bank, model=_tiny_model("live"))
+
+
+@pytest.fixture
+def tiny_folder(tiny_preset: Preset, tmp_path: Path) -> Path:
+    """The tiny preset as a folder that holds its bank and its model."""
+    folder = tmp_path / "given" / "tiny"
+    folder.mkdir(parents=True)
+    tiny_preset.bank.save(folder / "bank.safetensors")
+    tiny_preset.model.save(folder / "model.safetensors")
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    info = dataclasses.replace(tiny_preset.info, model_sha256=digest, author="me", licence="CC0", tags=("test",))
+    (folder / "preset.toml").write_text(preset_text(info), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home for the user's presets, in `data/presets`, and the cache, in `cache`."""
+    monkeypatch.setattr(platformdirs, "user_data_dir", lambda _: str(tmp_path / "data"))
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
+    return tmp_path

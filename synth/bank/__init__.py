@@ -1,10 +1,12 @@
-"""Embeddings and presets: building them from notes, lookup by pitch and velocity, blending, holding.
+"""Embeddings and presets: building them from notes, lookup by pitch and velocity, blending, holding; the library.
 
 Imports `synth.wavenet`; nothing here knows of voices or devices.
 """
 
 from synth.bank.bank import Bank, HeldNote, load_bank
 from synth.bank.build import build_bank
+from synth.bank.favourites import mark_favourite, read_favourites
+from synth.bank.library import delete_preset, export_preset, import_preset, rename_preset, save_preset, search
 from synth.bank.preset import Modulation, Preset, PresetInfo, Zone, find_preset, list_presets, load_preset
 
 __all__ = [
@@ -15,8 +17,16 @@ __all__ = [
     "PresetInfo",
     "Zone",
     "build_bank",
+    "delete_preset",
+    "export_preset",
     "find_preset",
+    "import_preset",
     "list_presets",
     "load_bank",
     "load_preset",
+    "mark_favourite",
+    "read_favourites",
+    "rename_preset",
+    "save_preset",
+    "search",
 ]

@@ -32,7 +32,7 @@ class Bank:
     release: int  # the first frame after the key was let go
 
     def __post_init__(self) -> None:
-        shape = (len(self.instruments), len(self.pitches), len(self.velocities))
+        shape = (len(self.instruments), np.size(self.pitches), np.size(self.velocities))
         if self.embeddings.ndim != 5 or self.embeddings.shape[:3] != shape or 0 in self.embeddings.shape:
             raise WavekeysError(
                 f"bank: embeddings {list(self.embeddings.shape)} do not fit {shape[0]} instruments, {shape[1]} pitches "
@@ -40,9 +40,12 @@ class Bank:
             )
         if self.embeddings.dtype != np.float32 or not np.isfinite(self.embeddings).all():
             raise WavekeysError("bank: embeddings must be finite float32 numbers")
+        for name in ("pitches", "velocities", "loops"):
+            if getattr(self, name).dtype.kind != "i":
+                raise WavekeysError(f"bank: {name} must be whole numbers, not {getattr(self, name).dtype}")
         for name in ("pitches", "velocities"):
             values = getattr(self, name)
-            if (np.diff(values) <= 0).any() or values[0] < 0 or values[-1] > 127:
+            if values.ndim != 1 or (np.diff(values) <= 0).any() or values[0] < 0 or values[-1] > 127:
                 raise WavekeysError(f"bank: {name} must rise from at least 0 to at most 127")
         frames = self.embeddings.shape[3]
         if self.loops.shape != (*shape, 2) or (self.loops[..., 0] < 0).any():
@@ -51,7 +54,7 @@ class Bank:
             )
         if (self.loops[..., 0] >= self.loops[..., 1]).any() or (self.loops >= frames).any():
             raise WavekeysError(f"bank: a loop is not within its {frames} frames")
-        if not 0 < self.release < frames:
+        if not isinstance(self.release, int) or not 0 < self.release < frames:
             raise WavekeysError(f"bank: release {self.release} is not within {frames} frames")
 
     def weights(self, blend: Mapping[str, float]) -> np.ndarray:
@@ -101,7 +104,8 @@ def load_bank(path: Path) -> Bank:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except FileNotFoundError:
         raise WavekeysError(f"no bank at {path}") from None
-    except (OSError, safetensors.SafetensorError) as error:
+    except (OSError, safetensors.SafetensorError, TypeError, AttributeError) as error:
+        # The latter two for types of numbers that NumPy does not have.
         raise WavekeysError(f"{path}: not a readable safetensors file ({error})") from None
     expected = {"embeddings", "pitches", "velocities", "loops", "release"}
     if not names or tensors.keys() != expected or tensors["release"].shape != (1,):
@@ -113,7 +117,7 @@ def load_bank(path: Path) -> Bank:
             velocities=tensors["velocities"],
             embeddings=tensors["embeddings"],
             loops=tensors["loops"],
-            release=int(tensors["release"][0]),
+            release=tensors["release"].item(),
         )
     except WavekeysError as error:
         raise WavekeysError(f"{path}: {error}") from None

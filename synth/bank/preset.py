@@ -1,17 +1,23 @@
-"""Presets: an instrument as a player chooses it. A folder with `preset.toml`; bank and model are there, or shared."""
+"""Presets: an instrument as a player chooses it. A folder with `preset.toml`; bank and model are there, or shared.
+
+Or one file, see `synth.bank.archive`. What changes presets is in `synth.bank.library`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import hashlib
-import math
+import string
 import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import platformdirs
 
+from synth.bank.archive import SUFFIX, unpacked
 from synth.bank.bank import Bank, load_bank
 from synth.errors import UsageError, WavekeysError
 from synth.wavenet import WaveNet, load_model
@@ -21,6 +27,8 @@ FACTORY_DEFAULT = "factory"
 
 SOURCES = ("velocity", "key", "pressure", "wheel", "timbre", "movement")  # that a modulation can follow
 CORNERS = ("bottom_left", "bottom_right", "top_left", "top_right")
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 # Key of preset.toml: its type.
 _REQUIRED: dict[str, type] = {
@@ -84,6 +92,15 @@ class PresetInfo:
     folder: Path
     factory: bool
 
+    def blended(self, blend: Mapping[str, float]) -> PresetInfo:
+        """The same preset with this blend alone: pad, modulations and the zones' own blends give way to it.
+
+        It sounds as an instrument does whose blend was set.
+        """
+        zones = tuple(dataclasses.replace(zone, blend=None) for zone in self.zones)
+        weights = {name: float(weight) for name, weight in blend.items()}
+        return dataclasses.replace(self, blend=weights, pad=None, modulations=(), zones=zones)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preset:
@@ -106,34 +123,56 @@ def user_folder() -> Path:
     return Path(platformdirs.user_data_dir("wavekeys")) / "presets"
 
 
-def list_presets() -> list[PresetInfo]:
-    """Factory presets, then the user's, each by name."""
+def list_presets(damaged: Callable[[WavekeysError], None] | None = None) -> list[PresetInfo]:
+    """Factory presets, then the user's, each by name.
+
+    A preset that cannot be read raises its WavekeysError, or is left out and told to `damaged`.
+    """
     found = []
     for root in (factory_folder(), user_folder()):
-        found += [read_info(path.parent) for path in sorted(root.glob("*/preset.toml"))]
+        for folder in preset_folders(root):
+            try:
+                found.append(read_info(folder))
+            except WavekeysError as error:
+                if damaged is None:
+                    raise
+                damaged(error)
     return found
 
 
+def preset_folders(root: Path) -> list[Path]:
+    """The folders in `root` that hold a preset, by name."""
+    return [path.parent for path in sorted(root.glob("*/preset.toml")) if not path.parent.name.startswith(".")]
+
+
 def find_preset(name_or_path: str | Path) -> Path:
-    """The folder of a preset given by name or path."""
+    """The folder of a preset given by name or path; that of a `.wavekeys` file is in the user's cache."""
     path = Path(name_or_path)
-    if (path / "preset.toml").is_file():
-        return path
-    for root in (user_folder(), factory_folder()):
-        if path.name == str(name_or_path) and (root / path / "preset.toml").is_file():
-            return root / path
-    known = ", ".join(sorted({info.name for info in list_presets()}))
-    raise UsageError(f"unknown preset {str(name_or_path)!r}; there are {known or 'none'}, or give a preset's folder")
+    try:
+        if (path / "preset.toml").is_file():
+            return path
+        if path.suffix == SUFFIX and path.is_file():
+            return unpacked(path)
+        for root in (user_folder(), factory_folder()):
+            if path.name == str(name_or_path) and (root / path / "preset.toml").is_file():
+                return root / path
+    except (OSError, ValueError):
+        pass  # too long for a path, or no path at all
+    presets = list_presets(damaged=lambda _: None)
+    for info in presets:
+        if info.name == str(name_or_path):
+            return info.folder
+    known = ", ".join(sorted({info.name for info in presets}))
+    raise UsageError(
+        f"unknown preset {str(name_or_path)!r}; there are {known or 'none'}, or give a preset's folder or {SUFFIX} file"
+    )
 
 
 def load_preset(name_or_path: str | Path = FACTORY_DEFAULT) -> Preset:
-    """Read a preset, by name or by its folder's path."""
+    """Read a preset, by name or by the path of its folder or its `.wavekeys` file."""
     info = read_info(find_preset(name_or_path))
     bank = bank_of(info)
-    blends = [info.blend, *(zone.blend for zone in info.zones), *(m.blend for m in info.modulations)]
-    for blend in (*blends, *({name: 1.0} for name in (info.pad or {}).values())):
-        if blend is not None:
-            bank.weights(blend)
+    check_blends(info, bank)
     model = _model(info)
     channels = model.config.embedding_channels
     if bank.embeddings.shape[-1] != channels:
@@ -141,12 +180,29 @@ def load_preset(name_or_path: str | Path = FACTORY_DEFAULT) -> Preset:
     return Preset(info=info, bank=bank, model=model)
 
 
+def check_blends(info: PresetInfo, bank: Bank) -> None:
+    """Refuse a preset that names instruments which its bank does not have, or weighs them wrongly."""
+    blends = [info.blend, *(zone.blend for zone in info.zones), *(m.blend for m in info.modulations)]
+    for blend in (*blends, *({name: 1.0} for name in (info.pad or {}).values())):
+        if blend is not None:
+            bank.weights(blend)
+
+
 def read_info(folder: Path) -> PresetInfo:
     """Read and check `preset.toml`; unknown keys and wrong types are refused by name."""
     path = folder / "preset.toml"
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return parse_info(path.read_text(encoding="utf-8"), folder)
+    except (OSError, UnicodeDecodeError) as error:
+        raise WavekeysError(f"{path}: not a readable preset ({error})") from None
+
+
+def parse_info(text: str, folder: Path) -> PresetInfo:
+    """`read_info`, of the text that is to stand in that folder."""
+    path = folder / "preset.toml"
+    try:
+        document: dict[str, Any] = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
         raise WavekeysError(f"{path}: not a readable preset ({error})") from None
     known = _REQUIRED | _OPTIONAL
     for key in sorted(document.keys() | _REQUIRED.keys()):
@@ -157,9 +213,10 @@ def read_info(folder: Path) -> PresetInfo:
     if document["format_version"] != FORMAT_VERSION:
         raise WavekeysError(f"{path}: preset format {document['format_version']}, this wavekeys reads {FORMAT_VERSION}")
     _check_numbers(document["blend"], f"{path}: blend")
-    for key, value in document["parameters"].items():
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise WavekeysError(f"{path}: parameters.{key} must be a number or a choice, not {value!r}")
+    if not all(isinstance(tag, str) for tag in document["tags"]):
+        raise WavekeysError(f"{path}: tags must be texts, not {document['tags']!r}")
+    choices = {key for key, value in document["parameters"].items() if isinstance(value, str)}
+    _check_numbers({k: v for k, v in document["parameters"].items() if k not in choices}, f"{path}: parameters")
     pad = document.get("pad")
     if pad is not None and (pad.keys() != set(CORNERS) or not all(isinstance(name, str) for name in pad.values())):
         raise WavekeysError(f"{path}: [pad] must name an instrument for {', '.join(CORNERS)}")
@@ -167,6 +224,9 @@ def read_info(folder: Path) -> PresetInfo:
         keys = document.get(table, {"sha256": ""}).keys()
         if keys != {"sha256"}:
             raise WavekeysError(f"{path}: [{table}] must hold sha256 alone, not {', '.join(keys) or 'nothing'}")
+        sha256 = document.get(table, {"sha256": ""})["sha256"]
+        if not isinstance(sha256, str) or not set(sha256) <= set(string.hexdigits):
+            raise WavekeysError(f"{path}: [{table}] sha256 must be hexadecimal digits, not {sha256!r}")
     return PresetInfo(
         name=document["name"],
         author=document["author"],
@@ -175,8 +235,8 @@ def read_info(folder: Path) -> PresetInfo:
         description=document["description"],
         blend={name: float(weight) for name, weight in document["blend"].items()},
         parameters=document["parameters"],
-        model_sha256=str(document["model"]["sha256"]),
-        bank_sha256=str(document["bank"]["sha256"]) if "bank" in document else None,
+        model_sha256=document["model"]["sha256"],
+        bank_sha256=document["bank"]["sha256"] if "bank" in document else None,
         pad=pad,
         zones=tuple(_zone(row, f"{path}: zones") for row in document.get("zones", [])) or (Zone(),),
         modulations=tuple(_modulation(row, f"{path}: modulations") for row in document.get("modulations", [])),
@@ -187,7 +247,8 @@ def read_info(folder: Path) -> PresetInfo:
 
 def _check_numbers(table: dict[str, Any], where: str) -> None:
     for key, value in table.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        # Not `isfinite`: TOML has whole numbers that no float can hold.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
             raise WavekeysError(f"{where}.{key} must be a number, not {value!r}")
 
 
@@ -234,24 +295,30 @@ def _fields(kind: type, row: Any, where: str) -> dict[str, Any]:
 
 def bank_of(info: PresetInfo) -> Bank:
     """A preset's bank, without its model."""
-    path = _file(info, "bank", info.bank_sha256)
+    path = file_of(info, "bank", info.bank_sha256)
     return load_bank(path) if info.bank_sha256 is None else _checked_bank(path, info.bank_sha256)
 
 
 def _model(info: PresetInfo) -> WaveNet:
-    return _checked_model(_file(info, "model", info.model_sha256), info.model_sha256)
+    return _checked_model(file_of(info, "model", info.model_sha256), info.model_sha256)
 
 
-def _file(info: PresetInfo, kind: str, sha256: str | None) -> Path:
-    """A preset's own `kind.safetensors`, or the one in the folder `kinds` that presets beside it share, by its hash."""
-    candidates = [info.folder / f"{kind}.safetensors"]
-    if sha256 is not None:
-        shared = Path(f"{kind}s") / f"{sha256[:16]}.safetensors"
-        candidates += [root / shared for root in (info.folder.parent, factory_folder())]
-    for candidate in candidates:
+def file_of(info: PresetInfo, kind: str, sha256: str | None) -> Path:
+    """Where a preset's bank or model lies.
+
+    By its hash in the folder `kinds` that presets beside it share, or in the factory's, else as its own
+    `kind.safetensors`. In this order, so that an own file is never taken for the shared one that replaced it.
+    """
+    shared = [shared_file(root, kind, sha256) for root in (info.folder.parent, factory_folder()) if sha256 is not None]
+    for candidate in (*shared, info.folder / f"{kind}.safetensors"):
         if candidate.is_file():
             return candidate
     raise WavekeysError(f"{info.folder}: its {kind} {(sha256 or '')[:16]} is not here; put it beside preset.toml")
+
+
+def shared_file(root: Path, kind: str, sha256: str) -> Path:
+    """Where the presets in `root` share a bank or a model."""
+    return root / f"{kind}s" / f"{sha256[:16]}.safetensors"
 
 
 @functools.lru_cache(maxsize=4)
@@ -267,6 +334,15 @@ def _checked_model(path: Path, sha256: str) -> WaveNet:
 
 
 def _check_hash(path: Path, sha256: str) -> None:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = sha256_of(path)
     if digest != sha256:
         raise WavekeysError(f"{path}: its hash is {digest[:16]}, but the preset was made for {sha256[:16]}")
+
+
+def sha256_of(path: Path) -> str:
+    """A file's hash, in hexadecimal digits."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WavekeysError(f"{path}: cannot be read ({error.strerror})") from None

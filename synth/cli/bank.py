@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from synth.errors import UsageError, WavekeysError
+
+if TYPE_CHECKING:
+    from synth.bank import PresetInfo
 
 
 @click.group("bank", short_help="Build a preset's embeddings from notes.")
@@ -29,6 +33,7 @@ def build(source: Path, model_path: Path, output: Path, name: str | None) -> Non
     import numpy as np
 
     from synth.bank import build_bank
+    from synth.bank.library import preset_text
     from synth.training.config import read_config
     from synth.training.soundfont import render_notes
     from synth.wavenet import load_model
@@ -56,9 +61,8 @@ def build(source: Path, model_path: Path, output: Path, name: str | None) -> Non
         output.mkdir(parents=True, exist_ok=True)
         bank.save(output / "bank.safetensors")
         shutil.copyfile(model_path, output / "model.safetensors")
-        (output / "preset.toml").write_text(
-            _preset_toml(name or output.name, data.instruments, digest), encoding="utf-8"
-        )
+        info = _info(name or output.name, data.instruments, digest, output)
+        (output / "preset.toml").write_text(preset_text(info), encoding="utf-8")
     except OSError as error:
         raise WavekeysError(f"cannot write the preset to {output}: {error.strerror}") from None
     click.echo(
@@ -66,20 +70,18 @@ def build(source: Path, model_path: Path, output: Path, name: str | None) -> Non
     )
 
 
-def _preset_toml(name: str, instruments: dict[str, int], digest: str) -> str:
-    first = next(iter(instruments))
-    return f"""format_version = 2
-name = "{name}"
-author = "wavekeys"
-licence = "Trained on notes of FluidR3 GM by Frank Wen (MIT licence); this preset: MIT"
-tags = ["factory"]
-description = "{", ".join(instruments).capitalize()}, learnt from FluidR3 GM, to be played alone or blended."
+def _info(name: str, instruments: dict[str, int], model_sha256: str, folder: Path) -> PresetInfo:
+    from synth.bank import PresetInfo
 
-[blend]
-{first} = 1.0
-
-[parameters]
-
-[model]
-sha256 = "{digest}"
-"""
+    return PresetInfo(
+        name=name,
+        author="wavekeys",
+        licence="Trained on notes of FluidR3 GM by Frank Wen (MIT licence); this preset: MIT",
+        tags=("factory",),
+        description=f"{', '.join(instruments).capitalize()}, learnt from FluidR3 GM, to be played alone or blended.",
+        blend={next(iter(instruments)): 1.0},
+        parameters={},
+        model_sha256=model_sha256,
+        folder=folder,
+        factory=False,
+    )

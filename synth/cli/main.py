@@ -19,7 +19,7 @@ VERBS: dict[str, str] = {
     "decode": "Turn embeddings into sound.",
     "devices": "List audio devices and MIDI ports.",
     "bench": "Measure the decoder on this machine.",
-    "presets": "List and show presets.",
+    "presets": "List, save, rename, export and import presets.",
     "bank": "Build a preset's embeddings from notes.",
     "import-checkpoint": "Turn a released NSynth checkpoint into a model file.",
     "train": "Train a model on notes.",

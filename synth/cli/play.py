@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,39 +15,102 @@ from synth.cli.blend import blend_option
 from synth.cli.tuning import read_tuning, tuning_options
 
 if TYPE_CHECKING:
-    from synth.host import Playable
+    from synth.bank import Preset
+    from synth.host import Library
+    from synth.instrument import Effect, Instrument, Rack
 
 BACKENDS = ("auto", "cpu", "gpu", "tpu", "jax")
 PRECISIONS = ("auto", "fp32", "bf16", "int8")
+ENCODINGS = ("pcm16", "pcm24", "float32")
+ON_TERMINAL = "on a terminal"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Seat:
+    """A preset and the channel that plays it."""
+
+    preset: str | None  # a name or a path; None: the factory preset
+    channel: int | None = None  # 0 to 15; None: all
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The instrument that the command line asked for."""
+    """The instruments that the command line asked for."""
 
-    preset: str | None  # a name or a path; None: the factory preset
+    seats: Sequence[Seat]
     voices: int
     backend: str
     precision: str
-    blend: dict[str, float] | None
+    blend: dict[str, float] | None  # of the first
     mpe: int
     tuning: list[float | None] | None
+    effects: Sequence[Effect]
 
 
-def make_command(build: Callable[[Choice], Playable]) -> click.Command:
-    """The command, for the instrument that `build` makes."""
+class SeatType(click.ParamType):
+    """PRESET or PRESET@CHANNEL."""
+
+    name = "PRESET[@CHANNEL]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Seat:
+        if isinstance(value, Seat):
+            return value
+        preset, at, channel = str(value).rpartition("@")
+        if not at:
+            return Seat(preset=channel)
+        if not preset or not channel.isdecimal() or not 1 <= int(channel) <= 16:
+            self.fail(f"{value!r}: a preset's name, and after @ a channel from 1 to 16, as in flute@2", param, ctx)
+        return Seat(preset=preset, channel=int(channel) - 1)
+
+
+class EffectType(click.ParamType):
+    """An effect of pedalboard: NAME, NAME:KEY=NUMBER,KEY=NUMBER, or the file of a plugin."""
+
+    name = "NAME[:KEY=N,KEY=N]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            import pedalboard
+        except ImportError:
+            self.fail("effects need pedalboard: pip install 'wavekeys[effects]'", param, ctx)
+        name, _, rest = value.partition(":")
+        try:
+            if Path(name).suffix in (".vst3", ".component"):
+                return pedalboard.load_plugin(name)
+            kind = getattr(pedalboard, name, None)
+            if not (isinstance(kind, type) and issubclass(kind, pedalboard.Plugin)):
+                self.fail(f"{name!r} is no effect of pedalboard; there are Reverb, Chorus, Delay and more", param, ctx)
+            pairs = (pair.partition("=") for pair in rest.split(",") if rest)
+            return kind(**{key.strip(): float(number) for key, _, number in pairs})
+        except (TypeError, ValueError, ImportError, OSError) as error:
+            self.fail(f"{value!r}: {str(error).splitlines()[0]}", param, ctx)
+
+
+def make_command(build: Callable[[Choice], Rack], library: Callable[[Choice], Library]) -> click.Command:
+    """The command, for the instruments that `build` makes and the presets that `library` knows."""
 
     @click.command("play")
-    @click.argument("preset", required=False)
+    @click.argument("preset", type=SeatType(), required=False)
+    @click.option(
+        "--add",
+        "added",
+        type=SeatType(),
+        multiple=True,
+        help="One more instrument, on all channels or on one, as in --add flute@2. Can be repeated.",
+    )
     @click.option(
         "--midi", default="all", show_default=True, metavar="PORT|all|virtual", help="A port's name or a part of it."
     )
     @click.option("--audio", metavar="DEVICE", help="An output's index, its name, or a part of it.")
-    @click.option("--voices", type=click.IntRange(1, 64), default=4, show_default=True, help="Notes at a time.")
+    @click.option(
+        "--voices", type=click.IntRange(1, 64), default=4, show_default=True, help="Notes at a time, of each."
+    )
     @click.option(
         "--block",
         type=click.IntRange(16, 2048),
-        default=64,
+        default=48,
         show_default=True,
         metavar="N",
         help="Samples rendered at a time, at the model's rate. Smaller answers sooner and costs more.",
@@ -53,7 +118,7 @@ def make_command(build: Callable[[Choice], Playable]) -> click.Command:
     @click.option(
         "--spare",
         type=click.IntRange(1, 32),
-        default=2,
+        default=1,
         show_default=True,
         metavar="N",
         help="Blocks rendered ahead. More bridges a busy machine, each adds a block to the latency.",
@@ -71,11 +136,29 @@ def make_command(build: Callable[[Choice], Playable]) -> click.Command:
     )
     @tuning_options
     @click.option(
-        "--record", type=click.Path(path_type=Path), metavar="TAKE.wav", help="Record what is played, as 24-bit WAV."
+        "--effect", "effects", type=EffectType(), multiple=True, help="On the mix, as in --effect Reverb:wet_level=0.2."
+    )
+    @click.option(
+        "--record",
+        type=click.Path(path_type=Path),
+        metavar="TAKE.wav",
+        help="Record from the start, as WAV and beside it as MIDI (TAKE.mid).",
+    )
+    @click.option("--encoding", type=click.Choice(ENCODINGS), default="pcm24", show_default=True, help="Of recordings.")
+    @click.option("--stems", is_flag=True, help="Record each instrument in a file of its own too.")
+    @click.option(
+        "--osc", "osc_port", type=click.IntRange(1, 65535), metavar="PORT", help="Take OSC on this port of 127.0.0.1."
+    )
+    @click.option(
+        "--screen/--no-screen",
+        default=None,
+        show_default=ON_TERMINAL,
+        help="The live screen, and the computer's keyboard to play on.",
     )
     def play(
         *,
-        preset: str | None,
+        preset: Seat | None,
+        added: tuple[Seat, ...],
         midi: str,
         audio: str | None,
         voices: int,
@@ -87,25 +170,42 @@ def make_command(build: Callable[[Choice], Playable]) -> click.Command:
         mpe: int,
         scale: Path | None,
         keys: Path | None,
+        effects: tuple[Any, ...],
         record: Path | None,
+        encoding: Any,
+        stems: bool,
+        osc_port: int | None,
+        screen: bool | None,
     ) -> None:
         """Play PRESET (by default the factory one) from a MIDI keyboard until Ctrl-C."""
         from synth.host import PlaySettings
         from synth.host import play as play_live
 
         choice = Choice(
-            preset=preset,
+            seats=(preset or Seat(preset=None), *added),
             voices=voices,
             backend=backend,
             precision=precision,
             blend=blend,
             mpe=mpe,
             tuning=read_tuning(scale, keys),
+            effects=effects,
         )
-        settings = PlaySettings(midi=midi, audio=audio, block_frames=block, spare_blocks=spare, record=record)
+        settings = PlaySettings(
+            midi=midi,
+            audio=audio,
+            block_frames=block,
+            spare_blocks=spare,
+            record=record,
+            encoding=encoding,
+            stems=stems,
+            osc_port=osc_port,
+            terminal=sys.stdin.isatty() and sys.stdout.isatty() if screen is None else screen,
+        )
         play_live(
             settings,
             lambda: build(choice),
+            library(choice),
             say=click.echo,
             warn=lambda line: click.echo(f"wavekeys: {line}", err=True),
         )
@@ -113,20 +213,73 @@ def make_command(build: Callable[[Choice], Playable]) -> click.Command:
     return play
 
 
-def _build_instrument(choice: Choice) -> Playable:
+class _Presets:
+    """All presets there are, played as the command line says."""
+
+    def __init__(self, choice: Choice) -> None:
+        self._choice = choice
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        from synth.bank import list_presets
+
+        return [info.name for info in list_presets(damaged=lambda _error: None)]
+
+    def refresh(self) -> None:
+        del self.names
+
+    def open(self, name: str) -> Preset:
+        from synth.bank import load_preset
+
+        return load_preset(name)
+
+    def instrument(self, preset: Preset) -> Instrument:
+        from synth.instrument import Instrument
+
+        choice = self._choice
+        return Instrument(
+            preset,
+            voices=choice.voices,
+            backend=choice.backend,
+            precision=choice.precision,
+            mpe=choice.mpe,
+            tuning=choice.tuning,
+            programs=_programs(preset),
+        )
+
+
+def _programs(preset: Preset) -> dict[int, Preset]:
+    """What program changes choose from: bank 0 the package's presets, bank 1 the user's, those of this model."""
+    from synth.bank import list_presets, load_preset
+    from synth.errors import WavekeysError
+
+    infos = list_presets(damaged=lambda _error: None)
+    programs = {}
+    for bank, factory in enumerate((True, False)):
+        for program, info in enumerate([info for info in infos if info.factory == factory][:128]):
+            if info.model_sha256 == preset.info.model_sha256:
+                try:
+                    programs[128 * bank + program] = load_preset(str(info.folder))
+                except WavekeysError:
+                    continue  # a damaged preset is no program; `presets list` says what is wrong with it
+    return programs
+
+
+def _build_rack(choice: Choice) -> Rack:
     from synth.bank import load_preset
-    from synth.instrument import Instrument
+    from synth.instrument import Part, Rack
 
-    preset = load_preset(choice.preset) if choice.preset else load_preset()
-    return Instrument(
-        preset,
-        voices=choice.voices,
-        backend=choice.backend,
-        precision=choice.precision,
-        blend=choice.blend,
-        mpe=choice.mpe,
-        tuning=choice.tuning,
-    )
+    library = _Presets(choice)
+    parts: list[Part] = []
+    for seat in choice.seats:
+        preset = load_preset(seat.preset) if seat.preset else load_preset()
+        instrument = library.instrument(preset)
+        same = sum(part.name.partition(" ")[0] == preset.info.name for part in parts)
+        name = f"{preset.info.name} {same + 1}" if same else preset.info.name
+        parts.append(Part(name=name, instrument=instrument, channel=seat.channel))
+    if choice.blend is not None:
+        parts[0].instrument.set_blend(choice.blend)  # type: ignore[attr-defined]
+    return Rack(parts, effects=choice.effects)
 
 
-command = make_command(_build_instrument)
+command = make_command(_build_rack, _Presets)

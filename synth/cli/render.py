@@ -14,50 +14,66 @@ from synth.cli.tuning import read_tuning, tuning_options
 @click.command("render", short_help="Render a Standard MIDI File to WAV.")
 @click.argument("song", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT.wav")
-@click.option("--preset", default="factory", show_default=True, help="A preset's name or folder.")
+@click.option("--preset", default="factory", show_default=True, help="A preset's name, folder or .wavekeys file.")
 @blend_option
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Same seed, same audio.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    show_default="the take's, or 0",
+    help="Same seed, same audio.",
+)
 @click.option("--sample-rate", type=click.IntRange(8000, 192_000), default=48_000, show_default=True, metavar="HZ")
-@click.option("--voices", type=click.IntRange(1, 64), default=16, show_default=True, help="Notes at a time.")
+@click.option("--voices", type=click.IntRange(1, 64), show_default="the take's, or 16", help="Notes at a time.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(PRECISIONS), show_default="the take's, or auto")
 @tuning_options
 def command(
     song: Path,
     output: Path,
-    preset: str,
+    preset: str | None,
     blend: dict[str, float] | None,
-    seed: int,
+    seed: int | None,
     sample_rate: int,
-    voices: int,
+    voices: int | None,
     backend: str,
-    precision: str,
+    precision: str | None,
     scale: Path | None,
     keys: Path | None,
 ) -> None:
-    """Render SONG (a Standard MIDI File) to OUT.wav, 24-bit stereo."""
-    from synth.bank import load_preset
-    from synth.cli.output import Stopwatch, check_writable, progress_bar, write_wav
-    from synth.instrument import Instrument, read_song, render
-    from synth.instrument.offline import BLOCK_FRAMES
+    """Render SONG (a Standard MIDI File) to OUT.wav, 24-bit stereo.
 
-    timeline = read_song(song)
+    A take that wavekeys recorded is played again as it was: by the same presets, but for what the options say.
+    """
+    from synth.cli.output import Stopwatch, check_writable, progress_bar, write_wav
+    from synth.instrument import Wishes, open_song, prepare, render
+
+    opened = open_song(song)
     check_writable(output)
-    instrument = Instrument(
-        load_preset(preset),
-        voices=voices,
-        backend=backend,
-        precision=precision,
+    wishes = Wishes(
+        preset=preset,
         blend=blend,
         seed=seed,
+        voices=voices,
+        precision=precision,
         tuning=read_tuning(scale, keys),
+        backend=backend,
     )
-    instrument.warm_up(BLOCK_FRAMES)
+    performance = prepare(opened, wishes, warn=_warn)
     watch = Stopwatch()
-    with progress_bar(f"rendering {song.name}", timeline[-1][0]) as progress:
-        audio = render(instrument, timeline, progress=progress)
-    over = write_wav(output, audio, rate_hz=instrument.sample_rate_hz, wanted_hz=sample_rate)
-    summary = watch.summary(len(audio) / instrument.sample_rate_hz)
-    click.echo(f"{output}: {summary} ({instrument.backend}, {instrument.precision})")
+    with progress_bar(f"rendering {song.name}", performance.end_seconds) as progress:
+        audio = render(
+            performance.rack,
+            performance.timeline,
+            end_seconds=performance.end_seconds,
+            block_frames=performance.block_frames,
+            progress=progress,
+        )
+    over = write_wav(output, audio, rate_hz=performance.rack.sample_rate_hz, wanted_hz=sample_rate)
+    summary = watch.summary(len(audio) / performance.rack.sample_rate_hz)
+    click.echo(f"{output}: {summary} ({performance.computed_by})")
     if over:
-        click.echo(f"wavekeys: {over} samples were limited to full scale; lower the gain", err=True)
+        _warn(f"{over} samples were limited to full scale; lower the gain")
+
+
+def _warn(line: str) -> None:
+    click.echo(f"wavekeys: {line}", err=True)

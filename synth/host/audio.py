@@ -2,8 +2,8 @@
 
 Threads: the main thread only; it may block. The stream calls the given callback on PortAudio's own thread.
 
-PortAudio's list of devices is made when the library starts, so `_portaudio` starts it anew, once, on first use; that
-is also the only moment to name ourselves to a JACK server.
+PortAudio's list of devices is made when the library starts, so `_portaudio` starts it anew on first use, and
+`refresh_outputs` whenever a lost device is looked for; that is also the only moment to name ourselves to a JACK server.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ import atexit
 import ctypes
 import dataclasses
 import functools
+import shutil
+import sys
+import tempfile
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from synth.errors import UsageError, WavekeysError
+from synth.host.quiet import quiet_stderr
 
 CLIENT_NAME = "wavekeys"
 CLOSE_S = 3.0
@@ -120,13 +125,44 @@ class OutputStream:
         """End the stream; a device that is gone already is no error.
 
         After the death of its JACK server PortAudio waits for ever for one more callback, here and when it
-        terminates at the end of the process. So it is given up after a while, and the process ends without it.
+        terminates. So it is given up after a while, and this copy of the library with it.
         """
         closing = threading.Thread(target=self._stream.close, kwargs={"ignore_errors": True}, daemon=True)
         closing.start()
         closing.join(CLOSE_S)
         if closing.is_alive():
+            _given_up.append(_portaudio()._lib)
             atexit.unregister(_portaudio()._exit_handler)
+
+
+_given_up: list[Any] = []  # copies of PortAudio that wait for ever; unloading one would pull the code from under it
+
+
+def refresh_outputs() -> bool:
+    """Look at the devices anew, while no stream is open; False where that cannot be done any more."""
+    portaudio = _portaudio()
+    with quiet_stderr():
+        if portaudio._lib not in _given_up:
+            portaudio._terminate()
+        elif not _load_copy(portaudio):
+            return False
+        portaudio._initialize()
+    return True
+
+
+def _load_copy(portaudio: Any) -> bool:
+    """Put a fresh copy of the library in the place of one that was given up; only where a file may be loaded twice."""
+    if sys.platform != "linux":
+        return False
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    loaded = next((line.split()[-1] for line in lines if "libportaudio" in line), None)
+    if loaded is None:
+        return False
+    with tempfile.TemporaryDirectory(prefix="wavekeys-") as folder:
+        copy = shutil.copy(loaded, folder)
+        portaudio._lib = portaudio._ffi.dlopen(copy)
+        _name_ourselves(copy)
+    return True
 
 
 @functools.cache
@@ -139,11 +175,16 @@ def _portaudio() -> Any:
             "(Fedora: dnf install portaudio; Arch: pacman -S portaudio)"
         ) from error
     sounddevice._terminate()
-    library = ctypes.CDLL(sounddevice._libname)
-    if hasattr(library, "PaJack_SetClientName"):  # only in a PortAudio that was built with JACK
-        library.PaJack_SetClientName(_CLIENT_NAME_C)
+    _name_ourselves(sounddevice._libname)
     sounddevice._initialize()
     return sounddevice
+
+
+def _name_ourselves(library_name: str) -> None:
+    """To a JACK server, from the next start of the library on."""
+    library = ctypes.CDLL(library_name)
+    if hasattr(library, "PaJack_SetClientName"):  # only in a PortAudio that was built with JACK
+        library.PaJack_SetClientName(_CLIENT_NAME_C)
 
 
 def _default_index(portaudio: Any, found: list[dict[str, Any]], host_apis: list[str]) -> int | None:

@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import mido
 import numpy as np
 
 from synth.host.clock import DeviceClock
@@ -31,6 +30,7 @@ from synth.host.output import Output
 from synth.host.recorder import Recorder
 from synth.host.resampler import StreamResampler
 from synth.host.ring import Ring
+from synth.instrument.rack import Rack, RackEvent
 
 LONGEST_SLEEP_S = 0.001  # a stop, or a correction of the clock, is seen this soon
 PROBE_CALLS = 4  # callbacks that show the device's period before the ring's target is chosen
@@ -54,7 +54,7 @@ class Playable(Protocol):
     def warm_up(self, frames: int) -> None:
         """Compile everything that `process` needs for blocks of `frames`."""
 
-    def process(self, events: Sequence[tuple[int, mido.Message]], frames: int) -> np.ndarray:
+    def process(self, events: Sequence[RackEvent], frames: int) -> np.ndarray:
         """The next block [frames, 2] float32; each event takes effect at its offset, 0 <= offset < frames."""
 
     def reset(self) -> None:
@@ -74,7 +74,7 @@ class Engine:
         events: EventQueue,
         ring: Ring,
         output: Output,
-        recorder: Recorder | None = None,
+        stems: bool = False,
         now: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -88,11 +88,15 @@ class Engine:
         self._events = events
         self._ring = ring
         self._output = output
-        self._recorder = recorder
+        self._recorder: Recorder | None = None
+        self._stems = list(instrument.stems) if stems and isinstance(instrument, Rack) else []
         self._now = now
         self._sleep = sleep
         self._resampler = StreamResampler(
-            source_hz=instrument.sample_rate_hz, target_hz=rate_hz, block_frames=block_frames
+            source_hz=instrument.sample_rate_hz,
+            target_hz=rate_hz,
+            block_frames=block_frames,
+            channels=2 + 2 * len(self._stems),
         )
         self._limiter = Limiter(rate_hz=rate_hz)
         self._clock = DeviceClock(rate_hz=rate_hz)
@@ -109,6 +113,13 @@ class Engine:
 
     def start(self) -> None:
         self._thread.start()
+
+    def record(self, recorder: Recorder | None) -> None:
+        """From the next block on, hand the sound and its events to this recorder, and to no other any more."""
+        self._recorder = recorder
+        blocks, deadline_s = self.meters.blocks, time.monotonic() + 1.0
+        while self._thread.is_alive() and self.meters.blocks == blocks and time.monotonic() < deadline_s:
+            time.sleep(0.001)  # the block that is being rendered still goes to the one before
 
     def stop(self) -> None:
         """Fade out with one last block and end the thread; what is in the ring still plays."""
@@ -164,6 +175,9 @@ class Engine:
     def _render(self, first_gain: float, last_gain: float) -> None:
         started_s = self._now()
         events = self._events.take(self._rendered_frames, self._block_frames, self._model_frame_at)
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.push_events(events, self._block_frames)
         mix = np.array(self._instrument.process(events, self._block_frames), np.float32)
         self._rendered_frames += self._block_frames
         if silence_non_finite(mix):
@@ -172,11 +186,16 @@ class Engine:
             self._instrument.reset()
         if first_gain != last_gain:
             mix *= np.linspace(first_gain, last_gain, len(mix), dtype=np.float32)[:, None]
-        sound = self._limiter.process(self._resampler.process(mix))
-        if self._recorder is not None:
-            self._recorder.push(sound)
+        parts = [self._instrument.stems[name] for name in self._stems] if isinstance(self._instrument, Rack) else []
+        wide = self._resampler.process(np.concatenate([mix, *parts], axis=1) if parts else mix)
+        sound = self._limiter.process(np.ascontiguousarray(wide[:, :2]))
+        if recorder is not None:
+            recorder.push(sound, [wide[:, at : at + 2] for at in range(2, wide.shape[1], 2)])
         self._ring.write(sound)
+        self.meters.hear(sound)
         self.meters.count(self._now() - started_s)
 
     def _model_frame_at(self, arrival_s: float) -> float:
-        return (self._clock.position_at(arrival_s) + self._lead_frames) / self._resampler.ratio
+        # A device that stalls cannot have taken more than there is, however long ago it was seen.
+        position = min(self._clock.position_at(arrival_s), self._ring.written_frames)
+        return (position + self._lead_frames) / self._resampler.ratio

@@ -1,12 +1,14 @@
 """What is counted while playing, and the lines that tell it.
 
-Threads: the engine thread writes `Meters`; the main thread reads it after the engine has stopped. `Latency` is
+Threads: the engine thread writes `Meters`; the main thread reads it at any time and takes its levels. `Latency` is
 written once by the engine before it says that it is ready.
 """
 
 from __future__ import annotations
 
 import dataclasses
+
+import numpy as np
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -18,11 +20,23 @@ class Meters:
     busy_s: float = 0.0
     longest_s: float = 0.0
     silenced_blocks: int = 0  # held something that is not a number
+    peaks: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(2, np.float32))  # since they were taken
 
     def count(self, seconds: float) -> None:
         self.blocks += 1
         self.busy_s += seconds
         self.longest_s = max(self.longest_s, seconds)
+
+    def hear(self, sound: np.ndarray) -> None:
+        """Follow the level of a block [T, 2]."""
+        if len(sound):
+            np.maximum(self.peaks, np.max(np.abs(sound), axis=0), out=self.peaks)
+
+    def take_levels_db(self) -> tuple[float, float]:
+        """The largest sample of each channel since the last time, in dB of full scale; a block between may be lost."""
+        left, right = 20.0 * np.log10(np.maximum(self.peaks, 1e-6))
+        self.peaks[:] = 0.0
+        return float(left), float(right)
 
     @property
     def load(self) -> float:

@@ -1,41 +1,33 @@
 """MIDI inputs through RtMidi.
 
 Threads: the main thread lists, opens and closes, and may block. RtMidi calls back on one thread a port, which only
-stamps the time and hands the bytes to `deliver` (`events`).
+stamps the time, notes what is held, and hands the bytes to `deliver` (`events`).
 
 Under JACK, closing a port waits for the whole graph, with the interpreter lock held; while our audio callback runs it
-cannot get that lock, and the graph stands still for half a second. So ports are opened before the stream and
-closed after it (`session`).
+cannot get that lock, and the graph stands still for half a second. So the first ports are opened before the stream and
+all are closed after it (`session`), those that were pulled too.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-import sys
+import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from synth.errors import UsageError, WavekeysError
+from synth.host.quiet import quiet_stderr
 
 PORT_NAME = "wavekeys"
 _CLIENT_NAME = "wavekeys-midi"  # under JACK the audio client has the plain name already
+_LISTING_NAME = "wavekeys-ports"
 _LOOPS = ("midi through",)  # echo what other programs send: not a keyboard
 # JACK's copies of ports that the ALSA sequencer shows as well: a note must not arrive twice.
 _BRIDGED = ("a2j", "system:midi_", "midi-bridge")
 
 Deliver = Callable[[float, Sequence[int]], None]
-
-
-class InputPort(Protocol):
-    """An open input."""
-
-    @property
-    def name(self) -> str: ...
-
-    def close(self) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,13 +36,14 @@ class Source:
 
     name: str
     api: int  # RtMidi's number of the system it belongs to
-    index: int
+    index: int = dataclasses.field(compare=False)  # in that system's list at that moment
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InputPlan:
     """What `--midi` came to: ports to open, or our own port that others connect to."""
 
+    wanted: str
     sources: tuple[Source, ...]
     virtual: bool
     remark: str = ""  # why it is not what was asked for
@@ -63,49 +56,125 @@ def list_input_names() -> list[str]:
 
 def plan_inputs(wanted: str) -> InputPlan:
     """Resolve `all`, `virtual` or a part of a port's name; opens nothing."""
-    if not _working_apis():
+    if not _systems():
         raise WavekeysError(
             "no MIDI system was found: load the ALSA sequencer (modprobe snd-seq) or start a JACK server; "
             "`wavekeys render` plays MIDI files without one"
         )
-    if wanted == "virtual":
-        return InputPlan(sources=(), virtual=True)
-    sources = _list_sources()
-    if wanted == "all":
-        sources = [source for source in sources if not source.name.lower().startswith(_LOOPS)]
-        if not sources:
-            return InputPlan(sources=(), virtual=True, remark="no MIDI input was found")
-        return InputPlan(sources=tuple(sources), virtual=False)
-    matches = [source for source in sources if source.name.lower() == wanted.lower()]
-    matches = matches or [source for source in sources if wanted.lower() in source.name.lower()]
-    if not matches:
-        names = ", ".join(repr(source.name) for source in sources) or "none"
+    sources = _wanted_sources(wanted)
+    if wanted == "virtual" or (wanted == "all" and not sources):
+        remark = "" if wanted == "virtual" else "no MIDI input was found"
+        return InputPlan(wanted=wanted, sources=(), virtual=True, remark=remark)
+    if not sources:
+        names = ", ".join(repr(name) for name in list_input_names()) or "none"
         raise UsageError(f"--midi {wanted}: no such port; there are: {names}; or give 'all' or 'virtual'")
-    return InputPlan(sources=tuple(matches), virtual=False)
+    return InputPlan(wanted=wanted, sources=sources, virtual=False)
 
 
-def open_inputs(plan: InputPlan, deliver: Deliver) -> list[InputPort]:
-    """Open what was planned; every port calls `deliver(host seconds, bytes)`."""
-    ports: list[InputPort] = []
-    try:
-        if plan.virtual:
-            # In every system that works, so that a keyboard in one and a program in the other can both connect.
-            ports.extend(_RtMidiInput(api, None, deliver) for api in _working_apis())
-        for source in plan.sources:
-            ports.append(_RtMidiInput(source.api, source, deliver))
-    except (OSError, NotImplementedError) as error:
-        for port in ports:
+class Inputs:
+    """The open ports, and those that come and go while playing.
+
+    Args:
+      plan: what to open first; what fits its `wanted` later is opened when it appears.
+      deliver: called for each message on the port's own thread, with the host time in seconds and the bytes.
+    """
+
+    def __init__(self, plan: InputPlan, deliver: Deliver) -> None:
+        self._plan = plan
+        self._deliver = deliver
+        self._ports: dict[Source, _Input] = {}
+        self._own: list[_Input] = []
+        self._pulled: list[_Input] = []
+        what = f"a virtual port {PORT_NAME!r}"
+        try:
+            if plan.virtual:
+                # In every system that works, so that a keyboard in one and a program in the other can both connect.
+                self._own.extend(_Input(api, None, deliver) for api in _systems())
+            for source in plan.sources:
+                what = f"port {source.name!r}"
+                self._ports[source] = _Input(source.api, source, deliver)
+        except (OSError, NotImplementedError) as error:
+            self.close()
+            raise WavekeysError(f"MIDI: {what} cannot be opened: {error}; see `wavekeys devices`") from error
+
+    @property
+    def names(self) -> list[str]:
+        """Of the ports that are open now, each once."""
+        return list(dict.fromkeys(port.name for port in (*self._own, *self._ports.values())))
+
+    def look(self) -> list[str]:
+        """Open what has appeared, let go of what was pulled, its keys and pedals too. Returns a line for each."""
+        there = _wanted_sources(self._plan.wanted)
+        lines = []
+        for source in [source for source in self._ports if source not in there]:
+            port = self._ports.pop(source)
+            for message in port.held.let_go():
+                self._deliver(time.perf_counter(), message)
+            self._pulled.append(port)
+            lines.append(f"{source.name} was pulled")
+        for source in there:
+            if source not in self._ports:
+                try:
+                    self._ports[source] = _Input(source.api, source, self._deliver)
+                except (OSError, NotImplementedError):
+                    continue  # it may be ready the next time
+                lines.append(f"{source.name} is there")
+        return lines
+
+    def renew(self) -> None:
+        """Open our own ports, and at the next look all others, once more: a system that ended took them with it."""
+        own, self._own = self._own, []
+        for port in (*own, *self._ports.values()):
+            for message in port.held.let_go():
+                self._deliver(time.perf_counter(), message)
             port.close()
-        what = f"port {plan.sources[len(ports)].name!r}" if plan.sources else f"a virtual port {PORT_NAME!r}"
-        raise WavekeysError(f"MIDI: {what} cannot be opened: {error}; see `wavekeys devices`") from error
-    return ports
+        self._ports.clear()
+        _systems.cache_clear()
+        if own:
+            with contextlib.suppress(OSError, NotImplementedError):
+                self._own.extend(_Input(api, None, self._deliver) for api in _systems())
+
+    def close(self) -> None:
+        for port in (*self._own, *self._ports.values(), *self._pulled):
+            port.close()
 
 
-class _RtMidiInput:
+class Held:
+    """What a port holds down: keys and pedals."""
+
+    def __init__(self) -> None:
+        self._keys: set[tuple[int, int]] = set()  # channel, key
+        self._pedals: set[tuple[int, int]] = set()  # channel, controller
+
+    def see(self, message: Sequence[int]) -> None:
+        """Follow one message. Anything else than a key or a pedal is nothing to it."""
+        if len(message) != 3:
+            return
+        status, number, value = message
+        at = (status & 0x0F, number)
+        kind = status & 0xF0
+        if kind == 0x90 and value:
+            self._keys.add(at)
+        elif kind in (0x80, 0x90):
+            self._keys.discard(at)
+        elif kind == 0xB0 and number in (64, 66):
+            (self._pedals.add if value >= 64 else self._pedals.discard)(at)
+
+    def let_go(self) -> list[list[int]]:
+        """The messages that end it all."""
+        keys, self._keys = self._keys, set()
+        pedals, self._pedals = self._pedals, set()
+        return [[0xB0 | channel, number, 0] for channel, number in sorted(pedals)] + [
+            [0x80 | channel, number, 0] for channel, number in sorted(keys)
+        ]
+
+
+class _Input:
     """One RtMidi input: a source of `api`, or for None a port of our own that others connect to."""
 
     def __init__(self, api: int, source: Source | None, deliver: Deliver) -> None:
         self.name = source.name if source else PORT_NAME
+        self.held = Held()
         self._deliver = deliver
         self._input = _rtmidi().MidiIn(api, _CLIENT_NAME)
         self._input.set_callback(self._receive)
@@ -116,37 +185,48 @@ class _RtMidiInput:
 
     def _receive(self, event: tuple[Sequence[int], float], _data: Any) -> None:
         self._deliver(time.perf_counter(), event[0])
+        self.held.see(event[0])
 
     def close(self) -> None:
         self._input.close_port()
         self._input.delete()
 
 
+def _wanted_sources(wanted: str) -> tuple[Source, ...]:
+    """The ports that `--midi` means, of those there are now."""
+    sources = _list_sources()
+    if wanted == "virtual":
+        return ()
+    if wanted == "all":
+        return tuple(source for source in sources if not source.name.lower().startswith(_LOOPS))
+    same = [source for source in sources if source.name.lower() == wanted.lower()]
+    return tuple(same or [source for source in sources if wanted.lower() in source.name.lower()])
+
+
 def _list_sources() -> list[Source]:
-    rtmidi = _rtmidi()
-    apis = _working_apis()
+    systems = _systems()
     sources: list[Source] = []
-    for api in apis:
-        probe = rtmidi.MidiIn(api, _CLIENT_NAME)
-        names = probe.get_ports()
-        probe.delete()
-        bridged = _BRIDGED if api == rtmidi.API_UNIX_JACK and rtmidi.API_LINUX_ALSA in apis else ()
+    for api, probe in systems.items():
+        bridged = _BRIDGED if api == _rtmidi().API_UNIX_JACK and _rtmidi().API_LINUX_ALSA in systems else ()
         sources.extend(
             Source(name=name, api=api, index=index)
-            for index, name in enumerate(names)
+            for index, name in enumerate(probe.get_ports())
             if not (bridged and name.lower().startswith(bridged))
         )
     return sources
 
 
-def _working_apis() -> list[int]:
-    """RtMidi's systems that answer here: on Linux the ALSA sequencer, a running JACK server, or both."""
+@functools.cache
+def _systems() -> dict[int, Any]:
+    """RtMidi's systems that answer here (on Linux the ALSA sequencer, a running JACK server, or both), by number.
+
+    Each with an input that lists its ports. It stays open: to open one for every look would disturb a JACK graph.
+    """
     rtmidi = _rtmidi()
-    working = []
+    working = {}
     for api in rtmidi.get_compiled_api():
-        with _quiet_stderr(), contextlib.suppress(OSError):
-            rtmidi.MidiIn(api, _CLIENT_NAME).delete()
-            working.append(api)
+        with quiet_stderr(), contextlib.suppress(OSError):
+            working[api] = rtmidi.MidiIn(api, _LISTING_NAME)
     return working
 
 
@@ -159,22 +239,3 @@ def _rtmidi() -> Any:
             "apt install g++ libasound2-dev, then .venv/bin/pip install python-rtmidi"
         ) from error
     return rtmidi
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Keep libasound and libjack from writing to the terminal that they are not there."""
-    sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # no stderr at all
-        yield
-        return
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    os.close(null)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

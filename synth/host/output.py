@@ -62,6 +62,11 @@ class Output:
             self._fade_out(outdata[copied:])
         self.calls += 1
 
+    def fade_in(self) -> None:
+        """Let the next call begin from silence; only while nobody calls."""
+        self._faded_in = 0
+        self._last[:] = 0.0
+
     def mono(self, outdata: np.ndarray, frames: int, time_info: object, status: object) -> None:
         """The same for a device with one channel: `outdata` [frames, 1] gets the mean of both."""
         stereo = self._stereo[:frames]

@@ -1,24 +1,27 @@
-"""The take: what went to the ring, written to a WAV file by a thread of its own.
+"""The take: what went to the ring, and if asked each instrument's share of it and the MIDI that made it, in files.
 
-Threads: the main thread builds, starts and closes; the engine thread calls `push`, which only copies into a
-ring and never locks, waits or allocates array data; the writer thread owns the file. A disk that stalls is
-bridged for `BUFFER_S`. A disk that is full, or any other error, ends the recording with one message; what was
-recorded so far stays valid and playing goes on.
+Threads: the main thread builds, starts and closes; the engine thread calls `push` and `push_events`, which only copy
+into rings and append to a deque, and never lock, wait or allocate array data; the writer thread owns the files. A disk
+that stalls is bridged for `BUFFER_S`. A disk that is full, or any other error, ends the recording with one message:
+all its files end together, what was recorded so far stays valid and playing goes on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from synth.errors import WavekeysError
+from synth.host.midi_take import MidiTake, Performer
 from synth.host.ring import Ring
-from synth.host.wav import MAX_DATA_BYTES, WavWriter
+from synth.host.wav import EncodingName, WavWriter
 
 BUFFER_S = 10.0
 WRITE_EVERY_S = 0.1  # the most that a killed process loses, with the engine's own block
@@ -28,8 +31,14 @@ SYNC_EVERY_S = 3.0  # the most that a power cut loses
 class Recorder:
     """Records [T, C] float32 blocks at the device rate; see `wav` for the format.
 
-    A file that exists is never overwritten: an earlier take is set aside under a free name beside the new one.
-    A take that outgrows one WAV file (4 GiB, four hours of 48 kHz stereo) goes on in `TAKE-part2.wav`.
+    A file that exists is never overwritten: an earlier take is set aside, all its files under the same free number.
+
+    Args:
+      path: of the mix, TAKE.wav.
+      report: is told, in one line, why a recording stopped; called by the writer thread.
+      encoding: of all audio files, a key of `wav.ENCODINGS`.
+      stems: names of instruments; each has its share in TAKE-<name>.wav, frame by frame in step with the mix.
+      performer: what plays; with it, what was played is in TAKE.mid.
     """
 
     def __init__(
@@ -39,48 +48,72 @@ class Recorder:
         sample_rate_hz: int,
         channels: int,
         report: Callable[[str], None],
-        max_data_bytes: int = MAX_DATA_BYTES,
+        encoding: EncodingName = "pcm24",
+        stems: Sequence[str] = (),
+        performer: Performer | None = None,
     ) -> None:
         refuse_unwritable(path)
         self.path = path
+        self.stem_paths = [path.with_name(f"{path.stem}-{_file_name(name)}{path.suffix}") for name in stems]
+        self.midi_path = None if performer is None else path.with_suffix(".mid")
         self.failure: str | None = None
         self._sample_rate_hz = sample_rate_hz
-        self._channels = channels
-        self._max_data_bytes = max_data_bytes
         self._report = report
-        self._part = 1
-        self._finished_frames = 0  # in the parts before this one
         self._stop = False
         self._overflowed = False
         capacity = 1 << int(BUFFER_S * sample_rate_hz - 1).bit_length()
-        self._ring = Ring(capacity_frames=capacity, channels=channels)
+        audio_paths = [path, *self.stem_paths]
+        self._rings = [Ring(capacity_frames=capacity, channels=channels) for _ in audio_paths]
         self._chunk = np.empty((capacity // 8, channels), np.float32)
+        self._writers: list[WavWriter] = []  # of the mix, then of the stems
+        self._midi: MidiTake | None = None
         try:
-            self.set_aside = _set_aside(path)
-            self._writer = self._open(path)
+            self.set_aside = _set_aside([*audio_paths, *([self.midi_path] if self.midi_path else [])])
+            for number, audio_path in enumerate(audio_paths):
+                writer = WavWriter(
+                    audio_path,
+                    sample_rate_hz=sample_rate_hz,
+                    channels=channels,
+                    encoding=encoding,
+                    dither_seed=number,
+                )
+                self._writers.append(writer)
+            if performer is not None and self.midi_path is not None:
+                self._midi = MidiTake(self.midi_path, performer)
         except OSError as error:
+            self._close_files()
             raise WavekeysError(_cannot_write(path, error)) from error
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     @property
     def recorded_s(self) -> float:
-        """Length of what is in the file or files, in seconds."""
-        return (self._finished_frames + self._writer.frames) / self._sample_rate_hz
+        """Length of what is in the files, in seconds."""
+        return min(writer.frames for writer in self._writers) / self._sample_rate_hz
 
     def start(self) -> None:
         self._thread.start()
 
-    def push(self, block: np.ndarray) -> None:
-        """Hand over one block [T, C]; from the engine thread."""
-        if self.failure is None and not self._overflowed and self._ring.write(block) < len(block):
+    def push_events(self, events: Sequence[tuple[int, object]], frames: int) -> None:
+        """Hand over the events of the instrument's next block of `frames`; from the engine thread, before it plays."""
+        if self._midi is not None and self.failure is None and not self._overflowed:
+            self._midi.push(events, frames)
+
+    def push(self, block: np.ndarray, stems: Sequence[np.ndarray] = ()) -> None:
+        """Hand over one block [T, C] of the mix, and as much of each stem; from the engine thread."""
+        if self.failure is not None or self._overflowed:
+            return
+        room = min(ring.free_frames for ring in self._rings)
+        for ring, audio in zip(self._rings, (block, *stems), strict=True):
+            ring.write(audio[:room])
+        if room < len(block):
             self._overflowed = True  # a hole would shift everything after it: the writer ends the take here
 
     def close(self) -> None:
-        """Write what is still waiting and close the file. No `push` may follow."""
+        """Write what is still waiting and close the files. Neither `push` nor `push_events` may follow."""
         self._stop = True
         if self._thread.ident is not None:
             self._thread.join()
-        self._writer.close()
+        self._close_files()
 
     def _run(self) -> None:
         synced_s = time.monotonic()
@@ -88,48 +121,48 @@ class Recorder:
             while True:
                 last_round = self._stop  # read before draining: nothing is pushed after it was set
                 self._drain()
-                if self._overflowed:
+                if self._overflowed or (self._midi is not None and self._midi.overflowed):
                     self._end(f"the disk did not take anything for {BUFFER_S:.0f} s")
                     return
                 if last_round:
                     return
                 if time.monotonic() - synced_s >= SYNC_EVERY_S:
-                    self._writer.sync()
+                    for file in self._files():
+                        file.sync()
                     synced_s = time.monotonic()
                 time.sleep(WRITE_EVERY_S)
         except OSError as error:
             self._end(os.strerror(error.errno) if error.errno else str(error))
 
     def _drain(self) -> None:
-        while self._ring.fill_frames:
-            if not self._writer.room_frames:
-                self._next_part()
-            count = self._ring.read_into(self._chunk[: self._writer.room_frames])
-            self._writer.append(self._chunk[:count])
-
-    def _next_part(self) -> None:
-        path = self.path.with_name(f"{self.path.stem}-part{self._part + 1}{self.path.suffix}")
-        _set_aside(path)
-        following = self._open(path)
-        self._writer.close()
-        self._finished_frames += self._writer.frames
-        self._part += 1
-        self._writer = following
-
-    def _open(self, path: Path) -> WavWriter:
-        return WavWriter(
-            path,
-            sample_rate_hz=self._sample_rate_hz,
-            channels=self._channels,
-            max_data_bytes=self._max_data_bytes,
-        )
+        # The rings are filled one after the other: what all of them hold by now is as long in each.
+        waiting = min(ring.fill_frames for ring in self._rings)
+        while waiting:
+            piece = self._chunk[:waiting]
+            for ring, writer in zip(self._rings, self._writers, strict=True):
+                ring.read_into(piece)
+                writer.append(piece)
+            waiting -= len(piece)
+        if self._midi is not None:
+            self._midi.flush()
 
     def _end(self, reason: str) -> None:
         self.failure = reason
+        frames = min(writer.frames for writer in self._writers)
+        with contextlib.suppress(OSError):
+            for writer in self._writers:
+                writer.keep(frames)
         self._report(
-            f"recording stopped: {self._writer.path}: {reason}; "
+            f"recording stopped: {self.path}: {reason}; "
             f"the {self.recorded_s:.1f} s until here are kept, playing goes on"
         )
+
+    def _close_files(self) -> None:
+        for file in self._files():
+            file.close()
+
+    def _files(self) -> list[WavWriter | MidiTake]:
+        return [*self._writers, *([self._midi] if self._midi is not None else [])]
 
 
 def refuse_unwritable(path: Path) -> None:
@@ -143,14 +176,26 @@ def refuse_unwritable(path: Path) -> None:
         raise WavekeysError(f"cannot record to {path}: no permission to write there; choose another folder")
 
 
-def _set_aside(path: Path) -> Path | None:
-    if not path.is_file() or path.stat().st_size == 0:
-        return None
+def _file_name(instrument: str) -> str:
+    """An instrument's name without what a file system could take for something else."""
+    return re.sub(r"[^\w .+-]", "_", instrument)
+
+
+def _set_aside(paths: Sequence[Path]) -> Path | None:
+    """Rename what is there of an earlier take; returns what the first of its files is called now."""
+    if len(set(paths)) < len(paths):
+        raise WavekeysError(f"cannot record to {paths[0]}: files of this take would share a name; end it in .wav")
+    earlier = [path for path in paths if path.is_file() and path.stat().st_size > 0]
     number = 1
-    while (aside := path.with_name(f"{path.stem}-earlier{number}{path.suffix}")).exists():
+    while any(_aside(path, number).exists() for path in paths):
         number += 1
-    return path.rename(aside)
+    renamed = [path.rename(_aside(path, number)) for path in earlier]
+    return renamed[0] if renamed else None
+
+
+def _aside(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}-earlier{number}{path.suffix}")
 
 
 def _cannot_write(path: Path, error: OSError) -> str:
-    return f"cannot record to {path}: {error.strerror or error}; choose a place that can be written"
+    return f"cannot record to {error.filename or path}: {error.strerror or error}; choose a place that can be written"

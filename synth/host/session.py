@@ -3,8 +3,8 @@
 Threads: the main thread only. It waits in short sleeps, because a signal handler may safely do no more than set a
 flag, and no lock is needed to look at one.
 
-What can be refused is refused first, in the order of its cost: device, ports, take, and only then the instrument
-is loaded and compiled. The stream opens when nothing is left to compile.
+What can be refused is refused first, in the order of its cost: device, ports, take, and only then the instruments
+are loaded and compiled. The stream opens when nothing is left to compile.
 """
 
 from __future__ import annotations
@@ -20,18 +20,30 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from synth.errors import WavekeysError
-from synth.host.audio import OutputDevice, OutputStream, choose_output
-from synth.host.engine import Engine, Playable
+from synth.host.audio import choose_output
+from synth.host.controls import Controls, Library
+from synth.host.engine import Engine
 from synth.host.events import EventQueue
-from synth.host.midi import InputPort, open_inputs, plan_inputs
+from synth.host.midi import Inputs, plan_inputs
+from synth.host.midi_take import Performer
+from synth.host.osc import OscServer
 from synth.host.output import Output
 from synth.host.recorder import Recorder, refuse_unwritable
 from synth.host.ring import Ring
+from synth.host.settings import load_controllers, save_controllers
+from synth.host.speaker import Speaker
+from synth.host.terminal import Terminal
+from synth.host.wav import EncodingName
+from synth.instrument import Instrument, Rack
+from synth.instrument.parameters import PARAMETERS
+from synth.instrument.takes import command_text, header_text
 
 RING_CAPACITY_FRAMES = 1 << 15  # holds the largest periods that drivers use several times; 256 KiB
-LOOK_EVERY_S = 0.05
+LOOK_EVERY_S = 0.01  # at signals and at the computer's keys, whose notes wait for it
+SNAPSHOT_EVERY_S = 0.05
+LOOK_AT_PORTS_EVERY_S = 1.0
 PRIORITY = -11  # niceness, as sound servers have it
-STALL_S = 5.0  # a device that has not called back for this long is gone
+PATIENCE_S = 5.0  # a device that has not called back for this long after it was opened never will
 SWITCH_INTERVAL_S = 0.0005  # the longest that the engine's Python code keeps the callback waiting for its turn
 
 Say = Callable[[str], None]
@@ -43,116 +55,252 @@ class PlaySettings:
 
     midi: str = "all"  # "all", "virtual", or a part of a port's name
     audio: str | None = None  # index or part of a name; None: the default device
-    block_frames: int = 64  # at the model's rate; smaller is quicker to answer and costs more
-    spare_blocks: int = 2  # rendered ahead of what the device takes; each adds a block to the latency
-    record: Path | None = None
+    block_frames: int = 48  # at the model's rate; smaller is quicker to answer and costs more
+    spare_blocks: int = 1  # rendered ahead of what the device takes; each adds a block to the latency
+    record: Path | None = None  # from the start
+    encoding: EncodingName = "pcm24"  # of recordings
+    stems: bool = False  # record each instrument apart as well
+    osc_port: int | None = None
+    terminal: bool = False  # the live screen, and the computer's keyboard
 
 
-def play(settings: PlaySettings, build: Callable[[], Playable], *, say: Say, warn: Say) -> None:
+def play(settings: PlaySettings, build: Callable[[], Rack], library: Library, *, say: Say, warn: Say) -> None:
     """Play what `build` returns until SIGINT, SIGTERM, or a fault.
 
     `say` prints one line of the course of things, `warn` one of what went wrong while playing went on.
     """
-    device = choose_output(settings.audio)
-    plan = plan_inputs(settings.midi)
-    if settings.record is not None:
-        refuse_unwritable(settings.record)
-    _go_before_other_work()
-    instrument = build()
-    say(f"warming up for blocks of {settings.block_frames} frames")
-    instrument.warm_up(settings.block_frames)
-    if plan.remark:
-        say(f"{plan.remark}: opening a virtual port instead, connect your keyboard to it")
     with contextlib.ExitStack() as stack:
-        stop_asked = stack.enter_context(_stop_signals())
-        recorder = _open_recorder(settings.record, device, stack, say=say, warn=warn)
-        events = EventQueue()
-        ring = Ring(capacity_frames=RING_CAPACITY_FRAMES, channels=2)
-        output = Output(ring, rate_hz=device.rate_hz)
-        ports = open_inputs(plan, events.deliver)
-        for port in ports:
-            stack.callback(port.close)
-        stack.enter_context(_quiet_interpreter())
-        stream = OutputStream(device, output if device.channels == 2 else output.mono)
-        stack.callback(stream.close)
-        engine = Engine(
-            instrument=instrument,
+        _Session(settings, library, say=say, warn=warn, stack=stack).run(build)
+
+
+class _Session:
+    def __init__(
+        self, settings: PlaySettings, library: Library, *, say: Say, warn: Say, stack: contextlib.ExitStack
+    ) -> None:
+        self._settings = settings
+        self._library = library
+        self._say = say
+        self._warn = warn
+        self._stack = stack
+        self._screen = False  # lines go to the live screen while it is there
+
+    def run(self, build: Callable[[], Rack]) -> None:
+        settings = self._settings
+        device = choose_output(settings.audio)
+        plan = plan_inputs(settings.midi)
+        if settings.record is not None:
+            refuse_unwritable(settings.record)
+        self._learnt = load_controllers()
+        _go_before_other_work()
+        self._rack = build()
+        self._teach()
+        self._say(f"warming up for blocks of {settings.block_frames} frames")
+        self._rack.warm_up(settings.block_frames)
+        if plan.remark:
+            self._say(f"{plan.remark}: opening a virtual port instead, connect your keyboard to it")
+        stop_asked = self._stack.enter_context(_stop_signals())
+        self._events = EventQueue()
+        self._ring = Ring(capacity_frames=RING_CAPACITY_FRAMES, channels=2)
+        self._output = Output(self._ring, rate_hz=device.rate_hz)
+        self._inputs = Inputs(plan, self._events.deliver)
+        self._stack.callback(self._inputs.close)
+        self._stack.enter_context(_quiet_interpreter())
+        self._speaker = Speaker(device, self._output, before_return=self._inputs.renew)
+        self._stack.callback(self._speaker.close)
+        self._engine = Engine(
+            instrument=self._rack,
             block_frames=settings.block_frames,
             spare_blocks=settings.spare_blocks,
             rate_hz=device.rate_hz,
-            events=events,
-            ring=ring,
-            output=output,
-            recorder=recorder,
+            events=self._events,
+            ring=self._ring,
+            output=self._output,
+            stems=settings.stems,
         )
-        engine.start()
-        stack.callback(_finish, engine, ring, output)
-        _wait_for_device(engine, device)
-        _say_start(
-            say,
-            settings=settings,
-            device=device,
-            instrument=instrument,
-            engine=engine,
-            output=output,
-            stream=stream,
-            ports=ports,
-            recorder=recorder,
+        self._engine.start()
+        self._recorder: Recorder | None = None
+        self._broken: list[Recorder] = []  # takes that ended early
+        self._stack.callback(self._finish)
+        self._wait_for_device()
+        self._controls = Controls(
+            self._rack,
+            engine=self._engine,
+            events=self._events,
+            output=self._output,
+            library=self._library,
+            block_frames=settings.block_frames,
+            record=self._record,
+            remark=lambda line: None if self._screen else self._say(line),
         )
-        fault = _wait_for_end(stop_asked, engine, stream, output)
-    _say_end(say, engine, events, output, recorder)
-    if fault:
-        raise WavekeysError(fault)
-    if recorder is not None and recorder.failure is not None:
-        raise WavekeysError(
-            f"the take is not whole: {recorder.path} holds its first {recorder.recorded_s:.1f} s ({recorder.failure})"
-        )
+        self._controls.latency_ms = self._engine.latency(device_s=self._speaker.latency_s).total_ms
+        if settings.record is not None:
+            self._controls.record(True)
+            self._controls.poll()
+        fault = self._loop(stop_asked)
+        self._controls.end_recording()
+        self._say_end()
+        if fault:
+            raise WavekeysError(fault)
+        for recorder in self._broken:
+            kept = f"{recorder.path} holds its first {recorder.recorded_s:.1f} s"
+            raise WavekeysError(f"the take is not whole: {kept} ({recorder.failure})")
 
-
-def _open_recorder(
-    path: Path | None, device: OutputDevice, stack: contextlib.ExitStack, *, say: Say, warn: Say
-) -> Recorder | None:
-    if path is None:
+    def _loop(self, stop_asked: Callable[[], bool]) -> str | None:
+        """None if a signal or a surface ended it, else what went wrong."""
+        controls = self._controls
+        with contextlib.ExitStack() as surfaces:
+            osc = None
+            if self._settings.osc_port is not None:
+                osc = surfaces.enter_context(OscServer(controls, port=self._settings.osc_port))
+            self._say_start()
+            terminal = None
+            if self._settings.terminal:
+                terminal = surfaces.enter_context(Terminal(controls))
+                self._screen = True
+            snapshot_due, ports_due = _Every(SNAPSHOT_EVERY_S), _Every(LOOK_AT_PORTS_EVERY_S)
+            while not (stop_asked() or controls.stop_asked):
+                if self._engine.failure is not None:
+                    return f"the engine failed: {self._engine.failure}"
+                if snapshot_due():
+                    line = self._speaker.poll()
+                    if line is not None:
+                        controls.say(line)
+                    status = controls.poll()
+                    self._keep_learnt()
+                    if osc is not None:
+                        osc.echo(status)
+                if ports_due() and not self._speaker.lost:
+                    for line in self._inputs.look():
+                        controls.say(line)
+                if terminal is not None:
+                    terminal.poll()
+                time.sleep(LOOK_EVERY_S)
+        self._screen = False
         return None
-    recorder = Recorder(path, sample_rate_hz=device.rate_hz, channels=2, report=warn)
-    stack.callback(recorder.close)
-    recorder.start()
-    if recorder.set_aside is not None:
-        say(f"{path} was there already: the earlier take is now {recorder.set_aside}")
-    return recorder
+
+    def _teach(self) -> None:
+        """What the user's controllers have learnt, to every instrument."""
+        for part in self._rack.parts.values():
+            if isinstance(part.instrument, Instrument):
+                for number, parameter in self._learnt.items():
+                    part.instrument.learn(number, parameter)
+
+    def _keep_learnt(self) -> None:
+        learnt = {
+            number: parameter
+            for part in self._controls.status().parts
+            for number, parameter in part.controllers.items()
+            if PARAMETERS[parameter].controller != number
+        }
+        if learnt != self._learnt:
+            self._learnt = learnt
+            try:
+                save_controllers(learnt)
+            except WavekeysError as error:
+                self._controls.say(str(error))
+
+    def _record(self, on: bool) -> Recorder | None:
+        if not on:
+            self._engine.record(None)
+            if self._recorder is not None:
+                self._recorder.close()
+                if self._recorder.failure is None:
+                    self._controls.say(f"recorded   {self._recorder.path}, {self._recorder.recorded_s:.1f} s")
+                else:
+                    self._broken.append(self._recorder)
+            self._recorder = None
+            return None
+        settings, rack = self._settings, self._rack
+        path = settings.record or Path(time.strftime("take-%Y%m%d-%H%M%S.wav"))
+        self._recorder = Recorder(
+            path,
+            sample_rate_hz=self._output.rate_hz,
+            channels=2,
+            report=lambda line: self._controls.say(line) if self._screen else self._warn(line),
+            encoding=settings.encoding,
+            stems=list(rack.parts) if settings.stems else (),
+            performer=Performer(
+                rate_hz=rack.sample_rate_hz,
+                name=", ".join(rack.parts),
+                header=header_text(rack, block_frames=settings.block_frames),
+                as_text=command_text,
+            ),
+        )
+        if self._recorder.set_aside is not None:
+            self._controls.say(f"{path} was there already: the earlier take is now {self._recorder.set_aside}")
+        self._recorder.start()
+        self._engine.record(self._recorder)
+        return self._recorder
+
+    def _wait_for_device(self) -> None:
+        deadline_s = time.monotonic() + PATIENCE_S
+        device = self._speaker.device
+        while not self._engine.target_frames and self._engine.failure is None:
+            if time.monotonic() > deadline_s:
+                raise WavekeysError(
+                    f"audio device {device.name!r} ({device.host_api}) was opened but asks for no sound; "
+                    f"choose another with --audio (`wavekeys devices`)"
+                )
+            time.sleep(LOOK_EVERY_S)
+
+    def _finish(self) -> None:
+        self._engine.stop()
+        if self._recorder is not None:
+            self._recorder.close()
+        deadline_s = time.monotonic() + 1.0
+        while self._ring.fill_frames and self._output.calls and time.monotonic() < deadline_s:
+            time.sleep(0.001)
+        time.sleep(2 * self._output.period_frames / self._output.rate_hz)  # the last period is still in the driver
+
+    def _say_start(self) -> None:
+        settings, engine, rack, say = self._settings, self._engine, self._rack, self._say
+        device, rate_hz = self._speaker.device, self._output.rate_hz
+        block_ms = settings.block_frames * 1e3 / rack.sample_rate_hz
+        ring_ms = engine.target_frames * 1e3 / rate_hz
+        say(f"device     {device.name} ({device.host_api})")
+        say(f"rate       {rate_hz} Hz, {self._output.period_frames} frames a period")
+        say(f"block      {settings.block_frames} frames at {rack.sample_rate_hz} Hz ({block_ms:.1f} ms)")
+        say(f"ring       {engine.target_frames} frames ({ring_ms:.1f} ms): a period and {settings.spare_blocks} blocks")
+        say(f"latency    {engine.latency(device_s=self._speaker.latency_s)}")
+        for name, part in rack.parts.items():
+            channel = "" if part.channel is None else f" on channel {part.channel + 1}"
+            voices = getattr(part.instrument, "voices", "?")
+            say(f"plays      {name}{channel}: {voices} voices, backend {getattr(part.instrument, 'backend', 'none')}")
+        say(f"MIDI       {', '.join(self._inputs.names)}")
+        if settings.osc_port is not None:
+            say(f"OSC        127.0.0.1, port {settings.osc_port}")
+        if self._recorder is not None:
+            say(f"recording  {self._recorder.path} ({settings.encoding})")
+        say("playing; Ctrl-C ends")
+
+    def _say_end(self) -> None:
+        meters, events, output, say = self._engine.meters, self._events, self._output, self._say
+        say(f"notes      {events.notes}")
+        say(f"underruns  {output.underruns} (and {output.device_xruns} reported by the driver)")
+        say(f"longest    {meters.longest_s * 1e3:.1f} ms for a block of {meters.block_s * 1e3:.1f} ms")
+        say(f"load       {meters.load:.0%}")
+        for count, what in (
+            (events.late, "events came too late for their place"),
+            (events.unreadable, "messages were not MIDI"),
+            (self._engine.limited_blocks, "blocks were limited"),
+            (meters.silenced_blocks, "blocks were silenced: not a number"),
+        ):
+            if count:
+                say(f"           {count} {what}")
 
 
-def _wait_for_device(engine: Engine, device: OutputDevice) -> None:
-    deadline_s = time.monotonic() + STALL_S
-    while not engine.target_frames and engine.failure is None:
-        if time.monotonic() > deadline_s:
-            raise WavekeysError(
-                f"audio device {device.name!r} ({device.host_api}) was opened but asks for no sound; "
-                f"choose another with --audio (`wavekeys devices`)"
-            )
-        time.sleep(LOOK_EVERY_S)
+class _Every:
+    """True once in so many seconds."""
 
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._due_s = time.monotonic() + seconds
 
-def _wait_for_end(stop_asked: Callable[[], bool], engine: Engine, stream: OutputStream, output: Output) -> str | None:
-    """None if a signal ended it, else what went wrong."""
-    calls, called_s = output.calls, time.monotonic()
-    while not stop_asked():
-        if engine.failure is not None:
-            return f"the engine failed: {engine.failure}"
-        if output.calls != calls:
-            calls, called_s = output.calls, time.monotonic()
-        if not stream.active or time.monotonic() - called_s > STALL_S:
-            return "the audio device has gone; connect it (or start its server) and play again"
-        time.sleep(LOOK_EVERY_S)
-    return None
-
-
-def _finish(engine: Engine, ring: Ring, output: Output) -> None:
-    engine.stop()
-    deadline_s = time.monotonic() + 1.0
-    while ring.fill_frames and output.calls and time.monotonic() < deadline_s:
-        time.sleep(0.001)
-    time.sleep(2 * output.period_frames / output.rate_hz)  # the last period is still inside the driver
+    def __call__(self) -> bool:
+        if time.monotonic() < self._due_s:
+            return False
+        self._due_s = time.monotonic() + self._seconds
+        return True
 
 
 def _go_before_other_work() -> None:
@@ -194,47 +342,3 @@ def _quiet_interpreter() -> Iterator[None]:
         sys.setswitchinterval(interval_s)
         gc.enable()
         gc.unfreeze()
-
-
-def _say_start(
-    say: Say,
-    *,
-    settings: PlaySettings,
-    device: OutputDevice,
-    instrument: Playable,
-    engine: Engine,
-    output: Output,
-    stream: OutputStream,
-    ports: list[InputPort],
-    recorder: Recorder | None,
-) -> None:
-    block_ms = settings.block_frames * 1e3 / instrument.sample_rate_hz
-    ring_ms = engine.target_frames * 1e3 / device.rate_hz
-    say(f"device     {device.name} ({device.host_api})")
-    say(f"rate       {device.rate_hz} Hz, {output.period_frames} frames a period")
-    say(f"block      {settings.block_frames} frames at {instrument.sample_rate_hz} Hz ({block_ms:.1f} ms)")
-    say(f"ring       {engine.target_frames} frames ({ring_ms:.1f} ms): a period and {settings.spare_blocks} blocks")
-    say(f"latency    {engine.latency(device_s=stream.latency_s)}")
-    say(f"voices     {getattr(instrument, 'voices', '?')}, backend {getattr(instrument, 'backend', 'none')}")
-    say(f"MIDI       {', '.join(dict.fromkeys(port.name for port in ports))}")
-    if recorder is not None:
-        say(f"recording  {recorder.path} (24 bits)")
-    say("playing; Ctrl-C ends")
-
-
-def _say_end(say: Say, engine: Engine, events: EventQueue, output: Output, recorder: Recorder | None) -> None:
-    meters = engine.meters
-    say(f"notes      {events.notes}")
-    say(f"underruns  {output.underruns} (and {output.device_xruns} reported by the driver)")
-    say(f"longest    {meters.longest_s * 1e3:.1f} ms for a block of {meters.block_s * 1e3:.1f} ms")
-    say(f"load       {meters.load:.0%}")
-    for count, what in (
-        (events.late, "events came too late for their place"),
-        (events.unreadable, "messages were not MIDI"),
-        (engine.limited_blocks, "blocks were limited"),
-        (meters.silenced_blocks, "blocks were silenced: not a number"),
-    ):
-        if count:
-            say(f"           {count} {what}")
-    if recorder is not None:
-        say(f"recording  {recorder.path}, {recorder.recorded_s:.1f} s")

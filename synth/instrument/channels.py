@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+import mido
 import numpy as np
 
 from synth.instrument.ramp import Ramp
@@ -27,11 +28,13 @@ class Controller:
 
 
 CONTROLLERS = (
+    Controller(0, "bank select", "the upper 7 bits of the bank that the next program change chooses from"),
     Controller(1, "modulation", "vibrato, as deep as wheel_vibrato_cents; a source of modulation"),
     Controller(6, "data entry", "the registered parameter's value"),
     Controller(7, "volume", "loudness, squared"),
     Controller(10, "pan", "from left to right"),
     Controller(11, "expression", "loudness, squared"),
+    Controller(32, "bank select, fine", "its lower 7 bits"),
     Controller(38, "data entry, fine", "the registered parameter's value, its lower 7 bits"),
     Controller(64, "sustain pedal", "64 and more: notes last until it is lifted"),
     Controller(66, "sostenuto pedal", "64 and more: the notes that are held now last until it is lifted"),
@@ -67,6 +70,7 @@ class Channel:
         self.bend_range: float | None = None  # semitones; None: the parameter's
         self.tuning_semitones = 0.0
         self.sustain = self.sostenuto = self.soft = False
+        self.bank = 0
         self._fine, self._coarse = 0.0, 0.0
         self._registered: tuple[int, int] | None = None
         self._data = 0
@@ -82,6 +86,36 @@ class Channel:
         yield from (self.bend, self.wheel, self.pressure, self.timbre, self.gain, self.pan)
         yield from self.key_pressure.values()
 
+    def messages(self, number: int) -> list[mido.Message]:
+        """What brings a channel that is at rest to where this one is, as messages on channel `number`."""
+        places = (
+            *((0, self.bank >> 7, 0), (32, self.bank & 0x7F, 0), (1, round(127 * self.wheel.target), 0)),
+            *((7, round(127 * self._volume), 100), (11, round(127 * self._expression), 127)),
+            *((10, round(64 + 63 * self.pan.target), 64), (74, round(64 + 63 * self.timbre.target), 64)),
+            *((64, 127 * self.sustain, 0), (66, 127 * self.sostenuto, 0), (67, 127 * self.soft, 0)),
+        )
+        controls = [(control, value) for control, value, rest in places if value != rest]
+        if self.bend_range is not None:
+            semitones, cents = divmod(round(100 * self.bend_range), 100)
+            controls += registered_controls(0, semitones << 7 | cents)
+        if self._fine:
+            controls += registered_controls(1, round(8192 * self._fine) + 8192)
+        if self._coarse:
+            controls += registered_controls(2, round(self._coarse + 64) << 7)
+        fine, coarse = self._registered or (127, 127)
+        if controls or self._registered:
+            controls += [(101, coarse), (100, fine)]
+        found = [mido.Message("control_change", channel=number, control=c, value=value) for c, value in controls]
+        pitch = round(self.bend.target * (8191 if self.bend.target > 0 else 8192))
+        if pitch:
+            found.append(mido.Message("pitchwheel", channel=number, pitch=pitch))
+        if self.pressure.target:
+            found.append(mido.Message("aftertouch", channel=number, value=round(127 * self.pressure.target)))
+        for key, ramp in list(self.key_pressure.items()):
+            if ramp.target:
+                found.append(mido.Message("polytouch", channel=number, note=key, value=round(127 * ramp.target)))
+        return found
+
     def set_bend(self, at: int, pitch: int) -> None:
         self.bend.move(at, pitch / (8191.0 if pitch > 0 else 8192.0))
 
@@ -96,7 +130,9 @@ class Channel:
 
     def control(self, at: int, number: int, value: int) -> None:
         """A controller that concerns this channel alone; pedals and the like are the instrument's to act on."""
-        if number == 1:
+        if number in (0, 32):
+            self.bank = value << 7 | self.bank & 0x7F if number == 0 else self.bank & ~0x7F | value
+        elif number == 1:
             self.wheel.move(at, value / 127.0)
         elif number in (7, 11):
             if number == 7:
@@ -146,6 +182,11 @@ class Channel:
         self._registered = None
 
 
+def registered_controls(parameter: int, data: int) -> list[tuple[int, int]]:
+    """Controllers and values that give a registered parameter 14 bits of data."""
+    return [(101, 0), (100, parameter), (6, data >> 7), (38, data & 0x7F)]
+
+
 class Channels:
     """The 16 channels and the MPE zones among them.
 
@@ -154,7 +195,7 @@ class Channels:
     """
 
     def __init__(self, sample_rate_hz: int, *, mpe_members: int = 0) -> None:
-        self._mpe_members = mpe_members
+        self.mpe_members = mpe_members
         self._all = [Channel(round(SMOOTHING_MS * sample_rate_hz / 1000)) for _ in range(16)]
         self.reset()
 
@@ -168,8 +209,8 @@ class Channels:
         for channel in self._all:
             channel.reset()
         self._members = {_LOWER_MASTER: 0, _UPPER_MASTER: 0}
-        if self._mpe_members:
-            self.set_zone(_LOWER_MASTER, self._mpe_members)
+        if self.mpe_members:
+            self.set_zone(_LOWER_MASTER, self.mpe_members)
 
     def set_zone(self, master: int, members: int) -> None:
         """Give a master channel (0 or 15) so many members next to it; the other zone shrinks to make room."""
@@ -180,6 +221,16 @@ class Channels:
         self._all[master].bend_range = MASTER_BEND_SEMITONES if members else None
         for number in self.zone(master)[1:]:
             self._all[number].bend_range = MEMBER_BEND_SEMITONES
+
+    def messages(self) -> list[mido.Message]:
+        """What brings all channels from rest to where they are: zones first, since they set bend ranges."""
+        zones = [
+            mido.Message("control_change", channel=master, control=control, value=value)
+            for master, members in self._members.items()
+            if members != (self.mpe_members if master == _LOWER_MASTER else 0)
+            for control, value in registered_controls(6, members << 7)[:-1]
+        ]
+        return zones + [message for number, channel in enumerate(self._all) for message in channel.messages(number)]
 
     def zone(self, number: int) -> list[int]:
         """The channels that a message on this one concerns: its members too if it is a zone's master."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import mido
 import numpy as np
 
-from synth.bank import Preset, Zone, load_preset
+from synth.bank import Preset, PresetInfo, Zone, load_preset
 from synth.errors import WavekeysError
 from synth.instrument.blend import blends_of
 from synth.instrument.channels import Channels
-from synth.instrument.parameters import PARAMETERS, initial_values
+from synth.instrument.events import Command, Event, Learn, Load, SavedAs, Set, SetBlend
+from synth.instrument.parameters import PARAMETERS, initial_values, parameter_named, stored_values
 from synth.instrument.ramp import Ramp
 from synth.instrument.steering import Steering
 from synth.instrument.voice import STEAL_MS, Phase, Timbre, Voice, stealing_order
@@ -20,21 +22,12 @@ from synth.stream import Player
 
 _SUSTAIN, _SOSTENUTO, _ALL_SOUND_OFF, _RESET_CONTROLLERS = 64, 66, 120, 121
 _NOTES_OFF = range(123, 128)  # 124 to 127 change a mode that is not ours to change, and let all notes go
+_NOT_LEARNT = {0, 6, 32, 38, 64, 66, 67, *range(98, 102), *range(120, 128)}  # that no parameter can take over
 _POLY, _LEGATO = 0, 2  # the parameter `mode`
 MORPH_MS = 30.0  # from one blend, or one key's embedding, to the next
 EMBEDDED_FADE_MS = 50.0  # at the end of a source's own release
 SOFT_PEDAL = 0.7  # of a velocity
 STATE_VERSION = 1
-
-
-class Set(NamedTuple):
-    """An event that gives a parameter a value."""
-
-    parameter: str
-    value: float
-
-
-Event = tuple[int, mido.Message | Set]
 
 
 class _Key(NamedTuple):
@@ -58,7 +51,7 @@ class Instrument:
       tuning: each key's pitch as a MIDI number with a fraction, None for a key that is silent; see `synth.instrument.
         tuning`. None: equal temperament.
       mpe: member channels of an MPE lower zone; RPN 6 sets one up too.
-      programs: what program changes choose from; all made for the same model.
+      programs: what program changes choose from, by program + 128 * bank (MIDI's 14 bits); all of the same model.
     """
 
     def __init__(
@@ -72,12 +65,13 @@ class Instrument:
         seed: int = 0,
         tuning: Sequence[float | None] | None = None,
         mpe: int = 0,
-        programs: Sequence[Preset] = (),
+        programs: Mapping[int, Preset] | None = None,
     ) -> None:
         self.preset = load_preset(preset) if isinstance(preset, str) else preset
         self.values = initial_values(self.preset.info.parameters)
         self.controllers = {p.controller: p.id for p in PARAMETERS.values() if p.controller is not None}
-        self.programs = [self._checked(program) for program in programs]
+        self.learning: str | None = None  # the parameter that the next controller will move
+        self.programs = {number: self._checked(program) for number, program in (programs or {}).items()}
         self._polyphony = voices
         self._slots = 2 * voices
         self._player = Player(self.preset.model, voices=self._slots, backend=backend, precision=precision)
@@ -120,6 +114,11 @@ class Instrument:
         return self._polyphony
 
     @property
+    def mpe(self) -> int:
+        """Member channels of the MPE lower zone that it begins with."""
+        return self._channels.mpe_members
+
+    @property
     def backend(self) -> str:
         return self._player.backend
 
@@ -136,6 +135,11 @@ class Instrument:
     def edited(self) -> bool:
         """Whether it would sound otherwise than its preset."""
         return self._override is not None or self.values != initial_values(self.preset.info.parameters)
+
+    def as_preset_info(self) -> PresetInfo:
+        """What it plays now, for `synth.bank.save_preset` to write under a name."""
+        info = self.preset.info if self._override is None else self.preset.info.blended(self._override)
+        return dataclasses.replace(info, parameters=stored_values(self.values))
 
     # What a host does.
 
@@ -156,9 +160,7 @@ class Instrument:
 
     def set(self, parameter: str, value: float | str, offset: int = 0) -> None:
         """Give a parameter a value, from that frame of the next block on."""
-        if parameter not in PARAMETERS:
-            raise WavekeysError(f"unknown parameter {parameter!r}; known: {', '.join(PARAMETERS)}")
-        self.values[parameter] = PARAMETERS[parameter].checked(value)
+        self.values[parameter] = parameter_named(parameter).checked(value)
         self._steering.move(parameter, self._now + offset, self.values[parameter])
 
     def set_blend(self, blend: Mapping[str, float] | None, offset: int = 0) -> None:
@@ -169,6 +171,21 @@ class Instrument:
         for voice in self._voices.values():
             if voice.phase in (Phase.HELD, Phase.SUSTAINED):
                 self._change_timbre(voice, offset)
+
+    def learn(self, controller: int, parameter: str) -> None:
+        """Let a MIDI controller move a parameter from now on, in place of what moved it."""
+        parameter_named(parameter)
+        if controller in _NOT_LEARNT or not 0 <= controller < 128:
+            raise WavekeysError(f"controller {controller} has a meaning of its own, it cannot move {parameter!r}")
+        self.controllers = {n: known for n, known in self.controllers.items() if known != parameter}
+        self.controllers[controller] = parameter
+
+    def saved_as(self, info: PresetInfo) -> None:
+        """What it played when `as_preset_info` was asked is this preset now; no note hears of it."""
+        self.preset = dataclasses.replace(self.preset, info=info)
+        if self._override is not None and self._override == info.blend:
+            self._override = None
+        self._blends = blends_of(info, self.preset.bank, self._override)
 
     def load(self, preset: Preset) -> None:
         """Play another preset of the same model from now on; notes that sound end as they began."""
@@ -204,6 +221,14 @@ class Instrument:
             "seed": self._seed,
         }
 
+    def controls(self) -> list[mido.Message]:
+        """What brings the channels' controllers from rest to where they are; `state` has those that move parameters."""
+        return [
+            message
+            for message in self._channels.messages()
+            if message.type != "control_change" or message.control not in self.controllers
+        ]
+
     def restore(self, state: Mapping[str, Any]) -> None:
         """Be as an instrument of the same preset was at `state()`. Refused as a whole if anything in it is wrong."""
         if state.get("version") != STATE_VERSION or state.get("preset") != self.preset.info.name:
@@ -231,7 +256,10 @@ class Instrument:
     def process(self, events: Sequence[Event], frames: int) -> np.ndarray:
         """The next block [frames, 2] float32; each event takes effect at its offset, 0 <= offset < frames."""
         for offset, message in sorted(events, key=lambda event: event[0]):
-            self._handle(message, offset)
+            if isinstance(message, tuple):
+                self._obey(cast(Command, message), offset)
+            else:
+                self._handle(message, offset)
         mix = np.zeros((frames, 2), np.float32)
         self._steering.begin(self._now)
         if self._voices:
@@ -278,11 +306,22 @@ class Instrument:
 
     # Events.
 
-    def _handle(self, message: mido.Message | Set, offset: int) -> None:
+    def _obey(self, command: Command, offset: int) -> None:
+        match command:
+            case Set(parameter, value):
+                self.set(parameter, value, offset)
+            case SetBlend(blend):
+                self.set_blend(blend, offset)
+            case Load(preset):
+                self.load(preset)
+            case SavedAs(info):
+                self.saved_as(info)
+            case Learn(parameter):
+                self.learning = None if parameter is None else parameter_named(parameter).id
+
+    def _handle(self, message: mido.Message, offset: int) -> None:
         at = self._now + offset
-        if isinstance(message, Set):
-            self.set(message.parameter, message.value, offset)
-        elif message.type == "note_on" and message.velocity > 0:
+        if message.type == "note_on" and message.velocity > 0:
             self._key_down(_Key(message.channel, message.note, message.velocity), offset)
         elif message.type in ("note_off", "note_on"):
             self._key_up(message.channel, message.note, offset)
@@ -294,10 +333,15 @@ class Instrument:
             self._channels[message.channel].set_key_pressure(at, message.note, message.value)
         elif message.type == "control_change":
             self._control(message.channel, message.control, message.value, offset)
-        elif message.type == "program_change" and message.program < len(self.programs):
-            self.load(self.programs[message.program])
+        elif message.type == "program_change":
+            program = message.program + 128 * self._channels[message.channel].bank
+            if program in self.programs:
+                self.load(self.programs[program])
 
     def _control(self, channel: int, control: int, value: int, offset: int) -> None:
+        if self.learning is not None and control not in _NOT_LEARNT:
+            self.learn(control, self.learning)
+            self.learning = None
         if control in self.controllers:
             parameter = PARAMETERS[self.controllers[control]]
             self.set(parameter.id, parameter.at(value / 127.0), offset)

@@ -3,46 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import mido
 import numpy as np
 import samplerate
 
-from synth.instrument.instrument import Instrument
+from synth.instrument.rack import Plays
 
 BLOCK_FRAMES = 256
 
 
 def render(
-    instrument: Instrument,
-    timeline: Sequence[tuple[float, mido.Message]],
+    instrument: Plays,
+    timeline: Sequence[tuple[float, Any]],
     *,
     duration_seconds: float | None = None,
+    end_seconds: float = 0.0,
+    block_frames: int = BLOCK_FRAMES,
     progress: Callable[[float], None] = lambda _: None,
 ) -> np.ndarray:
     """Play messages at times in seconds: [frames, 2] float32 at the instrument's rate.
 
     Without a duration, the audio ends when the last voice has fallen silent; notes that nobody ends are released after
-    the last message. `progress` is called with the seconds rendered so far.
+    the last message, but not before `end_seconds`. `progress` is called with the seconds rendered so far.
     """
     rate = instrument.sample_rate_hz
     events = sorted(((round(seconds * rate), message) for seconds, message in timeline), key=lambda event: event[0])
-    end = events[-1][0] + 1 if events else 0
+    end = max(events[-1][0] + 1 if events else 0, round(end_seconds * rate))
     releases = [mido.Message("control_change", channel=channel, control=123) for channel in range(16)]
     if duration_seconds is None:
         events += [(end, message) for message in releases]
-        limit = end + instrument.tail_frames + BLOCK_FRAMES
+        limit = end + instrument.tail_frames + block_frames
     else:
         limit = round(duration_seconds * rate)
     blocks = []
     index = 0
-    for start in range(0, limit, BLOCK_FRAMES):
+    for start in range(0, limit, block_frames):
         due = []
-        while index < len(events) and events[index][0] < start + BLOCK_FRAMES:
+        while index < len(events) and events[index][0] < start + block_frames:
             due.append((events[index][0] - start, events[index][1]))
             index += 1
-        blocks.append(instrument.process(due, BLOCK_FRAMES))
-        progress(min(start + BLOCK_FRAMES, limit) / rate)
+        blocks.append(instrument.process(due, block_frames))
+        progress(min(start + block_frames, limit) / rate)
         if duration_seconds is None and index == len(events) and not instrument.sounding:
             break
     if not blocks:

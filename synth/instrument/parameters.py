@@ -238,12 +238,26 @@ PARAMETERS: dict[str, Parameter] = {
 }
 
 
+def parameter_named(identity: str) -> Parameter:
+    """A parameter of the table; what is none is refused by name."""
+    if identity not in PARAMETERS:
+        raise WavekeysError(f"unknown parameter {identity!r}; known: {', '.join(PARAMETERS)}")
+    return PARAMETERS[identity]
+
+
 def initial_values(overrides: Mapping[str, float | str]) -> dict[str, float]:
     """Every parameter's value, from its default or from a preset. Unknown names and values out of range are refused."""
     values = {parameter.id: float(parameter.default) for parameter in PARAMETERS.values()}
     for name, value in overrides.items():
-        parameter = PARAMETERS.get(name)
-        if parameter is None:
-            raise WavekeysError(f"unknown parameter {name!r}; known: {', '.join(PARAMETERS)}")
-        values[name] = parameter.checked(value)
+        values[name] = parameter_named(name).checked(value)
     return values
+
+
+def stored_values(values: Mapping[str, float]) -> dict[str, float | str]:
+    """What a preset has to say for `initial_values` to give these: those off their defaults, choices by their names."""
+    stored: dict[str, float | str] = {}
+    for name, value in values.items():
+        parameter = PARAMETERS[name]
+        if value != parameter.default:
+            stored[name] = parameter.choices[round(value)] if parameter.choices else value
+    return stored

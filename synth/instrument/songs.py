@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import mido
@@ -9,21 +10,40 @@ import mido
 from synth.errors import WavekeysError
 
 
-def read_song(path: Path) -> list[tuple[float, mido.Message]]:
-    """Channel messages of a Standard MIDI File (types 0 and 1) with their times in seconds, tempo changes applied."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Song:
+    """What a Standard MIDI File holds of interest here, in the order of its time."""
+
+    path: Path
+    events: list[tuple[float, mido.Message | mido.MetaMessage]]  # channel messages and texts, with times in seconds
+    end_seconds: float  # where its longest track ends
+
+    @property
+    def timeline(self) -> list[tuple[float, mido.Message]]:
+        """The channel messages."""
+        return [(seconds, message) for seconds, message in self.events if not message.is_meta]
+
+
+def open_song(path: Path) -> Song:
+    """Read a Standard MIDI File of type 0 or 1, tempo changes applied."""
     try:
         song = mido.MidiFile(path)
         if song.type == 2:
             raise WavekeysError(f"{path}: a type 2 MIDI file holds independent songs; save it as type 0 or 1")
-        seconds, timeline = 0.0, []
+        seconds, events = 0.0, []
         for message in song:
             seconds += message.time
-            if not message.is_meta and message.type != "sysex":
-                timeline.append((seconds, message))
+            if message.type == "text" or not (message.is_meta or message.type == "sysex"):
+                events.append((seconds, message))
     except FileNotFoundError:
         raise WavekeysError(f"no MIDI file at {path}") from None
     except (OSError, EOFError, ValueError, KeyError, IndexError, ZeroDivisionError) as error:
         raise WavekeysError(f"{path}: not a readable Standard MIDI File ({error or type(error).__name__})") from None
-    if not any(message.type == "note_on" for _, message in timeline):
+    if not any(message.type == "note_on" for _, message in events):
         raise WavekeysError(f"{path}: it holds no notes")
-    return timeline
+    return Song(path=path, events=events, end_seconds=seconds)
+
+
+def read_song(path: Path) -> list[tuple[float, mido.Message]]:
+    """The channel messages of a Standard MIDI File with their times in seconds."""
+    return open_song(path).timeline

@@ -21,7 +21,7 @@ class FakeClock:
 
 
 class FakePort:
-    """A `synth.host.midi.InputPort` that a test plays on; the clock stamps what it sends."""
+    """A MIDI input that a test plays on; the clock stamps what it sends."""
 
     name = "fake"
 

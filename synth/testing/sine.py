@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import mido
 import numpy as np
 
+from synth.instrument.rack import RackEvent
 from synth.pitch import midi_to_hertz
 
 SAMPLE_RATE_HZ = 16_000
@@ -28,13 +29,14 @@ class _Voice:
 
 
 class SineInstrument:
-    """A `synth.host.Playable` that takes note on, note off, CC 120 and 123.
+    """Takes note on, note off, CC 120 and 123; everything else is nothing to it.
 
     Steals the oldest released voice, else the oldest.
     """
 
     sample_rate_hz = SAMPLE_RATE_HZ
     latency_frames = 0
+    tail_frames = RELEASE_FRAMES
     backend = "sine"
 
     def __init__(self, *, voices: int = 4) -> None:
@@ -52,13 +54,14 @@ class SineInstrument:
     def reset(self) -> None:
         self._playing.clear()
 
-    def process(self, events: Sequence[tuple[int, mido.Message]], frames: int) -> np.ndarray:
+    def process(self, events: Sequence[RackEvent], frames: int) -> np.ndarray:
         out = np.zeros((frames, 2), np.float32)
         start = 0
-        for offset, message in events:
+        for offset, event in events:
             self._render(out[start:offset])
             start = offset
-            self._obey(message)
+            if isinstance(event, mido.Message):
+                self._obey(event)
         self._render(out[start:])
         return out
 

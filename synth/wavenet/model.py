@@ -82,7 +82,8 @@ def load_model(path: str | Path) -> WaveNet:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except FileNotFoundError:
         raise WavekeysError(f"no model at {path}") from None
-    except (OSError, safetensors.SafetensorError) as error:
+    except (OSError, safetensors.SafetensorError, TypeError, AttributeError) as error:
+        # The latter two for types of numbers that NumPy does not have.
         raise WavekeysError(f"{path}: not a readable safetensors file ({error})") from None
     if metadata is None:
         raise WavekeysError(f"{path}: not a wavekeys model (no config in its metadata)")

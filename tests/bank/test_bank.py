@@ -102,6 +102,12 @@ def test_a_bank_survives_its_file(tiny_preset: Preset, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.loops, tiny_preset.bank.loops)
 
 
+DAMAGES = (
+    *("nan", "missing", "shape", "loop", "release", "names", "truncated"),
+    *("fractions", "axes", "release type"),
+)
+
+
 def damaged_file(bank: Bank, path: Path, damage: str) -> None:
     tensors = {
         "embeddings": bank.embeddings.copy(),
@@ -121,6 +127,12 @@ def damaged_file(bank: Bank, path: Path, damage: str) -> None:
         tensors["loops"][0, 0, 0] = [5, 999]
     elif damage == "release":
         tensors["release"] = np.array([20], np.int32)
+    elif damage == "fractions":
+        tensors["pitches"] = tensors["pitches"].astype(np.float32)
+    elif damage == "axes":
+        tensors["pitches"] = tensors["pitches"][:, None]
+    elif damage == "release type":
+        tensors["release"] = np.array([np.nan], np.float32)
     elif damage == "names":
         metadata = {}
     safetensors.numpy.save_file(tensors, path, metadata=metadata)
@@ -128,7 +140,7 @@ def damaged_file(bank: Bank, path: Path, damage: str) -> None:
         path.write_bytes(path.read_bytes()[:-100])
 
 
-@pytest.mark.parametrize("damage", ["nan", "missing", "shape", "loop", "release", "names", "truncated"])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_bank_is_refused_in_one_line_that_names_the_file(
     tiny_preset: Preset, tmp_path: Path, damage: str
 ) -> None:

@@ -40,7 +40,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
         monkeypatch.setattr(audio, "list_outputs", lambda: devices)
         monkeypatch.setattr("synth.host.list_outputs", lambda: devices)
         monkeypatch.setattr(midi, "_list_sources", lambda: sources)
-        monkeypatch.setattr(midi, "_working_apis", lambda: [2])
+        monkeypatch.setattr(midi, "_systems", lambda: {2: None})
 
     return pretend
 
@@ -84,12 +84,12 @@ def test_a_missing_portaudio_is_named_with_its_install_line(tmp_path: Path, monk
 
 def test_all_means_keyboards_and_not_what_echoes(machine: Machine) -> None:
     machine(DEVICES, SOURCES)
-    assert plan_inputs("all") == InputPlan(sources=(SOURCES[1],), virtual=False)
+    assert plan_inputs("all") == InputPlan(wanted="all", sources=(SOURCES[1],), virtual=False)
 
 
 def test_without_a_keyboard_all_falls_back_to_a_virtual_port_and_says_so(machine: Machine) -> None:
     machine(DEVICES, SOURCES[:1])
-    assert plan_inputs("all") == InputPlan(sources=(), virtual=True, remark="no MIDI input was found")
+    assert plan_inputs("all") == InputPlan(wanted="all", sources=(), virtual=True, remark="no MIDI input was found")
 
 
 def test_a_port_that_does_not_exist_is_refused_with_the_list(machine: Machine) -> None:

@@ -14,6 +14,8 @@ import pytest
 import soundfile
 
 from synth.analysis import median_cents
+from synth.host.midi_take import MidiTake, Performer
+from synth.instrument import Instrument, Set, command_text, header_text
 
 WAVEKEYS = (sys.executable, "-c", "from synth.cli.main import main; main()")
 
@@ -45,6 +47,28 @@ def test_a_song_becomes_a_wav_in_tune_and_the_same_seed_gives_the_same_file(song
     assert abs(median_cents(audio[8000:60_000, 0], 440.0, rate)) < 20  # measured: 1 cent
     with wave.open(str(first)) as file:
         assert file.getsampwidth() == 3
+
+
+def test_a_take_is_rendered_as_it_was_played(tmp_path: Path) -> None:
+    instrument = Instrument("flute", voices=2, seed=5)
+    instrument.set("gain_db", -3)
+    instrument.warm_up(64)
+    header = header_text(instrument, block_frames=64)
+    take = MidiTake(tmp_path / "take.mid", Performer(rate_hz=16_000, header=header, as_text=command_text))
+    events = {
+        3: [(7, mido.Message("note_on", note=60)), (9, Set("brightness", 3.5))],
+        50: [(0, mido.Message("pitchwheel", pitch=3000)), (63, mido.Message("note_off", note=60))],
+    }
+    played = []
+    for number in range(100):
+        take.push(events.get(number, []), 64)
+        played.append(instrument.process(events.get(number, []), 64))
+    take.close()
+    done = wavekeys("render", tmp_path / "take.mid", "-o", tmp_path / "out.wav", "--sample-rate", "16000")
+    assert (done.returncode, done.stderr) == (0, "")
+    audio = soundfile.read(tmp_path / "out.wav", dtype="float32")[0][:6400]
+    assert np.abs(audio).max() > 0.01
+    np.testing.assert_allclose(audio, np.concatenate(played), atol=2.0**-23, rtol=0)  # 24 bits
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,13 +23,6 @@ def jack_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         pytest.skip(missing)
     with jack_rig.serve(tmp_path_factory.mktemp("jack") / "jackd.log"):
         yield
-
-
-@pytest.fixture
-def own_server(jack_server: None, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:  # noqa: ARG001
-    """A second JACK server, that a test may kill; its name is `jack_rig.SERVER` with "-own"."""
-    with jack_rig.serve(tmp_path / "jackd.log", name=f"{jack_rig.SERVER}-own") as server:
-        yield server
 
 
 @pytest.fixture

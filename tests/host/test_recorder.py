@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import errno
-import signal
-import subprocess
-import sys
 import wave
 from pathlib import Path
+from typing import Any
 
+import mido
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import soundfile
 
 from synth import WavekeysError
 from synth.host import recorder as recorder_module
+from synth.host.midi_take import Performer
 from synth.host.recorder import Recorder
-from synth.host.wav import WavWriter, pcm24
+from synth.host.wav import pcm24
 
 RATE_HZ = 48_000
 
@@ -32,17 +31,9 @@ def read(path: Path) -> bytes:
         return take.readframes(take.getnframes())
 
 
-def make(path: Path, messages: list[str] | None = None, **options: int) -> Recorder:
+def make(path: Path, messages: list[str] | None = None, **options: Any) -> Recorder:
     report = (messages if messages is not None else []).append
     return Recorder(path, sample_rate_hz=RATE_HZ, channels=2, report=report, **options)
-
-
-@given(st.lists(st.floats(-2.0, 2.0, width=32), min_size=1, max_size=50))
-def test_24_bits_hold_every_sample_to_half_of_the_last_bit(values: list[float]) -> None:
-    audio = np.array(values, np.float32)[:, None]
-    raw = np.frombuffer(pcm24(audio), np.uint8).reshape(-1, 3)
-    back = np.concatenate([np.zeros((len(raw), 1), np.uint8), raw], axis=1).copy().view("<i4")[:, 0] / 2.0**31
-    np.testing.assert_allclose(back, np.clip(audio[:, 0], -1.0, 1 - 2.0**-23), atol=2.0**-24, rtol=0)
 
 
 def test_a_take_holds_every_block_in_order(tmp_path: Path) -> None:
@@ -57,42 +48,13 @@ def test_a_take_holds_every_block_in_order(tmp_path: Path) -> None:
     assert take.recorded_s == sum(map(len, blocks)) / RATE_HZ
 
 
-def test_the_file_is_valid_after_every_append(tmp_path: Path) -> None:
-    path = tmp_path / "take.wav"
-    writer = WavWriter(path, sample_rate_hz=RATE_HZ, channels=2)
-    audio = noise(300)
-    for start in range(0, 300, 100):
-        assert read(path) == pcm24(audio[:start])
-        writer.append(audio[start : start + 100])
-    writer.close()
-    assert read(path) == pcm24(audio)
-
-
-def test_a_process_that_is_killed_leaves_a_readable_take(tmp_path: Path) -> None:
-    path = tmp_path / "take.wav"
-    program = f"""
-import os, signal, time
-import numpy as np
-from pathlib import Path
-from synth.host.recorder import Recorder
-take = Recorder(Path({str(path)!r}), sample_rate_hz={RATE_HZ}, channels=2, report=print)
-take.start()
-take.push(np.full((4800, 2), 0.25, np.float32))
-while take.recorded_s < 0.1:
-    time.sleep(0.01)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
-    assert read(path) == pcm24(np.full((4800, 2), 0.25, np.float32))
-
-
 def test_a_full_disk_ends_the_take_with_one_message_and_keeps_whole_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "take.wav"
     messages: list[str] = []
     take = make(path, messages)
-    file = take._writer._file
+    file = take._writers[0]._file
 
     class FullDisk:
         """Takes 1000 bytes in the middle of a frame, then nothing more."""
@@ -109,7 +71,7 @@ def test_a_full_disk_ends_the_take_with_one_message_and_keeps_whole_frames(
             self.room -= count
             return count
 
-    monkeypatch.setattr(take._writer, "_file", FullDisk())
+    monkeypatch.setattr(take._writers[0], "_file", FullDisk())
     audio = noise(4800)
     take.push(audio)
     take.start()
@@ -117,7 +79,7 @@ def test_a_full_disk_ends_the_take_with_one_message_and_keeps_whole_frames(
     take.push(audio)  # playing goes on
     take.close()
     assert read(path) == pcm24(audio[:166])
-    assert path.stat().st_size == 44 + 166 * 6
+    assert path.stat().st_size == 80 + 166 * 6  # the header has room for 64-bit sizes
     assert len(messages) == 1
     assert "No space left on device" in messages[0]
     assert take.failure == "No space left on device"
@@ -156,19 +118,70 @@ def test_an_earlier_take_is_set_aside_not_overwritten(tmp_path: Path) -> None:
     assert kept == [pcm24(np.full((10, 2), number / 4, np.float32)) for number in range(3)]
 
 
-def test_a_take_that_outgrows_a_wav_file_goes_on_in_the_next(tmp_path: Path) -> None:
-    take = make(tmp_path / "take.wav", max_data_bytes=6 * 1000)
-    audio = noise(2500)
-    take.push(audio)
-    take.start()
-    take.close()
-    parts = [read(tmp_path / name) for name in ("take.wav", "take-part2.wav", "take-part3.wav")]
-    assert b"".join(parts) == pcm24(audio)
-    assert take.recorded_s == 2500 / RATE_HZ
-
-
 @pytest.mark.parametrize(("name", "why"), [("", "it is a folder"), ("nowhere/take.wav", "there is no folder")])
 def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path, name: str, why: str) -> None:
     with pytest.raises(WavekeysError, match=why):
         make(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stems_are_in_step_with_the_mix_and_named_after_their_instruments(tmp_path: Path) -> None:
+    take = make(tmp_path / "take.wav", stems=("piano", "organ/2"))
+    take.start()
+    stems = [noise(3000), noise(3001)[:3000]]
+    for start in range(0, 3000, 177):
+        block = [stem[start : start + 177] / 2 for stem in stems]
+        take.push(block[0] + block[1], block)
+    take.close()
+    names = ["take.wav", "take-piano.wav", "take-organ_2.wav"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    mix, *parts = (soundfile.read(tmp_path / name, dtype="float32")[0] for name in names)
+    assert len(mix) == 3000
+    np.testing.assert_allclose(parts, np.array(stems) / 2, atol=2.0**-24, rtol=0)
+    np.testing.assert_allclose(mix, sum(parts), atol=2.0**-22, rtol=0)  # three roundings of half a step
+
+
+def test_a_disk_that_is_full_for_one_file_ends_all_of_them_at_the_same_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages: list[str] = []
+    take = make(tmp_path / "take.wav", messages, stems=("piano", "organ"), performer=Performer(rate_hz=16_000))
+    append, room = take._writers[1].append, [2]
+
+    def fail_at_the_third_call(audio: np.ndarray) -> None:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room[0] -= 1
+        append(audio)
+
+    monkeypatch.setattr(take._writers[1], "append", fail_at_the_third_call)
+    audio = noise(4800)
+    for _ in range(3):
+        take.push_events([(0, mido.Message("note_on", note=60))], 1600)
+        take.push(audio, [audio, audio])
+        take._drain() if room[0] else take._run()
+    take.close()
+    for name in ("take.wav", "take-piano.wav", "take-organ.wav"):
+        assert read(tmp_path / name) == pcm24(np.concatenate([audio, audio]))
+    assert len(messages) == 1
+    assert "No space left on device; the 0.2 s until here are kept, playing goes on" in messages[0]
+    mido.MidiFile(tmp_path / "take.mid")
+
+
+def test_all_files_of_an_earlier_take_are_set_aside_under_one_number(tmp_path: Path) -> None:
+    (tmp_path / "take-piano-earlier1.wav").write_bytes(b"older")
+    for _ in range(2):
+        take = make(tmp_path / "take.wav", stems=("piano",), performer=Performer(rate_hz=16_000))
+        take.start()
+        take.close()
+    assert take.set_aside == tmp_path / "take-earlier2.wav"
+    names = {"take.wav", "take-piano.wav", "take.mid"}
+    aside = {"take-earlier2.wav", "take-piano-earlier2.wav", "take-earlier2.mid"}
+    assert {path.name for path in tmp_path.iterdir()} == names | aside | {"take-piano-earlier1.wav"}
+
+
+@pytest.mark.parametrize(("name", "stems"), [("take.mid", ()), ("take.wav", ("a/b", "a:b"))])
+def test_files_that_would_share_a_name_are_refused(tmp_path: Path, name: str, stems: tuple[str, ...]) -> None:
+    with pytest.raises(WavekeysError, match="would share a name"):
+        make(tmp_path / name, stems=stems, performer=Performer(rate_hz=16_000))
     assert list(tmp_path.iterdir()) == []

@@ -291,7 +291,7 @@ def test_a_wrong_state_is_refused_and_changes_nothing(tiny_preset: Preset) -> No
 
 def test_a_program_change_loads_a_preset_and_sounding_notes_end(tiny_preset: Preset) -> None:
     second = with_info(tiny_preset, name="second", parameters={"release_ms": 50}, blend={"pipe": 1.0})
-    instrument = Instrument(tiny_preset, voices=2, backend="cpu", programs=[tiny_preset, second])
+    instrument = Instrument(tiny_preset, voices=2, backend="cpu", programs={0: tiny_preset, 1: second})
     play(instrument, {0: [on(60)]}, 128)
     play(instrument, {0: [mido.Message("program_change", program=1)]}, instrument.tail_frames + 128)
     assert instrument.preset is second
@@ -300,7 +300,7 @@ def test_a_program_change_loads_a_preset_and_sounding_notes_end(tiny_preset: Pre
     with pytest.raises(WavekeysError, match="another model"):
         instrument.load(foreign)
     with pytest.raises(WavekeysError, match="another model"):
-        Instrument(tiny_preset, voices=2, backend="cpu", programs=[foreign])
+        Instrument(tiny_preset, voices=2, backend="cpu", programs={0: foreign})
 
 
 def test_called_with_messages_it_gives_audio_of_the_rate_and_length_asked_for(tiny_preset: Preset) -> None:

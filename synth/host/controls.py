@@ -1,0 +1,247 @@
+"""The desk: commands from any surface to the engine, and the engine's state back.
+
+Threads: the commands of `Desk` come from any thread; they are checked at once and put in the engine's queue, or, if
+they need the disk or the compiler, in one for the main thread. `poll` and `requests` belong to the main thread.
+"""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import mido
+
+from synth.bank import Preset, save_preset
+from synth.errors import WavekeysError
+from synth.host.desk import PartStatus, Status
+from synth.host.engine import Engine
+from synth.host.events import EventQueue
+from synth.host.output import Output
+from synth.host.recorder import Recorder
+from synth.instrument import Instrument, Part, Rack
+from synth.instrument.blend import blends_of
+from synth.instrument.events import PANIC, Command, Learn, Load, SavedAs, Set, SetBlend
+from synth.instrument.parameters import parameter_named
+from synth.instrument.rack import Plays, Replace, To
+
+LOAD_TIME_S = 0.25  # over which the shown load is averaged
+
+
+class Library(Protocol):
+    """Where presets come from."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of all presets, in the order in which a player steps through them."""
+
+    def refresh(self) -> None:
+        """Presets were saved: look again."""
+
+    def open(self, name: str) -> Preset: ...
+
+    def instrument(self, preset: Preset) -> Plays:
+        """A new one, set up as the command line says, not warmed up."""
+
+
+class Controls:
+    """`Desk` for a rack that an engine plays.
+
+    Args:
+      block_frames: of the engine, for which new instruments are compiled.
+      record: starts a take, or for False ends it; called by `poll`.
+      remark: is told what is worth a line.
+    """
+
+    def __init__(
+        self,
+        rack: Rack,
+        *,
+        engine: Engine,
+        events: EventQueue,
+        output: Output,
+        library: Library,
+        block_frames: int,
+        record: Callable[[bool], Recorder | None],
+        remark: Callable[[str], None],
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.stop_asked = False
+        self.latency_ms = 0.0
+        self._rack = rack
+        self._engine = engine
+        self._events = events
+        self._output = output
+        self._library = library
+        self._block_frames = block_frames
+        self._record = record
+        self._tell = remark
+        self._now = now
+        self._requests: collections.deque[Callable[[], None]] = collections.deque()
+        self._recorder: Recorder | None = None
+        self._remark = ""
+        self._limited = 0
+        self._load = 0.0
+        self._load_from = (now(), 0.0)  # when, and how long the engine had been busy by then
+        self._status = self._snapshot()
+
+    # Desk.
+
+    def status(self) -> Status:
+        return self._status
+
+    def midi(self, message: mido.Message) -> None:
+        self._events.put(self._now(), message)
+
+    def set(self, part: str, parameter: str, value: float | str) -> None:
+        self._instrument(part)
+        self._command(part, Set(parameter, parameter_named(parameter).checked(value)))
+
+    def set_blend(self, part: str, blend: Mapping[str, float] | None) -> None:
+        preset = self._instrument(part).preset
+        blends_of(preset.info, preset.bank, blend)  # what is wrong with it is said to who asked
+        self._command(part, SetBlend(blend))
+
+    def load_preset(self, part: str, preset: str) -> None:
+        self._part(part)
+        if preset not in self._library.names:
+            raise WavekeysError(f"no preset {preset!r}; there are: {', '.join(self._library.names)}")
+        self._requests.append(lambda: self._load_preset(part, preset))
+
+    def step_preset(self, part: str, steps: int) -> None:
+        self._part(part)
+        self._requests.append(lambda: self._step_preset(part, steps))
+
+    def save_preset(self, part: str, name: str) -> None:
+        self._instrument(part)
+        self._requests.append(lambda: self._save_preset(part, name))
+
+    def learn(self, part: str, parameter: str | None) -> None:
+        self._instrument(part)
+        self._command(part, Learn(None if parameter is None else parameter_named(parameter).id))
+
+    def panic(self) -> None:
+        for message in PANIC:
+            self.midi(message)
+
+    def record(self, on: bool) -> None:
+        self._requests.append(lambda: self._set_recording(on))
+
+    def stop(self) -> None:
+        self.stop_asked = True
+
+    # Main thread.
+
+    def poll(self) -> Status:
+        """Do what was asked for and could not be done at once; a new snapshot."""
+        while self._requests:
+            request = self._requests.popleft()
+            try:
+                request()
+            except WavekeysError as error:
+                self.say(str(error))
+        self._status = self._snapshot()
+        return self._status
+
+    def say(self, line: str) -> None:
+        """A remark, for all surfaces."""
+        self._remark = line
+        self._tell(line)
+
+    def end_recording(self) -> None:
+        self._set_recording(False)
+
+    def _command(self, part: str, command: Command) -> None:
+        self._events.put(self._now(), To(part, command))
+
+    def _part(self, name: str) -> Part:
+        part = self._rack.parts.get(name)
+        if part is None:
+            raise WavekeysError(f"no part {name!r}; there are: {', '.join(self._rack.parts)}")
+        return part
+
+    def _instrument(self, name: str) -> Instrument:
+        instrument = self._part(name).instrument
+        if not isinstance(instrument, Instrument):
+            raise WavekeysError(f"part {name!r} has no parameters")
+        return instrument
+
+    def _step_preset(self, part: str, steps: int) -> None:
+        names = list(self._library.names)
+        current = self._instrument(part).preset.info.name
+        start = names.index(current) if current in names else -steps
+        self._load_preset(part, names[(start + steps) % len(names)])
+
+    def _load_preset(self, part: str, name: str) -> None:
+        preset = self._library.open(name)
+        if preset.info.model_sha256 == self._instrument(part).preset.info.model_sha256:
+            self._command(part, Load(preset))
+            return
+        instrument = self._library.instrument(preset)
+        self.say(f"preparing {name}, which has another model")
+        instrument.warm_up(self._block_frames)
+        self._events.put(self._now(), Replace(part, instrument))
+        self.say(f"{name} is ready")
+
+    def _save_preset(self, part: str, name: str) -> None:
+        playing = self._instrument(part)
+        info = save_preset(playing.as_preset_info(), name=name, overwrite=playing.preset.info.name == name)
+        self._library.refresh()
+        self._command(part, SavedAs(info))
+        self.say(f"saved {name}")
+
+    def _set_recording(self, on: bool) -> None:
+        if on != (self._recorder is not None):
+            self._recorder = self._record(on)
+
+    # Snapshot.
+
+    def _snapshot(self) -> Status:
+        engine, meters = self._engine, self._engine.meters
+        self._follow_load()
+        limited = engine.limited_blocks
+        recorder = self._recorder
+        if recorder is not None and recorder.failure is not None:
+            self._set_recording(False)
+            self._remark = recorder.failure
+            recorder = None
+        status = Status(
+            parts=tuple(self._part_status(part) for part in self._rack.parts.values()),
+            presets=tuple(self._library.names),
+            level_db=meters.take_levels_db(),
+            limiting=limited > self._limited,
+            load=self._load,
+            underruns=self._output.underruns,
+            recording=None if recorder is None else Path(recorder.path),
+            recorded_s=0.0 if recorder is None else recorder.recorded_s,
+            latency_ms=self.latency_ms,
+            remark=self._remark,
+        )
+        self._limited = limited
+        return status
+
+    def _follow_load(self) -> None:
+        since_s, busy_s = self._load_from
+        now_s, busy_now_s = self._now(), self._engine.meters.busy_s
+        if now_s - since_s >= LOAD_TIME_S:
+            self._load = (busy_now_s - busy_s) / (now_s - since_s)
+            self._load_from = (now_s, busy_now_s)
+
+    @staticmethod
+    def _part_status(part: Part) -> PartStatus:
+        playing = part.instrument
+        known = isinstance(playing, Instrument)
+        return PartStatus(
+            name=part.name,
+            preset=playing.preset.info.name if known else part.name,
+            edited=known and playing.edited,
+            channel=None if part.channel is None else part.channel + 1,
+            sounding=playing.sounding,
+            voices=getattr(playing, "voices", 0),
+            blend=playing.blend if known else {},
+            parameters=dict(playing.values) if known else {},
+            controllers=dict(playing.controllers) if known else {},
+            learning=playing.learning if known else None,
+        )

@@ -1,0 +1,64 @@
+"""Effects between an instrument and the mix.
+
+`pedalboard`'s plugins and boards are effects as they are (`pip install 'wavekeys[effects]'`); whatever else has their
+two methods is one too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from synth.errors import WavekeysError
+
+
+class Effect(Protocol):
+    """Audio in, audio out, with a memory from block to block."""
+
+    def process(self, input_array: np.ndarray, sample_rate: float, buffer_size: int, reset: bool) -> np.ndarray:
+        """The next block, float32 [2, frames]. `reset`: forget what came before.
+
+        It may return fewer frames than it got while it fills a look-ahead; those are its latency.
+        """
+
+    def reset(self) -> None:
+        """Forget what came before."""
+
+
+class Effects:
+    """A chain of effects, played in order. One thread at a time.
+
+    Args:
+      chain: the effects; each belongs to this chain alone.
+      sample_rate_hz: of the audio.
+    """
+
+    def __init__(self, chain: Sequence[Effect], sample_rate_hz: int) -> None:
+        for effect in chain:
+            if not callable(getattr(effect, "process", None)) or not callable(getattr(effect, "reset", None)):
+                raise WavekeysError(f"{effect!r} is no effect: it needs process(audio, rate, size, reset) and reset()")
+        self._chain = list(chain)
+        self._rate_hz = float(sample_rate_hz)
+        self.latency_frames = 0  # of the effects that look ahead, as they have shown it
+
+    def __len__(self) -> int:
+        return len(self._chain)
+
+    def process(self, audio: np.ndarray) -> np.ndarray:
+        """Audio [frames, 2] float32 through all of them, as many frames."""
+        frames = len(audio)
+        for effect in self._chain:
+            out = effect.process(np.ascontiguousarray(audio.T), self._rate_hz, frames, False)
+            missing = frames - out.shape[-1]
+            if missing:
+                self.latency_frames += missing
+                out = np.concatenate([np.zeros((2, missing), np.float32), out], axis=1)
+            audio = out.T
+        return audio
+
+    def reset(self) -> None:
+        self.latency_frames = 0
+        for effect in self._chain:
+            effect.reset()

@@ -1,0 +1,241 @@
+"""What a recorded performance says of the instrument that played it, and the instrument brought back.
+
+A take's MIDI file carries it as text events (`docs/formats.md`): one header, and the commands that were given while it
+was played. Everything in them is checked, for a file may come from anywhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import mido
+
+from synth.bank import Preset, load_preset
+from synth.bank.preset import FACTORY_DEFAULT
+from synth.errors import WavekeysError
+from synth.instrument.events import Command, Learn, Load, Set, SetBlend
+from synth.instrument.instrument import Instrument
+from synth.instrument.offline import BLOCK_FRAMES
+from synth.instrument.parameters import parameter_named
+from synth.instrument.rack import Part, Rack, Replace, To
+from synth.instrument.songs import Song
+
+FORMAT_VERSION = 1
+HEADER_MARK = "wavekeys take "
+COMMAND_MARK = "wavekeys command "
+SETTLING_S = 0.05  # controllers do not jump; what they had before the take is where they begin in it
+USUAL_VOICES = 16
+MOST_VOICES, MOST_BLOCK_FRAMES = 64, 1 << 16  # what a file asks for must not exhaust the memory
+
+_KEPT = ("controllers", "tuning", "seed")  # of a state, when another preset is chosen
+
+TakeEvent = tuple[float, mido.Message | Command | To | Replace]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What shall be otherwise than in the take, in all its parts; None: as it was, or for any other song as usual."""
+
+    preset: str | None = None
+    blend: Mapping[str, float] | None = None
+    seed: int | None = None
+    voices: int | None = None
+    precision: str | None = None
+    tuning: Sequence[float | None] | None = None
+    backend: str = "auto"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Performance:
+    """A song and what plays it, ready to be rendered."""
+
+    rack: Rack  # warmed up
+    timeline: list[TakeEvent]  # times in seconds
+    block_frames: int  # a take is rendered in blocks as it was played: some commands take effect where one begins
+    end_seconds: float  # notes that nobody ends last until here
+
+    @property
+    def computed_by(self) -> str:
+        """Backend and precision of the first part."""
+        instrument: Any = next(iter(self.rack.parts.values())).instrument
+        return f"{instrument.backend}, {instrument.precision}"
+
+
+# Writing.
+
+
+def header_text(playable: object, *, block_frames: int) -> str:
+    """What brings an instrument or a rack back as it is now; "" for what is neither."""
+    parts = list(playable.parts.values()) if isinstance(playable, Rack) else None
+    if isinstance(playable, Instrument):
+        parts = [Part(name=playable.preset.info.name, instrument=playable)]
+    if parts is None or not all(isinstance(part.instrument, Instrument) for part in parts):
+        return ""
+    rows = [{"name": part.name, "channel": part.channel, **_described(part.instrument)} for part in parts]
+    return HEADER_MARK + json.dumps({"version": FORMAT_VERSION, "block_frames": block_frames, "parts": rows})
+
+
+def command_text(event: object) -> str | None:
+    """A command as a take holds it; None for what is no command."""
+    part = {"part": event.part} if isinstance(event, To | Replace) else {}
+    row = _command_row(event.command if isinstance(event, To) else event)
+    return COMMAND_MARK + json.dumps(part | row) if row else None
+
+
+def _command_row(event: object) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    match event:
+        case Set(parameter, value):
+            row["set"] = [parameter, value]
+        case SetBlend(blend):
+            row["set_blend"] = [None if blend is None else dict(blend)]
+        case Load(preset):
+            row["load"] = [preset.info.name]
+        case Learn(parameter):
+            row["learn"] = [parameter]
+        case Replace(_, Instrument() as instrument):
+            row["replace"] = _described(instrument)
+    return row
+
+
+def _described(instrument: Any) -> dict[str, Any]:
+    return {
+        "voices": instrument.voices,
+        "mpe": instrument.mpe,
+        "precision": instrument.precision,
+        "programs": {str(number): preset.info.name for number, preset in instrument.programs.items()},
+        "state": instrument.state(),
+        "controls": [message.hex("") for message in instrument.controls()],
+    }
+
+
+# Reading.
+
+
+def read_take_header(song: Song) -> dict[str, Any] | None:
+    """The header of a take, None for any other song."""
+    texts = [message.text for _, message in song.events if message.is_meta and message.text.startswith(HEADER_MARK)]
+    if not texts:
+        return None
+    header = _parsed(texts[0].removeprefix(HEADER_MARK), song)
+    if header.get("version") != FORMAT_VERSION:
+        version = header.get("version")
+        raise WavekeysError(f"{song.path}: a take of version {version}, this wavekeys reads {FORMAT_VERSION}")
+    return header
+
+
+def prepare(song: Song, wishes: Wishes, *, warn: Callable[[str], None]) -> Performance:
+    """Bring back what played a take, but for what is wished otherwise; any other song is played by what is wished.
+
+    `warn` is told, in one line, what will make a take sound otherwise than it did.
+    """
+    header = read_take_header(song)
+    if header is None:
+        return _by_wishes(song, wishes)
+    timeline: list[TakeEvent] = []
+    try:
+        block_frames = _whole(header["block_frames"], 1, MOST_BLOCK_FRAMES)
+        opener = _Opener(wishes, block_frames, warn)
+        rack = Rack([opener.part(row) for row in header["parts"]])
+        for seconds, message in song.events:
+            if not message.is_meta:
+                timeline.append((seconds, message))
+            elif message.text.startswith(COMMAND_MARK):
+                timeline.append((seconds, opener.command(_parsed(message.text.removeprefix(COMMAND_MARK), song))))
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise WavekeysError(f"{song.path}: what it says of its instrument is damaged ({error!r})") from None
+    return Performance(rack=rack, timeline=timeline, block_frames=block_frames, end_seconds=song.end_seconds)
+
+
+def _by_wishes(song: Song, wishes: Wishes) -> Performance:
+    instrument = Instrument(
+        load_preset(wishes.preset or FACTORY_DEFAULT),
+        voices=wishes.voices or USUAL_VOICES,
+        backend=wishes.backend,
+        precision=wishes.precision or "auto",
+        blend=wishes.blend,
+        seed=wishes.seed or 0,
+        tuning=wishes.tuning,
+    )
+    rack = Rack([Part(name=instrument.preset.info.name, instrument=instrument)])
+    rack.warm_up(BLOCK_FRAMES)
+    timeline = song.timeline
+    return Performance(rack=rack, timeline=[*timeline], block_frames=BLOCK_FRAMES, end_seconds=timeline[-1][0])
+
+
+def _parsed(text: str, song: Song) -> dict[str, Any]:
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        raise WavekeysError(f"{song.path}: a take, but what it says of its instrument is damaged")
+    return row
+
+
+def _whole(value: Any, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{value!r} is not a whole number from {low} to {high}")
+    return value
+
+
+class _Opener:
+    """From JSON back to instruments and commands."""
+
+    def __init__(self, wishes: Wishes, block_frames: int, warn: Callable[[str], None]) -> None:
+        self._wishes = wishes
+        self._block_frames = block_frames
+        self._warn = warn
+
+    def part(self, row: Mapping[str, Any]) -> Part:
+        return Part(name=str(row["name"]), channel=row["channel"], instrument=self.instrument(row))
+
+    def instrument(self, row: Mapping[str, Any]) -> Instrument:
+        """Warmed up, and with its controllers where they were."""
+        wishes, state = self._wishes, row["state"]
+        instrument = Instrument(
+            _preset(wishes.preset or state["preset"]),
+            voices=_whole(row["voices"], 1, MOST_VOICES) if wishes.voices is None else wishes.voices,
+            backend=wishes.backend,
+            precision=row["precision"] if wishes.precision is None else wishes.precision,
+            mpe=_whole(row["mpe"], 0, 15),
+            programs={int(number): _preset(name) for number, name in row["programs"].items()},
+        )
+        info = instrument.preset.info
+        if info.name != state["preset"]:
+            state = instrument.state() | {key: state[key] for key in _KEPT}
+        elif state["model_sha256"] != info.model_sha256:
+            self._warn(f"preset {info.name!r} has another model than when this was played; it will sound different")
+        wished = {"blend": wishes.blend, "seed": wishes.seed, "tuning": wishes.tuning}
+        instrument.restore(state | {key: value for key, value in wished.items() if value is not None})
+        instrument.warm_up(self._block_frames)
+        controls = [(0, mido.Message.from_hex(text)) for text in row["controls"]]
+        if controls:
+            instrument.process(controls, self._block_frames)
+            for _ in range(0, round(SETTLING_S * instrument.sample_rate_hz), self._block_frames):
+                instrument.process([], self._block_frames)
+        return instrument
+
+    def command(self, row: Mapping[str, Any]) -> Command | To | Replace:
+        if "replace" in row:
+            return Replace(str(row["part"]), self.instrument(row["replace"]))
+        (name,) = row.keys() & _COMMANDS.keys()
+        command = _COMMANDS[name](*row[name])
+        return To(str(row["part"]), command) if "part" in row else command
+
+
+def _preset(name: Any) -> Preset:
+    if not isinstance(name, str):
+        raise TypeError(f"{name!r} is not a preset's name")
+    return load_preset(name)
+
+
+_COMMANDS: dict[str, Callable[..., Command]] = {
+    "set": lambda parameter, value: Set(parameter, parameter_named(parameter).checked(value)),
+    "set_blend": lambda blend: SetBlend(None if blend is None else {name: float(w) for name, w in blend.items()}),
+    "load": lambda name: Load(_preset(name)),
+    "learn": lambda parameter: Learn(None if parameter is None else parameter_named(parameter).id),
+}

@@ -1,0 +1,221 @@
+"""The desk without a device: commands of any surface reach the instruments, their state comes back."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synth.bank import Preset, load_preset
+from synth.errors import WavekeysError
+from synth.host.controls import Controls
+from synth.host.engine import Engine
+from synth.host.events import EventQueue
+from synth.host.output import Output
+from synth.host.recorder import Recorder
+from synth.host.ring import Ring
+from synth.instrument import Instrument, Part, Rack
+from synth.instrument.rack import Plays
+from synth.testing import FakeClock, SineInstrument
+from synth.testing.playing import control, on
+
+BLOCK = 64
+
+
+class Presets:
+    """A library of presets that are there already."""
+
+    def __init__(self, *presets: Preset) -> None:
+        self._presets = {preset.info.name: preset for preset in presets}
+        self.names = tuple(self._presets)
+
+    def refresh(self) -> None:
+        """A test adds none."""
+
+    def open(self, name: str) -> Preset:
+        return self._presets[name]
+
+    def instrument(self, preset: Preset) -> Plays:
+        return Instrument(preset, voices=2, backend="cpu")
+
+
+class Rig:
+    """Controls and their engine, a block at a time."""
+
+    def __init__(self, rack: Rack, library: Presets) -> None:
+        self.clock = FakeClock()
+        self.events = EventQueue()
+        self.ring = Ring(capacity_frames=1 << 13, channels=2)
+        self.output = Output(self.ring, rate_hz=16_000, now=self.clock)
+        self.engine = Engine(
+            instrument=rack,
+            block_frames=BLOCK,
+            spare_blocks=1,
+            rate_hz=16_000,
+            events=self.events,
+            ring=self.ring,
+            output=self.output,
+            now=self.clock,
+            sleep=self.clock.sleep,
+        )
+        self.said: list[str] = []
+        self.takes: list[bool] = []
+        self.controls = Controls(
+            rack,
+            engine=self.engine,
+            events=self.events,
+            output=self.output,
+            library=library,
+            block_frames=BLOCK,
+            record=self._record,
+            remark=self.said.append,
+            now=self.clock,
+        )
+
+    def _record(self, on: bool) -> Recorder | None:
+        self.takes.append(on)
+        if on:
+            raise WavekeysError("cannot write take.wav: no space")
+        return None
+
+    def run(self, blocks: int = 16) -> np.ndarray:
+        """As if a device took blocks: what it hears, [T, 2]."""
+        heard = []
+        for _ in range(blocks):
+            while self.engine.step() == 0.0:
+                pass
+            out = np.zeros((BLOCK, 2), np.float32)
+            self.output(out, BLOCK, None, None)
+            heard.append(out)
+            self.clock.sleep(BLOCK / 16_000)
+        return np.concatenate(heard)
+
+
+@pytest.fixture
+def second(tiny_preset: Preset) -> Preset:
+    info = dataclasses.replace(tiny_preset.info, name="second", parameters={"gain_db": -6.0})
+    return dataclasses.replace(tiny_preset, info=info)
+
+
+@pytest.fixture
+def rig(tiny_preset: Preset, second: Preset) -> Rig:
+    instrument = Instrument(tiny_preset, voices=2, backend="cpu")
+    rack = Rack([Part(name="keys", instrument=instrument), Part(name="sine", instrument=SineInstrument(), channel=1)])
+    rack.warm_up(BLOCK)
+    made = Rig(rack, Presets(tiny_preset, second))
+    made.run()
+    return made
+
+
+def test_a_parameter_that_is_set_is_shown_and_marks_the_preset_edited(rig: Rig) -> None:
+    assert not rig.controls.status().parts[0].edited
+    rig.controls.set("keys", "gain_db", -3.0)
+    rig.run()
+    keys = rig.controls.poll().parts[0]
+    assert keys.parameters["gain_db"] == -3.0
+    assert keys.edited
+
+
+def test_notes_sound_are_counted_and_measured_and_panic_ends_them(rig: Rig) -> None:
+    rig.controls.midi(on(60))
+    assert rig.run().any()
+    status = rig.controls.poll()
+    assert status.parts[0].sounding == 1
+    assert -60 < status.level_db[0] < 0
+    rig.controls.panic()
+    rig.run(32)
+    assert not rig.run().any()
+    rig.controls.poll()
+    assert rig.controls.poll().level_db == pytest.approx((-120.0, -120.0))
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        (lambda desk: desk.set("organ", "gain_db", 0.0), "no part 'organ'; there are: keys, sine"),
+        (lambda desk: desk.set("keys", "volume", 0.0), "unknown parameter 'volume'"),
+        (lambda desk: desk.set("keys", "gain_db", float("nan")), "must be from -60 to 24"),
+        (lambda desk: desk.set("sine", "gain_db", 0.0), "'sine' has no parameters"),
+        (lambda desk: desk.set_blend("keys", {"kazoo": 1.0}), "kazoo"),
+        (lambda desk: desk.load_preset("keys", "third"), "no preset 'third'"),
+        (lambda desk: desk.learn("keys", "volume"), "unknown parameter 'volume'"),
+        (lambda desk: desk.step_preset("organ", 1), "no part 'organ'"),
+    ],
+)
+def test_what_does_not_exist_is_refused_at_once(rig: Rig, command: Callable[[Controls], None], error: str) -> None:
+    with pytest.raises(WavekeysError, match=error):
+        command(rig.controls)
+    rig.run()
+    assert not rig.controls.poll().parts[0].edited
+
+
+def test_presets_are_loaded_by_name_and_stepped_through_around_the_end(rig: Rig, tiny_preset: Preset) -> None:
+    rig.controls.load_preset("keys", "second")
+    rig.controls.poll()
+    rig.run()
+    keys = rig.controls.poll().parts[0]
+    assert (keys.preset, keys.parameters["gain_db"], keys.edited) == ("second", -6.0, False)
+    rig.controls.step_preset("keys", 1)
+    rig.controls.poll()
+    rig.run()
+    assert rig.controls.poll().parts[0].preset == tiny_preset.info.name
+
+
+def test_a_preset_of_another_model_replaces_the_instrument(rig: Rig, tiny_preset: Preset) -> None:
+    foreign = dataclasses.replace(
+        tiny_preset, info=dataclasses.replace(tiny_preset.info, name="foreign", model_sha256="0" * 64)
+    )
+    rig.controls._library = Presets(foreign)
+    rig.controls.load_preset("keys", "foreign")
+    rig.controls.poll()
+    rig.run()
+    assert rig.controls.poll().parts[0].preset == "foreign"
+    assert rig.said == ["preparing foreign, which has another model", "foreign is ready"]
+    rig.controls.midi(on(60))
+    assert rig.run().any()
+
+
+def test_what_is_played_is_saved_under_a_name_and_no_longer_edited(tiny_folder: Path, home: Path) -> None:
+    preset = load_preset(str(tiny_folder))
+    rack = Rack([Part(name="keys", instrument=Instrument(preset, voices=2, backend="cpu"))])
+    rack.warm_up(BLOCK)
+    rig = Rig(rack, Presets(preset))
+    rig.run()
+    rig.controls.set("keys", "gain_db", -3.0)
+    rig.run()
+    rig.controls.save_preset("keys", "softer")
+    rig.controls.poll()
+    rig.run()
+    keys = rig.controls.poll().parts[0]
+    assert rig.said == ["saved softer"]
+    assert (keys.preset, keys.edited, keys.parameters["gain_db"]) == ("softer", False, -3.0)
+    saved = tomllib.loads((home / "data" / "presets" / "softer" / "preset.toml").read_text())
+    assert saved["parameters"] == {"gain_db": -3.0}
+    rig.controls.save_preset("keys", "../elsewhere")
+    assert "cannot be a name" in rig.controls.poll().remark
+
+
+def test_what_fails_later_is_a_remark_and_playing_goes_on(rig: Rig) -> None:
+    rig.controls.record(True)
+    assert rig.controls.poll().remark == "cannot write take.wav: no space"
+    assert rig.takes == [True]
+    rig.controls.midi(on(60))
+    assert rig.run().any()
+
+
+def test_a_controller_is_learnt_by_moving_it(rig: Rig) -> None:
+    rig.controls.learn("keys", "attack_ms")
+    rig.run()
+    assert rig.controls.poll().parts[0].learning == "attack_ms"
+    rig.controls.midi(control(64, 0))  # a pedal stays a pedal
+    rig.controls.midi(control(21, 127))
+    rig.run()
+    keys = rig.controls.poll().parts[0]
+    assert keys.learning is None
+    assert keys.controllers[21] == "attack_ms"
+    assert keys.parameters["attack_ms"] == 10_000
+    assert 73 not in keys.controllers  # the controller that it had
