@@ -10,9 +10,9 @@ _MESSAGES = (
     ("Pitch bend", "yes", "14 bits; bend_range_semitones until RPN 0 says otherwise"),
     ("Channel pressure", "yes", "vibrato, loudness, a source of modulation, as the preset says"),
     ("Polyphonic pressure", "yes", "the same for one key, where it is more than the channel's"),
-    ("Program change", "yes", "chooses among the presets that were given to the instrument"),
+    ("Program change", "yes", "chooses a preset: in `play`, bank 0 has the package's, bank 1 the user's, as listed"),
     ("System exclusive, clock, transport", "no", "ignored"),
-    ("Channels", "16", "omni: all play the same preset, each with controllers of its own"),
+    ("Channels", "16", "omni, each with controllers of its own; in a rack a part can have a channel to itself"),
     ("MPE", "yes", "lower and upper zone, by RPN 6 or `--mpe`; per-note bend, pressure and controller 74"),
 )
 
@@ -41,7 +41,8 @@ def implementation_chart() -> str:
         "## Controllers",
         "",
         "Those without a code name are each channel's own; the others move a parameter of the instrument, and any",
-        "other controller can be learnt for any parameter.",
+        "other controller can be learnt for any parameter: choose it on the live screen and press `.`, or send `learn` over",
+        "OSC, then move the controller. What was learnt is remembered.",
         "",
         "| number | name | what it does |",
         "|---|---|---|",

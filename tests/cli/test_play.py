@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
+import pedalboard
 import pytest
 from click.testing import CliRunner, Result
 
 from synth import UsageError
 from synth.cli.blend import Blend
 from synth.cli.main import main
+from synth.cli.play import EffectType, Seat, SeatType
 from synth.host import audio, midi
 from synth.host.audio import OutputDevice, choose_output
 from synth.host.midi import InputPlan, Source, plan_inputs
@@ -120,3 +122,34 @@ def test_a_blend_that_makes_no_sense_is_refused(text: str) -> None:
     assert result.exit_code == 2
     assert "--blend" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_seat_is_a_preset_and_perhaps_a_channel() -> None:
+    kind = SeatType()
+    assert kind.convert("flute", None, None) == Seat(preset="flute")
+    assert kind.convert("flute@2", None, None) == Seat(preset="flute", channel=1)
+    assert kind.convert("a@b/flute@16", None, None) == Seat(preset="a@b/flute", channel=15)
+
+
+@pytest.mark.parametrize("text", ["flute@", "flute@0", "flute@17", "flute@x", "@2"])
+def test_a_channel_that_does_not_exist_is_refused(text: str) -> None:
+    result = run("play", "--add", text)
+    assert result.exit_code == 2
+    assert "a channel from 1 to 16" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["Kazoo", "Reverb:mix=1", "Reverb:wet_level=much", "Reverb:wet_level=9", "Plugin", "x.vst3"]
+)
+def test_an_effect_that_does_not_exist_is_refused_in_one_line(text: str) -> None:
+    result = run("play", "--effect", text)
+    assert result.exit_code == 2
+    assert "--effect" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_effect_of_pedalboard_is_made_with_its_settings() -> None:
+    effect = EffectType().convert("Reverb:wet_level=0.25,room_size=0.5", None, None)
+    assert isinstance(effect, pedalboard.Reverb)
+    assert (effect.wet_level, effect.room_size) == (0.25, 0.5)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from synth import WavekeysError
 from synth.bank import Modulation, Preset, Zone
-from synth.instrument import Instrument, Set
+from synth.instrument import Instrument, Learn, Set
 from synth.instrument.voice import Phase, Voice
 from synth.testing.playing import control, off, on, play
 
@@ -312,3 +312,27 @@ def test_called_with_messages_it_gives_audio_of_the_rate_and_length_asked_for(ti
     audio = instrument(song, 0.2, 48_000)
     assert audio.shape == (9600, 2)
     assert np.abs(audio).max() > 0
+
+
+def test_bank_select_and_program_change_choose_a_preset(tiny_preset: Preset) -> None:
+    info = dataclasses.replace(tiny_preset.info, name="mine")
+    mine = dataclasses.replace(tiny_preset, info=info)
+    instrument = Instrument(tiny_preset, voices=2, backend="cpu", programs={0: tiny_preset, 128: mine})
+    change = mido.Message("program_change", program=0)
+    instrument.process([(0, control(0, 0)), (1, control(32, 1)), (2, change)], 64)
+    assert instrument.preset.info.name == "mine"
+    instrument.process([(0, control(32, 0)), (0, change)], 64)
+    assert instrument.preset.info.name == "tiny"
+    instrument.process([(0, control(0, 5)), (0, change)], 64)  # a bank that is empty
+    assert instrument.preset.info.name == "tiny"
+
+
+@pytest.mark.parametrize("number", [0, 6, 32, 64, 66, 67, 98, 101, 120, 121, 123, 127])
+def test_a_controller_with_a_meaning_of_its_own_is_not_learnt(tiny_preset: Preset, number: int) -> None:
+    instrument = Instrument(tiny_preset, voices=2, backend="cpu")
+    before = dict(instrument.controllers)
+    with pytest.raises(WavekeysError, match=f"controller {number} has a meaning of its own"):
+        instrument.learn(number, "gain_db")
+    instrument.process([(0, Learn("gain_db")), (1, control(number, 0))], 64)
+    assert instrument.learning == "gain_db"
+    assert instrument.controllers == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pedalboard
 import pytest
 
 from synth.bank import Preset
@@ -93,7 +94,6 @@ def test_an_effect_that_looks_ahead_delays_by_its_latency_and_loses_nothing(tiny
 
 
 def test_pedalboards_plugins_are_effects(tiny_preset: Preset) -> None:
-    pedalboard = pytest.importorskip("pedalboard")  # an optional extra
     blocks: dict[int, list[RackEvent]] = {0: [(0, on(60))]}
     dry = play(instrument(tiny_preset), blocks)
     board = pedalboard.Pedalboard([pedalboard.Gain(gain_db=-6.0)])
