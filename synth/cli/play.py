@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -180,6 +179,7 @@ def make_command(build: Callable[[Choice], Rack], library: Callable[[Choice], Li
         """Play PRESET (by default the factory one) from a MIDI keyboard until Ctrl-C."""
         from synth.host import PlaySettings
         from synth.host import play as play_live
+        from synth.host.terminal import refusal
 
         choice = Choice(
             seats=(preset or Seat(preset=None), *added),
@@ -200,7 +200,7 @@ def make_command(build: Callable[[Choice], Rack], library: Callable[[Choice], Li
             encoding=encoding,
             stems=stems,
             osc_port=osc_port,
-            terminal=sys.stdin.isatty() and sys.stdout.isatty() if screen is None else screen,
+            terminal=refusal() is None if screen is None else screen,
         )
         play_live(
             settings,

@@ -14,7 +14,7 @@ from synth.cli.tuning import read_tuning, tuning_options
 @click.command("render", short_help="Render a Standard MIDI File to WAV.")
 @click.argument("song", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT.wav")
-@click.option("--preset", default="factory", show_default=True, help="A preset's name, folder or .wavekeys file.")
+@click.option("--preset", show_default="the take's, or factory", help="A preset's name, folder or .wavekeys file.")
 @blend_option
 @click.option(
     "--seed",

@@ -150,6 +150,10 @@ class Controls:
         self._remark = line
         self._tell(line)
 
+    def start_recording(self) -> None:
+        """Raises WavekeysError where the take cannot be written."""
+        self._set_recording(True)
+
     def end_recording(self) -> None:
         self._set_recording(False)
 

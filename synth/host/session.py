@@ -39,7 +39,7 @@ from synth.instrument.parameters import PARAMETERS
 from synth.instrument.takes import command_text, header_text
 
 RING_CAPACITY_FRAMES = 1 << 15  # holds the largest periods that drivers use several times; 256 KiB
-LOOK_EVERY_S = 0.01  # at signals and at the computer's keys, whose notes wait for it
+LOOK_EVERY_S = 0.02  # at signals; a key of the computer's keyboard ends the wait at once
 SNAPSHOT_EVERY_S = 0.05
 LOOK_AT_PORTS_EVERY_S = 1.0
 PRIORITY = -11  # niceness, as sound servers have it
@@ -134,8 +134,7 @@ class _Session:
         )
         self._controls.latency_ms = self._engine.latency(device_s=self._speaker.latency_s).total_ms
         if settings.record is not None:
-            self._controls.record(True)
-            self._controls.poll()
+            self._controls.start_recording()
         fault = self._loop(stop_asked)
         self._controls.end_recording()
         self._say_end()
@@ -172,9 +171,10 @@ class _Session:
                 if ports_due() and not self._speaker.lost:
                     for line in self._inputs.look():
                         controls.say(line)
-                if terminal is not None:
-                    terminal.poll()
-                time.sleep(LOOK_EVERY_S)
+                if terminal is None:
+                    time.sleep(LOOK_EVERY_S)
+                else:
+                    terminal.poll(LOOK_EVERY_S)
         self._screen = False
         return None
 

@@ -24,7 +24,7 @@ from synth.host.osc.echoes import SUBSCRIBERS, Echoes, Place, connected, whole_s
 from synth.host.osc.keys import Keys
 from synth.host.osc.tree import find
 
-_LOOK_EVERY_S = 0.1  # whether to end
+_LOOK_EVERY_S = 0.05  # whether to end
 _REQUESTS = 64  # the most that wait for the main thread; the oldest are forgotten
 _LINE = 400  # characters of an error
 

@@ -1,18 +1,19 @@
-"""The terminal as a surface: a live screen, and the computer's keyboard to play on.
+"""The computer's own keyboard plays, and a live screen shows the host.
 
-    bindings   the table: which key does what
-    keys       bytes to keys that go down, repeat and come up
-    held       the notes that keys hold, also where a terminal tells no releases
-    keyboard   keys to commands for the desk
-    steps      how far a press moves a value
-    meters     levels as the eye wants them
-    drawing    bars, meters, the piano
-    screen     what it all looks like, as a pure function
-    terminal   the terminal itself: taken, polled, given back
+`Terminal` is the whole of it: a context manager that the main thread polls. `refusal` says beforehand whether a
+terminal is fit for it. From a key to the desk and back to the eye:
 
-Imports `synth.host.desk` and the parameter table, nothing of the engine; `Terminal` is all that a host needs.
+    line        the terminal's mode, its bytes, its size; nothing waits for it
+    keys        bytes -> keys that go down, repeat, come up (the last only with the Kitty keyboard protocol)
+    bindings    the table: which key does what
+    held        notes, and when they end where no releases are told
+    keyboard    keys -> commands for the `Desk`, with `steps` for how far one goes
+    meters      levels as the eye wants them
+    screen      status -> text, with `drawing` for its bars and piano
+
+Only `Terminal` and `refusal` are for others. All runs in the main thread, and nothing here waits unless it is told to.
 """
 
-from synth.host.terminal.terminal import Terminal
+from synth.host.terminal.terminal import Terminal, refusal
 
-__all__ = ["Terminal"]
+__all__ = ["Terminal", "refusal"]

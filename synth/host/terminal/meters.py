@@ -10,7 +10,7 @@ import dataclasses
 from synth.host.desk import Status
 
 FLOOR_DB = -60.0
-FALL_DB_PER_S = 26.0  # 20 dB in 0.77 s: between the programme meters of IEC 60268-10 (11.8 and 8.7 dB/s) and no fall
+FALL_DB_PER_S = 26.0  # slow enough to be read, quick enough to show a rhythm
 PEAK_HOLD_S = 1.5
 LIGHT_S = 0.5  # a limiter that worked for one block is still seen
 

@@ -115,7 +115,7 @@ def _part(part: PartStatus, presets: tuple[str, ...], width: int, *, names: int,
 def _blend(part: PartStatus, chosen: str | None, width: int) -> Iterable[Section]:
     total = sum(part.blend.values()) or 1.0
     instruments = list(part.blend)
-    at = instruments.index(chosen) if chosen in part.blend else 0
+    at = instruments.index(chosen) if chosen is not None and chosen in part.blend else 0
     column = min(max(len(name) for name in instruments), max(8, width // 4))
     for number, name in enumerate(instruments):
         shown = Text(name)
@@ -125,7 +125,12 @@ def _blend(part: PartStatus, chosen: str | None, width: int) -> Iterable[Section
         left.stylize("bold" if number == at else "")
         right = Text(f" {share:4.0%}")
         line = left + bar(share, max(1, width - left.cell_len - right.cell_len), "cyan" if share else QUIET) + right
-        yield Section(rank=10 + 3 * abs(number - at), lines=[line])
+        yield Section(rank=_rank(abs(number - at), heard=share > 0), lines=[line])
+
+
+def _rank(distance: int, *, heard: bool) -> int:
+    """Of an instrument in the blend: those near the chosen one, then those that are heard, the others if all fits."""
+    return 10 + 3 * distance if distance < 4 else 30 if heard else 100 + distance
 
 
 def _levels(meters: MeterView, width: int) -> list[Text]:

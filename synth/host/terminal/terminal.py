@@ -1,6 +1,7 @@
-"""The terminal while wavekeys has it: keys in, the screen out, and everything as it was at the end.
+"""The terminal as a control surface: its keys play the desk, its screen shows it.
 
-Threads: the one that polls. `poll` never waits: it reads what has come, draws when a picture is due, and returns.
+Threads: the main thread, in `poll`; there is no other. A poll takes a few milliseconds when it draws and much less when
+it does not, and waits only as long as it is told to.
 """
 
 from __future__ import annotations
@@ -9,28 +10,47 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Self, TextIO
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from synth.errors import WavekeysError
 from synth.host.desk import Desk
-from synth.host.terminal import keys
 from synth.host.terminal.keyboard import Keyboard
-from synth.host.terminal.keys import FocusLost, KeyReader, KittyFlags
+from synth.host.terminal.keys import END, POP, PUSH, START, TELLS_RELEASES, Event, FocusLost, KeyReader, KittyFlags
+from synth.host.terminal.line import Line, opened
 from synth.host.terminal.meters import Meters
 from synth.host.terminal.screen import draw
 
-PICTURE_S = 0.05
-LONGEST_READ = 4096  # bytes
+FRAME_S = 0.05
+REPAINT_S = 1.0  # a frame like the last is drawn again, over what others may have written
+
+
+def refusal(stdin: TextIO | None = None, stdout: TextIO | None = None) -> str | None:
+    """Why there can be no screen and keys here, in a line; None if there can."""
+    stdin, stdout = stdin or sys.stdin, stdout or sys.stdout
+    if sys.platform == "win32":
+        return "the live screen does not work on Windows yet: give --no-screen, or play under WSL"
+    if not (stdin.isatty() and stdout.isatty()):
+        return "the live screen needs a terminal for its keys and its picture: give --no-screen to play without it"
+    if os.environ.get("TERM") in ("dumb", "unknown"):
+        return "the live screen needs a terminal that can move its cursor (TERM says this one cannot): give --no-screen"
+    if (stdout.encoding or "").lower().replace("-", "") != "utf8":
+        return f"the live screen needs UTF-8, not {stdout.encoding}: set LANG to C.UTF-8, say, or give --no-screen"
+    with contextlib.suppress(OSError):  # a terminal that is not the process's own has no foreground
+        if os.tcgetpgrp(stdin.fileno()) != os.getpgrp():
+            return "the live screen needs the terminal's foreground: give --no-screen, or start it without &"
+    return None
 
 
 class Terminal:
-    """The live screen of a desk and the computer's keyboard to play on; a context manager.
+    """A context manager: inside it the terminal is the instrument's; afterwards it is as it was.
 
-    Raises WavekeysError on entering where input or output is no terminal, or is Windows'.
+    Entering raises WavekeysError where `refusal` says why not. `poll` is to be called every 20 to 50 ms.
     """
 
     def __init__(
@@ -45,96 +65,76 @@ class Terminal:
         self._stdin = stdin or sys.stdin
         self._stdout = stdout or sys.stdout
         self._now = now
-        self._reader = KeyReader()
-        self._keyboard = Keyboard(desk, desk.status(), now=now)
+        self._keys = KeyReader()
         self._meters = Meters()
-        self._view = self._meters.see(desk.status(), now())
-        self._pushed = False  # the Kitty protocol is switched on
-        self._due_s = 0.0
-        self._open = contextlib.ExitStack()
+        self._keyboard = Keyboard(desk, desk.status(), now=now)
+        self._stack = contextlib.ExitStack()
+        self._pushed = False
+        self._gone = False
+        self._drawn: tuple[Text, tuple[int, int]] | None = None
+        self._drawn_s = float("-inf")
 
     def __enter__(self) -> Self:
-        if not (self._stdin.isatty() and self._stdout.isatty()):
-            raise WavekeysError("the live screen needs a terminal: give --no-screen to play without it")
+        if reason := refusal(self._stdin, self._stdout):
+            raise WavekeysError(reason)
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_keys_at_once(self._stdin.fileno()))
-            stack.callback(self._say_goodbye)
-            console = Console(file=self._stdout, highlight=False)
-            self._live = stack.enter_context(Live(console=console, screen=True, auto_refresh=False))
+            self._line = stack.enter_context(opened(self._stdin, self._stdout))
+            # Under Live's alternate screen, since terminals keep the state of their keys for each screen apart.
+            self._live = stack.enter_context(_live(self._line))
+            stack.callback(self._hand_back)
+            self._line.write(START)
+            self._line.flush()
             stack.callback(self._keyboard.let_go)
-            self._stdout.write(keys.START)
-            self._stdout.flush()
-            self._open = stack.pop_all()
+            self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
 
-    def poll(self) -> None:
-        """To be called some times in a tenth of a second."""
-        for event in self._reader.read(self._read(), self._now()):
-            match event:
-                case KittyFlags(flags=flags):
-                    self._use_protocol(flags)
-                case FocusLost():
-                    self._keyboard.let_go()
-                case _:
-                    self._keyboard.handle(event)
-        self._keyboard.expire()
-        if self._now() >= self._due_s:
-            self._due_s = self._now() + PICTURE_S
-            self._draw()
-
-    def _use_protocol(self, flags: int) -> None:
-        """The terminal knows the protocol: ask for all of it once, then believe what it says."""
-        if not self._pushed:
-            self._pushed = True
-            self._stdout.write(keys.PUSH)
-            self._stdout.flush()
+    def poll(self, wait_s: float = 0.0) -> None:
+        """Obey the keys and draw, if it is time. With `wait_s` it waits so long, or until the first key."""
+        data = b"" if self._gone else self._line.read(wait_s)
+        if data is None:
+            self._gone = True
+            self._keyboard.let_go()
+            self._desk.stop()
             return
-        self._keyboard.tells_releases = bool(flags & keys.TELLS_RELEASES)
-
-    def _draw(self) -> None:
+        now_s = self._now()
         status = self._desk.status()
         self._keyboard.see(status)
-        self._view = self._meters.see(status, self._now())
-        width, height = self._live.console.size
-        picture = draw(status, self._keyboard.view(), self._view, width=width, height=height)
-        self._live.update(picture, refresh=True)
+        for event in self._keys.read(data, now_s):
+            self._obey(event)
+        self._keyboard.expire()
+        levels = self._meters.see(status, now_s)
+        if now_s - self._drawn_s < FRAME_S or self._line.busy or self._gone:
+            return
+        width, height = self._line.size
+        frame = draw(status, self._keyboard.view(), levels, width=width, height=height)
+        if (frame, (width, height)) != self._drawn or now_s - self._drawn_s >= REPAINT_S:
+            self._drawn, self._drawn_s = (frame, (width, height)), now_s
+            self._live.console.size = (width, height)
+            self._live.update(frame, refresh=True)
 
-    def _read(self) -> bytes:
-        import select
+    def _obey(self, event: Event) -> None:
+        if isinstance(event, FocusLost):
+            self._keyboard.let_go()
+        elif isinstance(event, KittyFlags):
+            if self._pushed:
+                self._keyboard.tells_releases = bool(event.flags & TELLS_RELEASES)
+            else:
+                self._pushed = True
+                self._line.write(PUSH)
+                self._line.flush()
+        else:
+            self._keyboard.handle(event)
 
-        data = b""
-        descriptor = self._stdin.fileno()
-        while len(data) < LONGEST_READ and select.select([descriptor], [], [], 0)[0]:
-            try:
-                piece = os.read(descriptor, LONGEST_READ)
-            except OSError:  # the terminal has gone
-                piece = b""
-            if not piece:
-                break
-            data += piece
-        return data
-
-    def _say_goodbye(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self._stdout.write((keys.POP if self._pushed else "") + keys.END)
-            self._stdout.flush()
+    def _hand_back(self) -> None:
+        self._line.write((POP if self._pushed else "") + END)
 
 
-@contextlib.contextmanager
-def _keys_at_once(descriptor: int) -> Iterator[None]:
-    """Bytes come as keys are pressed, and are not shown; Ctrl-C and Ctrl-Z stay what they are."""
-    try:
-        import termios
-        import tty
-    except ImportError as error:
-        raise WavekeysError("the live screen does not work on Windows yet: give --no-screen") from error
-    before = termios.tcgetattr(descriptor)
-    try:
-        tty.setcbreak(descriptor, termios.TCSANOW)
-        yield
-    finally:
-        with contextlib.suppress(termios.error):  # a terminal that has gone needs no restoring
-            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+def _live(line: Line) -> Live:
+    # Nothing is redirected: the host's own lines come as remarks, and others must not wait for the screen's lock.
+    console = Console(file=cast("TextIO", line), force_terminal=True, highlight=False, markup=False)
+    return Live(console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
