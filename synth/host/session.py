@@ -154,8 +154,7 @@ class _Session:
             self._say_start()
             terminal = None
             if self._settings.terminal:
-                terminal = surfaces.enter_context(Terminal(controls))
-                self._screen = True
+                terminal = surfaces.enter_context(self._live_screen())
             snapshot_due, ports_due = _Every(SNAPSHOT_EVERY_S), _Every(LOOK_AT_PORTS_EVERY_S)
             while not (stop_asked() or controls.stop_asked):
                 if self._engine.failure is not None:
@@ -175,8 +174,16 @@ class _Session:
                     time.sleep(LOOK_EVERY_S)
                 else:
                     terminal.poll(LOOK_EVERY_S)
-        self._screen = False
         return None
+
+    @contextlib.contextmanager
+    def _live_screen(self) -> Iterator[Terminal]:
+        with Terminal(self._controls) as terminal:
+            self._screen = True
+            try:
+                yield terminal
+            finally:
+                self._screen = False
 
     def _teach(self) -> None:
         """What the user's controllers have learnt, to every instrument."""

@@ -18,7 +18,7 @@ def bar(share: float, width: int, style: str) -> Text:
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, part = divmod(eighths, 8)
     text = Text("█" * full + (EIGHTHS[part] if part else ""), style=style)
-    return text.append("·" * (width - len(text)), style="bright_black")
+    return text.append("·" * (width - len(text)), style="dim")
 
 
 def meter(level_db: float, peak_db: float, width: int) -> Text:
@@ -30,7 +30,7 @@ def meter(level_db: float, peak_db: float, width: int) -> Text:
         end = min(level, max(drawn, round((1.0 - until_db / FLOOR_DB) * width) if until_db < 0 else width))
         text.append("█" * (end - drawn), style=style)
         drawn = end
-    text.append("·" * (width - level), style="bright_black")
+    text.append("·" * (width - level), style="dim")
     if peak > level:
         text = text[: peak - 1] + Text("│", style=_zone(peak_db)) + text[peak:]
     return text
@@ -53,7 +53,7 @@ def piano(held: frozenset[str], octave: int, width: int) -> list[Text]:
     for number, place in enumerate(WHITE):
         lower.append("│", style=WHITE_KEY)
         lower.append(_label(place, held).center(column - 1), style=HELD_KEY if place in held else WHITE_KEY)
-        names.append((f" C{octave + number // 7}" if number % 7 == 0 else "").ljust(column), style="bright_black")
+        names.append((f" C{octave + number // 7}" if number % 7 == 0 else "").ljust(column), style="dim")
         if number - 1 in black:
             above = black[number - 1]
             upper.append(f"{_label(above, held)} ", style=HELD_KEY if above in held else BLACK_KEY)

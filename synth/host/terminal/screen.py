@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from synth.host.desk import PartStatus, Status
@@ -23,7 +24,7 @@ from synth.instrument import PARAMETERS
 
 WIDEST = 120  # bars that are longer say no more
 WIDE = 64  # from here on there is room for words
-QUIET = "bright_black"
+QUIET = "dim"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,7 @@ def _health(status: Status, width: int) -> Text:
 
 
 def _parts(status: Status, keyboard: KeyboardView, width: int) -> Iterable[Section]:
-    names = max((len(part.name) for part in status.parts), default=0) if len(status.parts) > 1 else 0
+    names = max((cell_len(part.name) for part in status.parts), default=0) if len(status.parts) > 1 else 0
     for number, part in enumerate(status.parts):
         chosen = number == keyboard.part
         line = _part(part, status.presets, width, names=names, chosen=chosen and names > 0)
@@ -96,7 +97,7 @@ def _parts(status: Status, keyboard: KeyboardView, width: int) -> Iterable[Secti
 
 
 def _part(part: PartStatus, presets: tuple[str, ...], width: int, *, names: int, chosen: bool) -> Text:
-    left = Text.assemble(("▶ " if chosen else "  ") if names else "", f"{part.name:{names}}  " if names else "")
+    left = Text("▶ " if chosen else "  ") + _column(part.name, min(names, width // 4)) + Text("  ") if names else Text()
     left.append(part.preset, style="bold cyan")
     left.append(" *" if part.edited else "", style="bold yellow")
     if part.preset in presets:
@@ -116,12 +117,10 @@ def _blend(part: PartStatus, chosen: str | None, width: int) -> Iterable[Section
     total = sum(part.blend.values()) or 1.0
     instruments = list(part.blend)
     at = instruments.index(chosen) if chosen is not None and chosen in part.blend else 0
-    column = min(max(len(name) for name in instruments), max(8, width // 4))
+    column = min(max(cell_len(name) for name in instruments), max(8, width // 4))
     for number, name in enumerate(instruments):
-        shown = Text(name)
-        shown.truncate(column, overflow="ellipsis", pad=True)
         share = part.blend[name] / total
-        left = Text("  ▸ " if number == at else "    ") + shown + Text(" ")
+        left = Text("  ▸ " if number == at else "    ") + _column(name, column) + Text(" ")
         left.stylize("bold" if number == at else "")
         right = Text(f" {share:4.0%}")
         line = left + bar(share, max(1, width - left.cell_len - right.cell_len), "cyan" if share else QUIET) + right
@@ -130,7 +129,7 @@ def _blend(part: PartStatus, chosen: str | None, width: int) -> Iterable[Section
 
 def _rank(distance: int, *, heard: bool) -> int:
     """Of an instrument in the blend: those near the chosen one, then those that are heard, the others if all fits."""
-    return 10 + 3 * distance if distance < 4 else 30 if heard else 100 + distance
+    return 10 + 3 * distance if distance < 4 else 19 if heard else 100 + distance
 
 
 def _levels(meters: MeterView, width: int) -> list[Text]:
@@ -210,6 +209,12 @@ def _help(width: int, *, several_parts: bool) -> Text:
         if line.cell_len + entry.cell_len <= width:
             line += entry
     return line
+
+
+def _column(name: str, width: int) -> Text:
+    text = Text(name)
+    text.truncate(width, overflow="ellipsis", pad=True)
+    return text
 
 
 def _spread(left: Text, right: Text, width: int) -> Text:

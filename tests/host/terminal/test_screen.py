@@ -74,7 +74,7 @@ def test_nothing_of_the_usual_is_cut_at_80_columns() -> None:
 
 def test_what_counts_most_is_still_there_at_40_by_12() -> None:
     shown = "\n".join(lines(crowded(), (40, 12)))
-    for word in ("42%", "recording 1:05", "panic", "oct 4", "L ", "R ", "21" if "21" in shown else "▶ keys"):
+    for word in ("42%", "recording 1:05", "panic", "oct 4", "L ", "R ", "▶ keys"):
         assert word in shown
 
 
