@@ -10,6 +10,7 @@ all are closed after it (`session`), those that were pulled too.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import functools
@@ -129,6 +130,7 @@ class Inputs:
                 self._deliver(time.perf_counter(), message)
             port.close()
         self._ports.clear()
+        _leave(_systems())
         _systems.cache_clear()
         if own:
             with contextlib.suppress(OSError, NotImplementedError):
@@ -137,6 +139,8 @@ class Inputs:
     def close(self) -> None:
         for port in (*self._own, *self._ports.values(), *self._pulled):
             port.close()
+        _leave(_systems())
+        _systems.cache_clear()
 
 
 class Held:
@@ -220,14 +224,21 @@ def _list_sources() -> list[Source]:
 def _systems() -> dict[int, Any]:
     """RtMidi's systems that answer here (on Linux the ALSA sequencer, a running JACK server, or both), by number.
 
-    Each with an input that lists its ports. It stays open: to open one for every look would disturb a JACK graph.
+    Each with an input that lists its ports. It stays open: to open one for every look would disturb a JACK graph, and
+    so would one that just vanishes at the end.
     """
     rtmidi = _rtmidi()
     working = {}
     for api in rtmidi.get_compiled_api():
         with quiet_stderr(), contextlib.suppress(OSError):
             working[api] = rtmidi.MidiIn(api, _LISTING_NAME)
+    atexit.register(_leave, working)
     return working
+
+
+def _leave(systems: dict[int, Any]) -> None:
+    while systems:
+        systems.popitem()[1].delete()
 
 
 def _rtmidi() -> Any:

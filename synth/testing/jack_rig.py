@@ -65,9 +65,9 @@ class Player:
         return code
 
     def close(self) -> None:
-        """Kill it if it still runs."""
+        """End it if it still runs; killed, it would leave the server waiting for its clients."""
         if self.process.poll() is None:
-            self.end(signal.SIGKILL)
+            self.end(signal.SIGTERM)
         for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()

@@ -64,6 +64,7 @@ def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSystem]:
     monkeypatch.setattr(midi, "_rtmidi", lambda: fake)
     midi._systems.cache_clear()
     yield fake
+    midi._leave(midi._systems())
     midi._systems.cache_clear()
 
 

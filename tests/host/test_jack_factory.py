@@ -30,7 +30,6 @@ def test_the_factory_preset_is_played_in_tune_steals_and_falls_silent(listener: 
         listener.send(note("on", 69))
         wait_until(lambda: loudness(listener.since(start)) > 1e-2, "the note")
         heard = listener.listen(1.5)[:, 0]
-        assert abs(median_cents(heard[RATE_HZ // 4 :], 440.0, RATE_HZ)) < 20  # measured: 1 cent
         listener.send(note("off", 69))
         wait_until(lambda: loudness(listener.listen(0.2)) == 0.0, "silence after note-off")
 
@@ -45,3 +44,5 @@ def test_the_factory_preset_is_played_in_tune_steals_and_falls_silent(listener: 
         assert player.end(signal.SIGTERM) == 0
         assert player.said("notes      9")
     assert take.stat().st_size > RATE_HZ * 6
+    # Only now: the pitch tracker keeps the interpreter busy for seconds, and the server would give up its clients.
+    assert abs(median_cents(heard[RATE_HZ // 4 :], 440.0, RATE_HZ)) < 20  # measured: 1 cent
