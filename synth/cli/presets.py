@@ -30,7 +30,7 @@ class Setting(click.ParamType):
     name = "PARAMETER=VALUE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
-        from synth.instrument.parameters import initial_values
+        from synth.instrument.parameters import parameter_named
 
         name, equals, text = str(value).partition("=")
         if not (name and equals and text):
@@ -40,7 +40,7 @@ class Setting(click.ParamType):
         except ValueError:
             given = text
         try:
-            return name, initial_values({name: given})[name]
+            return name, parameter_named(name).checked(given)
         except WavekeysError as error:
             raise UsageError(str(error)) from None
 

@@ -105,13 +105,13 @@ class Controls:
         self._command(part, SetBlend(blend))
 
     def load_preset(self, part: str, preset: str) -> None:
-        self._part(part)
+        self._rack.part(part)
         if preset not in self._library.names:
             raise WavekeysError(f"no preset {preset!r}; there are: {', '.join(self._library.names)}")
         self._requests.append(lambda: self._load_preset(part, preset))
 
     def step_preset(self, part: str, steps: int) -> None:
-        self._part(part)
+        self._rack.part(part)
         self._requests.append(lambda: self._step_preset(part, steps))
 
     def save_preset(self, part: str, name: str) -> None:
@@ -160,14 +160,8 @@ class Controls:
     def _command(self, part: str, command: Command) -> None:
         self._events.put(self._now(), To(part, command))
 
-    def _part(self, name: str) -> Part:
-        part = self._rack.parts.get(name)
-        if part is None:
-            raise WavekeysError(f"no part {name!r}; there are: {', '.join(self._rack.parts)}")
-        return part
-
     def _instrument(self, name: str) -> Instrument:
-        instrument = self._part(name).instrument
+        instrument = self._rack.part(name).instrument
         if not isinstance(instrument, Instrument):
             raise WavekeysError(f"part {name!r} has no parameters")
         return instrument
@@ -185,6 +179,8 @@ class Controls:
             return
         instrument = self._library.instrument(preset)
         self.say(f"preparing {name}, which has another model")
+        if isinstance(instrument, Instrument):
+            instrument.controllers = dict(self._instrument(part).controllers)  # what was learnt stays learnt
         instrument.warm_up(self._block_frames)
         self._events.put(self._now(), Replace(part, instrument))
         self.say(f"{name} is ready")

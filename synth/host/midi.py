@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from synth.errors import UsageError, WavekeysError
+from synth.host.held import Held
 from synth.host.quiet import quiet_stderr
 
 PORT_NAME = "wavekeys"
@@ -141,36 +142,6 @@ class Inputs:
             port.close()
         _leave(_systems())
         _systems.cache_clear()
-
-
-class Held:
-    """What a port holds down: keys and pedals."""
-
-    def __init__(self) -> None:
-        self._keys: set[tuple[int, int]] = set()  # channel, key
-        self._pedals: set[tuple[int, int]] = set()  # channel, controller
-
-    def see(self, message: Sequence[int]) -> None:
-        """Follow one message. Anything else than a key or a pedal is nothing to it."""
-        if len(message) != 3:
-            return
-        status, number, value = message
-        at = (status & 0x0F, number)
-        kind = status & 0xF0
-        if kind == 0x90 and value:
-            self._keys.add(at)
-        elif kind in (0x80, 0x90):
-            self._keys.discard(at)
-        elif kind == 0xB0 and number in (64, 66):
-            (self._pedals.add if value >= 64 else self._pedals.discard)(at)
-
-    def let_go(self) -> list[list[int]]:
-        """The messages that end it all."""
-        keys, self._keys = self._keys, set()
-        pedals, self._pedals = self._pedals, set()
-        return [[0xB0 | channel, number, 0] for channel, number in sorted(pedals)] + [
-            [0x80 | channel, number, 0] for channel, number in sorted(keys)
-        ]
 
 
 class _Input:

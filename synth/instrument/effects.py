@@ -43,9 +43,6 @@ class Effects:
         self._rate_hz = float(sample_rate_hz)
         self.latency_frames = 0  # of the effects that look ahead, as they have shown it
 
-    def __len__(self) -> int:
-        return len(self._chain)
-
     def process(self, audio: np.ndarray) -> np.ndarray:
         """Audio [frames, 2] float32 through all of them, as many frames."""
         frames = len(audio)

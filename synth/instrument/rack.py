@@ -111,6 +111,12 @@ class Rack:
         """Voices that sound now."""
         return sum(part.instrument.sounding for part in self.parts.values())
 
+    def part(self, name: str) -> Part:
+        """The part of that name; raises WavekeysError if there is none."""
+        if name not in self.parts:
+            raise WavekeysError(f"no part {name!r}; there are: {', '.join(self.parts)}")
+        return self.parts[name]
+
     def warm_up(self, frames: int) -> None:
         """Compile everything for blocks of `frames`."""
         for name, part in self._all():
@@ -140,7 +146,7 @@ class Rack:
                         if part.channel is OMNI or getattr(event, "channel", part.channel) == part.channel:
                             shares[name].append((offset, event))
                 case To(name, command):
-                    shares[self._part(name).name].append((offset, command))
+                    shares[self.part(name).name].append((offset, command))
                 case Replace(name, instrument):
                     self._replace(name, instrument)
                     shares[name].clear()  # they were for the instrument that has gone
@@ -153,7 +159,7 @@ class Rack:
 
     def _replace(self, name: str, instrument: Plays) -> None:
         self._check(instrument)
-        part = self._part(name)
+        part = self.part(name)
         self._leaving.append((name, part.instrument, list(PANIC)))
         part.instrument = instrument
 
@@ -169,11 +175,6 @@ class Rack:
 
     def _all(self) -> list[tuple[str, Part]]:
         return list(self.parts.items())
-
-    def _part(self, name: str) -> Part:
-        if name not in self.parts:
-            raise WavekeysError(f"no part {name!r}; there are: {', '.join(self.parts)}")
-        return self.parts[name]
 
     def _check(self, instrument: Plays) -> None:
         if instrument.sample_rate_hz != self.sample_rate_hz:

@@ -170,10 +170,14 @@ def test_a_preset_of_another_model_replaces_the_instrument(rig: Rig, tiny_preset
         tiny_preset, info=dataclasses.replace(tiny_preset.info, name="foreign", model_sha256="0" * 64)
     )
     rig.controls._library = Presets(foreign)
+    rig.controls.learn("keys", "attack_ms")
+    rig.controls.midi(control(21, 64))
+    rig.run()
     rig.controls.load_preset("keys", "foreign")
     rig.controls.poll()
     rig.run()
     assert rig.controls.poll().parts[0].preset == "foreign"
+    assert rig.controls.poll().parts[0].controllers[21] == "attack_ms"  # what was learnt stays learnt
     assert rig.said == ["preparing foreign, which has another model", "foreign is ready"]
     rig.controls.midi(on(60))
     assert rig.run().any()

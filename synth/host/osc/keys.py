@@ -8,8 +8,7 @@ from __future__ import annotations
 import mido
 
 from synth.host.desk import Desk
-
-_PEDALS = (64, 66)  # sustain and sostenuto: from 64 on they hold notes
+from synth.host.held import Held
 
 
 class Keys:
@@ -17,29 +16,16 @@ class Keys:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._notes: set[tuple[int, int]] = set()  # channel, key
-        self._pedals: set[tuple[int, int]] = set()  # channel, controller
+        self._held = Held()
 
     def play(self, message: mido.Message) -> None:
         self._desk.midi(message)
-        if message.type in ("note_on", "note_off"):
-            down = message.type == "note_on" and message.velocity > 0
-            _keep(self._notes, (message.channel, message.note), down)
-        elif message.type == "control_change" and message.control in _PEDALS:
-            _keep(self._pedals, (message.channel, message.control), message.value >= 64)
+        self._held.see(message.bytes())
 
     def release(self) -> None:
         """Let everything go."""
-        for channel, key in sorted(self._notes):
+        keys, pedals = self._held.take()
+        for channel, key in keys:
             self._desk.midi(mido.Message("note_off", channel=channel, note=key))
-        for channel, controller in sorted(self._pedals):
+        for channel, controller in pedals:
             self._desk.midi(mido.Message("control_change", channel=channel, control=controller, value=0))
-        self._notes.clear()
-        self._pedals.clear()
-
-
-def _keep(kept: set[tuple[int, int]], item: tuple[int, int], down: bool) -> None:
-    if down:
-        kept.add(item)
-    else:
-        kept.discard(item)
