@@ -18,6 +18,7 @@ VERBS: dict[str, str] = {
     "render": "Render a Standard MIDI File to WAV.",
     "decode": "Turn embeddings into sound.",
     "devices": "List audio devices and MIDI ports.",
+    "doctor": "Look whether this machine can play, how fast, and how late.",
     "bench": "Measure the decoder on this machine.",
     "presets": "List, save, rename, export and import presets.",
     "bank": "Build a preset's embeddings from notes.",
