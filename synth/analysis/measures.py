@@ -47,12 +47,17 @@ def log_mel_distance(source: np.ndarray, rendering: np.ndarray, sample_rate_hz: 
 
 
 def clicks(audio: np.ndarray) -> int:
-    """Samples whose second difference stands out of its surroundings' by more than a factor of 12."""
+    """How many clicks a note [T] has."""
+    return len(click_positions(audio))
+
+
+def click_positions(audio: np.ndarray) -> np.ndarray:
+    """Samples whose second difference stands out of its surroundings' by more than a factor of 12: [T] -> [N]."""
     second = np.abs(np.diff(audio, 2))
     size = 512
     padded = np.pad(second, (0, -len(second) % size)).reshape(-1, size)
     local = np.sqrt(np.mean(padded**2, axis=1, keepdims=True)) + 1e-5
-    return int(np.count_nonzero(padded > 12.0 * local))
+    return np.flatnonzero(padded > 12.0 * local)
 
 
 def level_db(audio: np.ndarray) -> float:
