@@ -17,7 +17,7 @@ from synth.kernels import Block
 from synth.stream import Stream
 from synth.training.config import DataConfig
 from synth.training.crops import NoteSet, analyse
-from synth.training.evaluate import HELD_SECONDS, note_cents, render_note
+from synth.training.evaluation.playing import HELD_SECONDS, note_cents, render_note
 from synth.training.soundfont import render_notes
 from synth.wavenet import WaveNet, heads
 
@@ -83,6 +83,11 @@ def compare_precisions(preset: Preset, held: HeldOut, precisions: tuple[str, ...
             }
         )
     return rows
+
+
+def held_out_nats(model: WaveNet, notes: NoteSet) -> float:
+    """Mean negative log likelihood of a sample of these notes, in nats, teacher-forced through the caches."""
+    return _score(model, notes, "fp32")[1]
 
 
 def _score(model: WaveNet, notes: NoteSet, precision: str) -> tuple[np.ndarray, float]:
