@@ -21,6 +21,7 @@ class DataConfig:
     instruments: dict[str, int] = dataclasses.field(default_factory=dict)  # name: General MIDI program, 0 to 127
     pitch_low: int = 48
     pitch_high: int = 72
+    pitch_step: int = 1  # semitones from one pitch to the next
     velocities: list[int] = dataclasses.field(default_factory=lambda: [100])
 
 

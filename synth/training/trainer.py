@@ -49,7 +49,7 @@ class Progress(NamedTuple):
 
 def render_dataset(data: DataConfig) -> dict[str, Any]:
     """The notes that the config asks for, as keyword arguments of `analyse`."""
-    pitches = list(range(data.pitch_low, data.pitch_high + 1))
+    pitches = list(range(data.pitch_low, data.pitch_high + 1, data.pitch_step))
     audio, instrument, pitch, velocity = [], [], [], []
     for index, program in enumerate(data.instruments.values()):
         for loudness in data.velocities:

@@ -110,7 +110,7 @@ def _score(model: WaveNet, notes: NoteSet, precision: str) -> tuple[np.ndarray, 
     )
     forced = jnp.asarray(notes.normal)
     outputs, prediction, _ = stream.kernel.score(stream.sizes, stream.weights, stream.state, block, forced)
-    scale = model.decoder.upsample(frame.scale[..., None])[:, :length, 0]
+    scale = model.decoder.upsample((frame.scale * frame.rest)[..., None])[:, :length, 0]
     likelihood = jax.jit(lambda *arrays: heads.log_density(heads.mixture(*arrays[:3]), arrays[3]))
     return np.asarray(outputs), -float(jnp.mean(likelihood(outputs, prediction, scale, forced)))
 
