@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from synth.training import Progress
+    from synth.training.data import BadNote
 
 
 @click.command(short_help="Train a model on notes.")
@@ -24,11 +25,15 @@ def command(config: Path, resume: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     settings = read_config(config)
-    click.echo(f"rendering the notes of {', '.join(settings.data.instruments)}")
-    trainer = Trainer(settings, resume=resume)
+    click.echo(f"reading the notes of {settings.data.notes or ', '.join(settings.data.instruments)}")
+    trainer = Trainer(settings, resume=resume, bad=_print_bad)
     click.echo(f"{len(trainer.notes.pitch)} notes; training into {settings.output}")
     trainer.run(_print)
     click.echo(f"done: {settings.output / 'model.safetensors'}")
+
+
+def _print_bad(note: BadNote) -> None:
+    click.echo(f"left out {note.name}: {note.reason}", err=True)
 
 
 def _print(progress: Progress) -> None:

@@ -15,13 +15,41 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Which notes to render from a SoundFont."""
+    """Which notes to take: those that `notes` holds, or where it is empty, notes rendered from a SoundFont."""
 
+    notes: str = ""  # a folder of notes, NSynth's folder or TFRecord file
     soundfont: str = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
     instruments: dict[str, int] = dataclasses.field(default_factory=dict)  # name: General MIDI program, 0 to 127
     pitch_low: int = 48
     pitch_high: int = 72
+    pitch_step: int = 1  # semitones from one pitch to the next
     velocities: list[int] = dataclasses.field(default_factory=lambda: [100])
+
+    # Of `notes`, which is taken whole where nothing else is said; an empty list asks for all there are.
+    only: list[str] = dataclasses.field(default_factory=list)  # instruments
+    families: list[str] = dataclasses.field(default_factory=list)  # of NSynth's
+    origins: list[str] = dataclasses.field(default_factory=list)  # NSynth's acoustic, electronic, synthetic
+    without: list[str] = dataclasses.field(default_factory=list)  # notes of these of NSynth's qualities
+
+    def __post_init__(self) -> None:
+        if self.pitch_step < 1:
+            raise WavekeysError(f"[data] pitch_step must be at least 1, not {self.pitch_step}")
+
+    @property
+    def pitches(self) -> list[int]:
+        return list(range(self.pitch_low, self.pitch_high + 1, self.pitch_step))
+
+    def takes(self, instrument: str, pitch: int, velocity: int) -> bool:
+        """Whether a note of `notes` is asked for."""
+        return (
+            pitch in self.pitches
+            and (not self.velocities or velocity in self.velocities)
+            and (not self.only or instrument in self.only)
+        )
+
+
+WHOLE: dict[str, Any] = {"pitch_low": 0, "pitch_high": 127, "velocities": []}
+"""What `[data]` says of `notes` where it says nothing."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,9 +94,12 @@ def read_config(path: Path) -> TrainConfig:
     if size not in SIZES:
         raise WavekeysError(f"{path}: unknown model size {size!r}; one of {', '.join(SIZES)}")
     where = str(path)
+    data = document.get("data", {})
+    if "notes" in data:
+        data = WHOLE | data
     return TrainConfig(
         model=WaveNetConfig.from_dict({**dataclasses.asdict(SIZES[size]), **model}, where=where),
-        data=_section(DataConfig, document.get("data", {}), where),
+        data=_section(DataConfig, data, where),
         training=_section(OptimizerConfig, document.get("training", {}), where),
         output=Path(document.get("output", "runs/" + path.stem)),
     )

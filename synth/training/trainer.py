@@ -22,8 +22,8 @@ from jax import Array
 from synth.errors import WavekeysError
 from synth.training.config import DataConfig, OptimizerConfig, TrainConfig
 from synth.training.crops import Crop, analyse, draw
+from synth.training.data import BadNote, good_notes, open_notes
 from synth.training.loss import crop_loss
-from synth.training.soundfont import render_notes
 from synth.wavenet import WaveNet
 
 REPORT_STEPS = 250
@@ -47,22 +47,16 @@ class Progress(NamedTuple):
     seconds_left: float
 
 
-def render_dataset(data: DataConfig) -> dict[str, Any]:
+def read_dataset(data: DataConfig, rate_hz: int, bad: Callable[[BadNote], None]) -> dict[str, Any]:
     """The notes that the config asks for, as keyword arguments of `analyse`."""
-    pitches = list(range(data.pitch_low, data.pitch_high + 1))
-    audio, instrument, pitch, velocity = [], [], [], []
-    for index, program in enumerate(data.instruments.values()):
-        for loudness in data.velocities:
-            audio.append(render_notes(Path(data.soundfont), program, pitches, loudness))
-            instrument += [index] * len(pitches)
-            pitch += pitches
-            velocity += [loudness] * len(pitches)
+    notes = list(good_notes(open_notes(data, rate_hz), bad))
+    names = tuple(dict.fromkeys(note.instrument for note in notes))
     return {
-        "names": tuple(data.instruments),
-        "instrument": np.array(instrument),
-        "pitch": np.array(pitch),
-        "velocity": np.array(velocity),
-        "audio": np.concatenate(audio),
+        "names": names,
+        "instrument": np.array([names.index(note.instrument) for note in notes]),
+        "pitch": np.array([note.pitch for note in notes]),
+        "velocity": np.array([note.velocity for note in notes]),
+        "audio": np.stack([note.audio for note in notes]),
     }
 
 
@@ -132,14 +126,16 @@ def restore_state(like: TrainState, path: Path) -> TrainState:
 class Trainer:
     """One run: its notes, its state, and its folder of `model.safetensors`, `state.safetensors`, `metrics.jsonl`."""
 
-    def __init__(self, config: TrainConfig, *, resume: bool = False) -> None:
+    def __init__(
+        self, config: TrainConfig, *, resume: bool = False, bad: Callable[[BadNote], None] = lambda _: None
+    ) -> None:
         self.config = config
         try:
             config.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WavekeysError(f"cannot write to the output folder {config.output}: {error.strerror}") from None
         model = WaveNet(config.model, rngs=nnx.Rngs(config.training.seed))
-        self.notes = analyse(config.model, model.encoder, **render_dataset(config.data))
+        self.notes = analyse(config.model, model.encoder, **read_dataset(config.data, config.model.sample_rate_hz, bad))
         self.state, self._step = make_step(model, config.training)
         self._graph = nnx.graphdef(model)
         if resume:

@@ -18,6 +18,7 @@ from synth.training import Trainer, read_config, trainer
 from synth.training.clock import fundamental_turns, set_to_clock
 from synth.training.config import DataConfig, OptimizerConfig, TrainConfig
 from synth.training.crops import shaped_noise
+from synth.training.data import sources
 from synth.wavenet import heads, mulaw
 from synth.wavenet.decoder import linear_prediction
 
@@ -36,7 +37,7 @@ def tone(pitch: int, seconds: float = 0.5) -> np.ndarray:
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Callable[[str], WaveNet]) -> TrainConfig:
     """A run of forty steps on three tones of 15 frames."""
     monkeypatch.setattr(
-        trainer, "render_notes", lambda _font, _program, pitches, _velocity: np.stack([tone(p, 0.48) for p in pitches])
+        sources, "render_notes", lambda _font, _program, pitches, *_, **__: np.stack([tone(p, 0.48) for p in pitches])
     )
     return TrainConfig(
         model=dataclasses.replace(tiny_model("live").config, hop=512),
