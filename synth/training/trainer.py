@@ -20,8 +20,9 @@ from flax import nnx
 from jax import Array
 
 from synth.errors import WavekeysError
+from synth.training.batches import batches
 from synth.training.config import DataConfig, OptimizerConfig, TrainConfig
-from synth.training.crops import Crop, analyse, draw
+from synth.training.crops import Crop, analyse
 from synth.training.data import BadNote, good_notes, open_notes
 from synth.training.loss import crop_loss
 from synth.wavenet import WaveNet
@@ -157,10 +158,12 @@ class Trainer:
         """Take the remaining steps. Whatever ends it (the last step, an interrupt), the state so far is saved."""
         config = self.config.training
         losses: list[Array] = []
+        everything = np.arange(len(self.notes.pitch))
         reported = saved = time.monotonic()
         try:
+            crops = batches(self.notes, everything, self.config.model, config, first_step=int(self.state.step))
             for index in range(int(self.state.step), config.steps):
-                self.state, loss = self._step(self.state, self._crop(index))
+                self.state, loss = self._step(self.state, next(crops))
                 losses.append(loss)
                 now = time.monotonic()
                 if len(losses) == REPORT_STEPS or index + 1 == config.steps:
@@ -181,14 +184,3 @@ class Trainer:
                     saved = now
         finally:
             self.checkpoint()
-
-    def _crop(self, index: int) -> Crop:
-        config = self.config.training
-        return draw(
-            self.notes,
-            self.config.model,
-            np.random.default_rng((config.seed, index)),
-            batch=config.batch,
-            frames=config.frames,
-            history_noise=config.history_noise,
-        )
