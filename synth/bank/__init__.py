@@ -7,7 +7,7 @@ from synth.bank.bank import Bank, HeldNote, load_bank
 from synth.bank.build import build_bank
 from synth.bank.favourites import mark_favourite, read_favourites
 from synth.bank.library import delete_preset, export_preset, import_preset, rename_preset, save_preset, search
-from synth.bank.preset import Modulation, Preset, PresetInfo, Zone, find_preset, list_presets, load_preset
+from synth.bank.preset import Modulation, Preset, PresetInfo, Zone, find_preset, list_presets, load_preset, model_file
 
 __all__ = [
     "Bank",
@@ -25,6 +25,7 @@ __all__ = [
     "load_bank",
     "load_preset",
     "mark_favourite",
+    "model_file",
     "read_favourites",
     "rename_preset",
     "save_preset",

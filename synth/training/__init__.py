@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synth.training.config import TrainConfig, read_config
-    from synth.training.trainer import Progress, Trainer
+    from synth.training.progress import Progress
+    from synth.training.trainer import Trainer
 
 __all__ = ["Progress", "TrainConfig", "Trainer", "read_config"]
 
 # Loaded when they are first asked for: the processes that analyse notes need no JAX.
-_HOMES = {"TrainConfig": "config", "read_config": "config", "Progress": "trainer", "Trainer": "trainer"}
+_HOMES = {"TrainConfig": "config", "read_config": "config", "Progress": "progress", "Trainer": "trainer"}
 
 
 def __getattr__(name: str) -> Any:

@@ -42,6 +42,7 @@ class NoteSet:
     instrument: np.ndarray  # [N] index into names
     pitch: np.ndarray  # [N] MIDI number
     velocity: np.ndarray  # [N]
+    held_out: np.ndarray  # [N] bool, of instruments that the set itself keeps for validation
     audio: np.ndarray  # [N, T] float32, as recorded
     normal: np.ndarray  # [N, T] float32, set to the clock, in units of the level
     noise: np.ndarray  # [N, NOISE_DRAWS, T] float16, noise as the rest beside the partials is, in units of the level
@@ -81,6 +82,7 @@ def analyse(
         instrument=instrument,
         pitch=pitch,
         velocity=velocity,
+        held_out=np.zeros(len(audio), bool),
         audio=audio,
         normal=normal,
         noise=noise,

@@ -29,6 +29,7 @@ def notes() -> NoteSet:
         instrument=np.zeros(n, int),
         pitch=60 + np.arange(n),
         velocity=np.full(n, 100),
+        held_out=np.zeros(n, bool),
         audio=signal,
         normal=signal,
         noise=rng.normal(size=(n, 4, t)).astype(np.float16),

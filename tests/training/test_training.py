@@ -11,11 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 from synth import UsageError, WavekeysError, WaveNet
 from synth.training import Progress, Trainer, read_config, trainer
-from synth.training.config import DataConfig, OptimizerConfig, TrainConfig
+from synth.training.config import DataConfig, OptimizerConfig, TrainConfig, ValidationConfig
+from synth.training.crops import Crop
 from synth.training.data import sources
+from synth.training.steps import learning_rate, make_step
 from synth.wavenet import heads, mulaw
 from synth.wavenet.decoder import linear_prediction
 
@@ -72,6 +75,36 @@ def test_a_resumed_run_is_the_unbroken_one_to_the_bit(config: TrainConfig, monke
         np.testing.assert_array_equal(expected, found)
 
 
+def test_held_out_notes_are_validated_at_intervals(config: TrainConfig) -> None:
+    config = dataclasses.replace(
+        config,
+        training=dataclasses.replace(config.training, steps=10),
+        validation=ValidationConfig(every=3, steps=5, crops=3),
+    )
+    reports: list[Progress] = []
+    run = Trainer(config)
+    run.run(reports.append)
+    assert [list(report.validation) for report in reports] == 2 * [["validation_notes"]]
+    assert reports[1].validation["validation_notes"] < reports[0].validation["validation_notes"]
+    assert [len(run.roles[role]) for role in ("train", "notes", "instruments")] == [2, 1, 0]
+
+
+def test_in_bf16_the_devices_multiply_in_bfloat16_and_the_weights_stay_in_float32(config: TrainConfig) -> None:
+    state, step = make_step(
+        WaveNet(config.model, rngs=nnx.Rngs(0)), dataclasses.replace(config.training, precision="bf16")
+    )
+    t, f = 2 * config.model.hop, 15
+    shapes = {"clock": ((1, t), np.uint32), "first_frame": ((1,), np.int32), "pitch_hz": ((1,), np.float32)}
+    shapes |= {"levels": ((1, f), np.float32), "mel": ((1, f, config.model.encoder_mels), np.float32)}
+    shapes |= {"amplitudes": ((1, f, config.model.harmonics), np.float32)}
+    crop = Crop(*(jax.ShapeDtypeStruct(*shapes.get(name, ((1, t), np.float32))) for name in Crop._fields))
+    lowered = jax.jit(step).lower(state, crop)
+    products = [line for line in lowered.as_text().splitlines() if "dot_general" in line]
+    inexact = [line for line in products if "lhs_precision_type = bf16" in line]
+    assert len(inexact) == len(products) > 50
+    assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(lowered.out_info[0].params))
+
+
 def test_there_is_nothing_to_resume_in_an_empty_folder(config: TrainConfig) -> None:
     with pytest.raises(WavekeysError, match="nothing to resume"):
         Trainer(config, resume=True)
@@ -85,7 +118,7 @@ def test_a_checkpoint_of_another_model_is_refused(config: TrainConfig) -> None:
 
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:
-    rate = trainer.learning_rate(OptimizerConfig(steps=1000, warm_up_steps=100, learning_rate=1e-3, decay_share=0.3))
+    rate = learning_rate(OptimizerConfig(steps=1000, warm_up_steps=100, learning_rate=1e-3, decay_share=0.3))
     assert [float(rate(step)) for step in (0, 50, 100, 700)] == pytest.approx([0.0, 5e-4, 1e-3, 1e-3])
     assert float(rate(850)) == pytest.approx(5.05e-4)
     assert float(rate(1000)) == pytest.approx(1e-5)
@@ -99,6 +132,10 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
         ("[model]\nsize = 'huge'", "unknown model size 'huge'"),
         ("[model]\nlayerz = 3", "unknown model key 'layerz'|layerz"),
         ("modle = 3", "unknown key 'modle'"),
+        ("[training]\nprecision = 'fp8'", "precision must be fp32 or bf16, not 'fp8'"),
+        ("[data]\npitch_step = 0", "pitch_step must be at least 1"),
+        ("[validation]\nevry = 3", "unknown key 'evry'"),
+        ("[training]\nstart_from = 'factory'\n[model]\nsize = 'large'", "brings its own model"),
         ("steps = ", "not a readable TOML file"),
     ],
 )
