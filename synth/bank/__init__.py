@@ -4,7 +4,7 @@ Imports `synth.wavenet`; nothing here knows of voices or devices.
 """
 
 from synth.bank.bank import Bank, HeldNote, load_bank
-from synth.bank.build import build_bank
+from synth.bank.build import Recorded, bank_of_notes, build_bank
 from synth.bank.favourites import mark_favourite, read_favourites
 from synth.bank.library import delete_preset, export_preset, import_preset, rename_preset, save_preset, search
 from synth.bank.preset import Modulation, Preset, PresetInfo, Zone, find_preset, list_presets, load_preset, model_file
@@ -15,7 +15,9 @@ __all__ = [
     "Modulation",
     "Preset",
     "PresetInfo",
+    "Recorded",
     "Zone",
+    "bank_of_notes",
     "build_bank",
     "delete_preset",
     "export_preset",

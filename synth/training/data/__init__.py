@@ -6,6 +6,7 @@ but its config and `synth.training.soundfont`.
 """
 
 from synth.training.data.note import BadNote, Note, NoteSource, good_notes
-from synth.training.data.sources import kind_of, open_notes
+from synth.training.data.soundfont import soundfont_programs
+from synth.training.data.sources import SOUNDFONT, kind_of, open_notes
 
-__all__ = ["BadNote", "Note", "NoteSource", "good_notes", "kind_of", "open_notes"]
+__all__ = ["SOUNDFONT", "BadNote", "Note", "NoteSource", "good_notes", "kind_of", "open_notes", "soundfont_programs"]
