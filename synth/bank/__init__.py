@@ -4,10 +4,10 @@ Imports `synth.wavenet`; nothing here knows of voices or devices.
 """
 
 from synth.bank.bank import Bank, HeldNote, load_bank
-from synth.bank.build import build_bank
+from synth.bank.build import Recorded, bank_of_notes, build_bank
 from synth.bank.favourites import mark_favourite, read_favourites
 from synth.bank.library import delete_preset, export_preset, import_preset, rename_preset, save_preset, search
-from synth.bank.preset import Modulation, Preset, PresetInfo, Zone, find_preset, list_presets, load_preset
+from synth.bank.preset import Modulation, Preset, PresetInfo, Zone, find_preset, list_presets, load_preset, model_file
 
 __all__ = [
     "Bank",
@@ -15,7 +15,9 @@ __all__ = [
     "Modulation",
     "Preset",
     "PresetInfo",
+    "Recorded",
     "Zone",
+    "bank_of_notes",
     "build_bank",
     "delete_preset",
     "export_preset",
@@ -25,6 +27,7 @@ __all__ = [
     "load_bank",
     "load_preset",
     "mark_favourite",
+    "model_file",
     "read_favourites",
     "rename_preset",
     "save_preset",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import numpy as np
 
 from synth.bank.bank import FRAMES_PER_SECOND, Bank
@@ -10,6 +13,8 @@ from synth.wavenet import WaveNet
 KEY_UP_SECONDS = 3.0  # NSynth's notes are held so long
 SETTLED_SECONDS = (0.3, 1.9)  # a sustain begins between these
 MARGIN_FRAMES = 5  # by which the encoder foresees the release
+FAINT, LET_GO = 1e-3, 0.03  # of the loudest frame (-60 and -30 dB): a note has ended, it still sounded
+ENDING_FRAMES = 8  # a quarter of a second, in which a note that was let go or cut off ends
 UNREST = 1.15  # a sustain may be so much more restless than its last second
 
 
@@ -30,6 +35,66 @@ def build_bank(
         loops=find_loops(embeddings, release),
         release=release,
     )
+
+
+class Recorded(NamedTuple):
+    """A note to go into a bank."""
+
+    instrument: str
+    pitch: int  # MIDI number
+    velocity: int
+    audio: np.ndarray  # [T] float32, 4 s
+
+
+def bank_of_notes(model: WaveNet, notes: Iterable[Recorded]) -> Bank:
+    """A bank of whatever notes there are, which are encoded as they come.
+
+    It has every pitch and velocity that any instrument has. Where an instrument lacks one, its nearest pitch stands in,
+    and of that the nearest velocity; of two notes alike the first counts. Notes that end early are held as
+    `held_frames` says.
+    """
+    release = round(KEY_UP_SECONDS * FRAMES_PER_SECOND)
+    found: dict[str, dict[tuple[int, int], np.ndarray]] = {}
+    for note in notes:
+        own = found.setdefault(note.instrument, {})
+        if (note.pitch, note.velocity) not in own:
+            z = np.asarray(model.encode(note.audio[None]))[0]
+            own[note.pitch, note.velocity] = z[held_frames(note.audio, len(z), release)]
+    pitches = sorted({pitch for own in found.values() for pitch, _ in own})
+    velocities = sorted({velocity for own in found.values() for _, velocity in own})
+
+    def nearest(own: dict[tuple[int, int], np.ndarray], pitch: int, velocity: int) -> np.ndarray:
+        return own[min(own, key=lambda there: (abs(there[0] - pitch), abs(there[1] - velocity)))]
+
+    embeddings = np.array([[[nearest(own, p, v) for v in velocities] for p in pitches] for own in found.values()])
+    return Bank(
+        instruments=tuple(found),
+        pitches=np.array(pitches),
+        velocities=np.array(velocities),
+        embeddings=embeddings,
+        loops=find_loops(embeddings, release),
+        release=release,
+    )
+
+
+def held_frames(audio: np.ndarray, frames: int, release: int) -> np.ndarray:
+    """Which frame of a note [T] sounds at each frame [F] of one that is held until `release`: numbers [F].
+
+    A note that was let go or cut off before is prolonged: its sustain goes to and fro, then its end follows. One that
+    has died away by itself stays as it is.
+    """
+    as_recorded = np.arange(frames)
+    level = np.sqrt(np.mean(np.square(audio[: frames * (len(audio) // frames)]).reshape(frames, -1), axis=1))
+    sounding = np.flatnonzero(level > FAINT * level.max())
+    end = int(sounding[-1]) + 1
+    last = end - ENDING_FRAMES
+    first = round(SETTLED_SECONDS[0] * FRAMES_PER_SECOND)
+    if end >= release or last <= first + 1 or level[last:end].max() < LET_GO * level.max():
+        return as_recorded
+    beyond = np.arange(release - last)
+    sustain = last - np.abs(beyond % (2 * (last - first)))
+    sustain = np.where(sustain < first, 2 * first - sustain, sustain)
+    return np.concatenate([as_recorded[:last], sustain, np.minimum(last + as_recorded, frames - 1)])[:frames]
 
 
 def find_loops(embeddings: np.ndarray, release: int) -> np.ndarray:

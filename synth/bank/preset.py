@@ -180,6 +180,14 @@ def load_preset(name_or_path: str | Path = FACTORY_DEFAULT) -> Preset:
     return Preset(info=info, bank=bank, model=model)
 
 
+def model_file(name_or_path: str | Path) -> Path:
+    """The file of a model: given itself (`.safetensors`), or by the preset that plays it."""
+    if Path(name_or_path).suffix == ".safetensors":
+        return Path(name_or_path)
+    info = read_info(find_preset(name_or_path))
+    return file_of(info, "model", info.model_sha256)
+
+
 def check_blends(info: PresetInfo, bank: Bank) -> None:
     """Refuse a preset that names instruments which its bank does not have, or weighs them wrongly."""
     blends = [info.blend, *(zone.blend for zone in info.zones), *(m.blend for m in info.modulations)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,14 @@ import click
 from synth.errors import UsageError, WavekeysError
 
 if TYPE_CHECKING:
-    from synth.bank import PresetInfo
+    from collections.abc import Iterator
+
+    from synth.bank import Bank, PresetInfo
+    from synth.training.config import DataConfig
+    from synth.training.data import BadNote
+
+MOST_INSTRUMENTS = 16  # that are taken without being named
+SOUNDFONT_PITCHES, SOUNDFONT_VELOCITIES = "36-96", "50,100,127"
 
 
 @click.group("bank", short_help="Build a preset's embeddings from notes.")
@@ -22,64 +29,163 @@ def command() -> None:
 
 @command.command("build")
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--model", "model_path", type=click.Path(path_type=Path), required=True, help="A model.safetensors.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="The preset.")
-@click.option("--name", help="The preset's name; by default its folder's.")
-def build(source: Path, model_path: Path, output: Path, name: str | None) -> None:
-    """Encode every note that SOURCE names into a new preset folder.
+@click.option("--model", default="factory", show_default=True, help="A model.safetensors, or the preset that has it.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="PRESET", help="What to write.")
+@click.option("--name", help="The preset's name; by default its file's.")
+@click.option("--instruments", metavar="NAME,…", help="Which to take; of a SoundFont also NAME=PROGRAM,…")
+@click.option("--pitches", metavar="LOW-HIGH", help=f"MIDI numbers; of a SoundFont by default {SOUNDFONT_PITCHES}.")
+@click.option("--velocities", metavar="V,…", help=f"Of a SoundFont by default {SOUNDFONT_VELOCITIES}.")
+@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+def build(
+    source: Path,
+    model: str,
+    output: Path,
+    name: str | None,
+    instruments: str | None,
+    pitches: str | None,
+    velocities: str | None,
+    force: bool,
+) -> None:
+    """Encode every note of SOURCE into a new preset: a folder, or one file that ends in .wavekeys.
 
-    SOURCE is a training config (TOML) whose [data] names a SoundFont, its instruments, pitches and velocities.
+    SOURCE is a folder of recorded notes (their pitch in the name, such as flute_C4_v100.wav, in a table notes.csv, or
+    heard), NSynth's folder or .tfrecord file, a SoundFont (.sf2), or a training config (.toml), whose [data] it takes.
     """
-    import numpy as np
-
-    from synth.bank import build_bank
-    from synth.bank.library import preset_text
+    from synth.bank import export_preset, model_file
     from synth.training.config import read_config
-    from synth.training.soundfont import render_notes
+
+    if output.suffix == ".wavekeys" and output.exists() and not force:
+        raise WavekeysError(f"{output} is there already; choose another name, or overwrite it with --force")
+    trained_on = source.suffix == ".toml"
+    if trained_on and (instruments or pitches or velocities):
+        raise UsageError(f"{source}: a training config says itself which notes; leave the options out")
+    data = read_config(source).data if trained_on else _asked(source, instruments, pitches, velocities)
+    path = model_file(model)
+    bank = _bank(data, path, listed=bool(trained_on or instruments))
+    name = name or output.stem
+    if output.suffix == ".wavekeys":
+        with tempfile.TemporaryDirectory(prefix="wavekeys-") as partial:
+            _write(Path(partial), bank, path, name, trained_on)
+            export_preset(Path(partial), output, overwrite=force)
+    else:
+        _write(output, bank, path, name, trained_on)
+    click.echo(
+        f"{output}: {len(bank.instruments)} instruments, {len(bank.pitches)} pitches, {len(bank.velocities)} velocities"
+    )
+
+
+def _asked(source: Path, instruments: str | None, pitches: str | None, velocities: str | None) -> DataConfig:
+    """The notes that the command line names."""
+    from synth.training.config import WHOLE, DataConfig
+    from synth.training.data import SOUNDFONT, kind_of
+
+    chosen = [name.strip().lower() for name in (instruments or "").split(",") if name.strip()]
+    if kind_of(source) == SOUNDFONT:
+        low, high = _range(pitches or SOUNDFONT_PITCHES)
+        return DataConfig(
+            soundfont=str(source),
+            instruments=_programs(source, chosen),
+            pitch_low=low,
+            pitch_high=high,
+            velocities=_numbers("--velocities", velocities or SOUNDFONT_VELOCITIES, low=1),
+        )
+    low, high = _range(pitches) if pitches else (WHOLE["pitch_low"], WHOLE["pitch_high"])
+    wanted = _numbers("--velocities", velocities, low=1) if velocities else []
+    return DataConfig(notes=str(source), only=chosen, pitch_low=low, pitch_high=high, velocities=wanted)
+
+
+def _bank(data: DataConfig, model_path: Path, *, listed: bool) -> Bank:
+    from synth.bank import Recorded, bank_of_notes
+    from synth.cli.output import progress_bar
+    from synth.training.data import good_notes, open_notes
     from synth.wavenet import load_model
 
-    if source.suffix != ".toml":
-        raise UsageError(f"{source}: give a training config (TOML) whose [data] names the notes")
-    data = read_config(source).data
     model = load_model(model_path)
-    pitches = list(range(data.pitch_low, data.pitch_high + 1))
-    audio = np.stack(
-        [
-            np.stack([render_notes(Path(data.soundfont), program, pitches, v) for v in data.velocities], axis=1)
-            for program in data.instruments.values()
-        ]
-    )
-    bank = build_bank(
-        model,
-        audio,
-        instruments=tuple(data.instruments),
-        pitches=np.array(pitches),
-        velocities=np.array(data.velocities),
-    )
-    digest = hashlib.sha256(model_path.read_bytes()).hexdigest()
+    source = open_notes(data, model.config.sample_rate_hz)
+    seen: set[str] = set()
+    with progress_bar("encoding", source.at_most) as progress:
+
+        def notes() -> Iterator[Recorded]:
+            for number, note in enumerate(good_notes(source, _print_bad)):
+                seen.add(note.instrument)
+                if not listed and len(seen) > MOST_INSTRUMENTS:
+                    raise UsageError(
+                        f"{source.where}: more than {MOST_INSTRUMENTS} instruments; choose by --instruments"
+                    )
+                yield Recorded(note.instrument, note.pitch, note.velocity, note.audio)
+                progress(number + 1)
+
+        return bank_of_notes(model, notes())
+
+
+def _programs(soundfont: Path, chosen: list[str]) -> dict[str, int]:
+    """Instruments of a SoundFont by name: named as it does, or given with their programs."""
+    from synth.training.data import soundfont_programs
+
+    there = soundfont_programs(soundfont)
+    if not chosen:
+        if len(there) > MOST_INSTRUMENTS:
+            some = ", ".join(list(there)[:4])
+            raise UsageError(
+                f"{soundfont}: has {len(there)} instruments ({some}, …); choose by --instruments NAME,NAME=PROGRAM,…"
+            )
+        return there
+    programs = {}
+    for choice in chosen:
+        name, given, program = choice.partition("=")
+        if given:
+            programs[name] = _numbers("--instruments", program)[0]
+        elif name in there:
+            programs[name] = there[name]
+        else:
+            raise UsageError(f"{soundfont}: no instrument {name!r}; give {name}=PROGRAM, or one of {', '.join(there)}")
+    return programs
+
+
+def _range(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    numbers = _numbers("--pitches", f"{low},{high or low}")
+    return numbers[0], numbers[1]
+
+
+def _numbers(option: str, text: str, *, low: int = 0) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and low <= int(part) <= 127 for part in parts):
+        raise UsageError(f"{option}: {text!r} are not numbers from {low} to 127")
+    return [int(part) for part in parts]
+
+
+def _print_bad(note: BadNote) -> None:
+    click.echo(f"left out {note.name}: {note.reason}", err=True)
+
+
+def _write(folder: Path, bank: Bank, model_path: Path, name: str, trained_on: bool) -> None:
+    from synth.bank.library import preset_text
+    from synth.bank.preset import sha256_of
+
+    info = _info(name, bank.instruments, sha256_of(model_path), folder, trained_on)
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        bank.save(output / "bank.safetensors")
-        shutil.copyfile(model_path, output / "model.safetensors")
-        info = _info(name or output.name, data.instruments, digest, output)
-        (output / "preset.toml").write_text(preset_text(info), encoding="utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+        bank.save(folder / "bank.safetensors")
+        shutil.copyfile(model_path, folder / "model.safetensors")
+        (folder / "preset.toml").write_text(preset_text(info), encoding="utf-8")
     except OSError as error:
-        raise WavekeysError(f"cannot write the preset to {output}: {error.strerror}") from None
-    click.echo(
-        f"{output}: {len(bank.instruments)} instruments, {len(pitches)} pitches, {len(data.velocities)} velocities"
-    )
+        raise WavekeysError(f"cannot write the preset to {folder}: {error.strerror}") from None
 
 
-def _info(name: str, instruments: dict[str, int], model_sha256: str, folder: Path) -> PresetInfo:
+def _info(name: str, instruments: tuple[str, ...], model_sha256: str, folder: Path, trained_on: bool) -> PresetInfo:
+    """What `preset.toml` says; of a training config's notes, what the factory presets say."""
     from synth.bank import PresetInfo
 
+    names = ", ".join(instruments).capitalize()
+    licence = "Trained on notes of FluidR3 GM by Frank Wen (MIT licence); this preset: MIT"
     return PresetInfo(
         name=name,
-        author="wavekeys",
-        licence="Trained on notes of FluidR3 GM by Frank Wen (MIT licence); this preset: MIT",
-        tags=("factory",),
-        description=f"{', '.join(instruments).capitalize()}, learnt from FluidR3 GM, to be played alone or blended.",
-        blend={next(iter(instruments)): 1.0},
+        author="wavekeys" if trained_on else "",
+        licence=licence if trained_on else "",
+        tags=("factory",) if trained_on else ("own notes",),
+        description=f"{names}, learnt from FluidR3 GM, to be played alone or blended." if trained_on else f"{names}.",
+        blend={instruments[0]: 1.0},
         parameters={},
         model_sha256=model_sha256,
         folder=folder,

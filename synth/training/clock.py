@@ -11,9 +11,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.signal import fftconvolve
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.signal import fftconvolve, firwin
 
 COHERENT = (0.45, 0.8)  # below the first, a band is noise; above the second, a partial
+THINNING = 16  # values of a band over the length of its window: four times what its main lobe needs
+INTERPOLATION = 5  # values on either side that one between them is computed from; images are below -70 dB
 
 
 class ClockedNote(NamedTuple):
@@ -43,28 +46,79 @@ def fundamental_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -
 
 
 def set_to_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmonics: int) -> ClockedNote:
-    """Find a note's clock and partials, and give the partials the decoder's phases (`decoder.partials`)."""
+    """Find a note's clock and partials, and give the partials the decoder's phases (`decoder.partials`).
+
+    A band is narrow, so it is computed at every `every`-th sample only, and interpolated between them.
+    """
     turns = fundamental_turns(audio, pitch_hz, sample_rate_hz)
     period = sample_rate_hz / pitch_hz
     narrow = _window(max(4 * period, 0.02 * sample_rate_hz))  # separates neighbouring partials
-    apart = len(narrow)  # two values of a band so far apart share no sample, hence no noise
-    wide = _window(max(3 * apart, 0.12 * sample_rate_hz))
-    rest = audio.astype(np.float64)
-    rephased = np.zeros(len(audio))
+    every = -(-len(narrow) // THINNING)
+    apart = THINNING  # two values of a band so far apart share no sample, hence no noise
+    wide = _window(max(3 * len(narrow), 0.12 * sample_rate_hz))
+    wide = every * wide[len(wide) // 2 % every :: every]
+    thin, fill = _Thinning(narrow, every), _Filling(every, len(audio))
+    carrier = np.exp(2j * np.pi * (turns % 1.0)).astype(np.complex64)
+    turned = np.ones_like(carrier)
+    rest, rephased = audio.astype(np.float32), np.zeros(len(audio), np.float32)
     amplitudes = np.zeros((harmonics, len(audio)), np.float32)
     for k in range(1, min(harmonics, int(0.47 * period)) + 1):
-        carrier = np.exp(2j * np.pi * k * turns)
-        band = fftconvolve(audio / carrier, narrow, mode="same")
+        turned *= carrier
+        band = thin(audio * turned.conj())
         lagged = np.concatenate([np.full(apart, band[0]), band[:-apart]])
         # A steady partial advances by a steady angle over the lag, whatever its frequency; noise by any angle.
-        agreement = np.abs(fftconvolve(band * np.conj(lagged), wide, mode="same"))
-        power = np.maximum(fftconvolve(np.abs(band) ** 2, wide, mode="same"), 1e-20)
+        agreement = np.abs(np.convolve(band * np.conj(lagged), wide, mode="same"))
+        power = np.maximum(np.convolve(np.abs(band) ** 2, wide, mode="same"), 1e-20)
         share = np.clip((agreement / power - COHERENT[0]) / (COHERENT[1] - COHERENT[0]), 0.0, 1.0)
-        rest -= share * 2.0 * np.real(band * carrier)
-        amplitudes[k - 1] = share * 2.0 * np.abs(band)
-        rephased += amplitudes[k - 1] * np.cos(2 * np.pi * (k * turns + k * k / 128.0))
+        partial = fill(2.0 * share * band)
+        rest -= (partial * turned).real
+        amplitudes[k - 1] = np.abs(partial)
+        rephased += amplitudes[k - 1] * (turned * np.complex64(np.exp(2j * np.pi * k * k / 128.0))).real
     phase = np.round((turns % 1.0) * 2.0**32).astype(np.uint64).astype(np.uint32)
-    return ClockedNote((rephased + rest).astype(np.float32), rest.astype(np.float32), phase, amplitudes)
+    return ClockedNote(rephased + rest, rest, phase, amplitudes)
+
+
+class _Thinning:
+    """A signal through a window of odd length, at every `every`-th sample, the first among them.
+
+    In blocks of `every` samples each block is multiplied with each block of the window, in one matrix product.
+    """
+
+    def __init__(self, window: np.ndarray, every: int) -> None:
+        self.before, self.every = len(window) // 2, every
+        self.blocks = -(-len(window) // every)
+        padded = np.pad(window, (0, self.blocks * every - len(window)))
+        self.window = padded.reshape(self.blocks, every).T.astype(np.float32)
+
+    def __call__(self, signal: np.ndarray) -> np.ndarray:
+        """[T] complex64 -> [ceil(T / every)] complex64."""
+        count = -(-len(signal) // self.every)
+        total = (count + self.blocks - 1) * self.every
+        padded = np.zeros((2, total), np.float32)
+        inside = slice(self.before, min(self.before + len(signal), total))
+        seen = signal[: inside.stop - inside.start]
+        padded[0, inside], padded[1, inside] = seen.real, seen.imag
+        products = padded.reshape(2, -1, self.every) @ self.window  # [2, count + blocks - 1, blocks]
+        real, imaginary = sum(products[:, block : block + count, block] for block in range(self.blocks))
+        return real + np.complex64(1j) * imaginary
+
+
+class _Filling:
+    """The reverse: a signal of which every `every`-th sample is given, at all of them."""
+
+    def __init__(self, every: int, length: int) -> None:
+        self.length = length
+        half = INTERPOLATION * every
+        kernel = every * firwin(2 * half + 1, 1.0 / every, window=("kaiser", 6.0))
+        # Row i: what the value i - INTERPOLATION + 1 places on adds to each of the next `every` samples.
+        self.kernel = kernel[:-1].reshape(-1, every)[::-1].astype(np.float32)
+
+    def __call__(self, thin: np.ndarray) -> np.ndarray:
+        """[ceil(T / every)] -> [T] complex64; held at its ends, as if it went on."""
+        held = np.pad(thin.astype(np.complex64), (INTERPOLATION - 1, INTERPOLATION), mode="edge")
+        near = sliding_window_view(held, 2 * INTERPOLATION)
+        filled = near.real @ self.kernel + np.complex64(1j) * (near.imag @ self.kernel)
+        return filled.reshape(-1)[: self.length]
 
 
 def _window(samples: float) -> np.ndarray:

@@ -7,22 +7,50 @@ import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
+from synth.bank import model_file
 from synth.errors import UsageError, WavekeysError
-from synth.wavenet import SIZES, WaveNetConfig
+from synth.wavenet import SIZES, WaveNetConfig, load_model
 
 T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Which notes to render from a SoundFont."""
+    """Which notes to take: those that `notes` holds, or where it is empty, notes rendered from a SoundFont."""
 
+    notes: str = ""  # a folder of notes, NSynth's folder or TFRecord file
     soundfont: str = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
     instruments: dict[str, int] = dataclasses.field(default_factory=dict)  # name: General MIDI program, 0 to 127
     pitch_low: int = 48
     pitch_high: int = 72
     pitch_step: int = 1  # semitones from one pitch to the next
     velocities: list[int] = dataclasses.field(default_factory=lambda: [100])
+
+    # Of `notes`, which is taken whole where nothing else is said; an empty list asks for all there are.
+    only: list[str] = dataclasses.field(default_factory=list)  # instruments
+    families: list[str] = dataclasses.field(default_factory=list)  # of NSynth's
+    origins: list[str] = dataclasses.field(default_factory=list)  # NSynth's acoustic, electronic, synthetic
+    without: list[str] = dataclasses.field(default_factory=list)  # notes of these of NSynth's qualities
+
+    def __post_init__(self) -> None:
+        if self.pitch_step < 1:
+            raise WavekeysError(f"[data] pitch_step must be at least 1, not {self.pitch_step}")
+
+    @property
+    def pitches(self) -> list[int]:
+        return list(range(self.pitch_low, self.pitch_high + 1, self.pitch_step))
+
+    def takes(self, instrument: str, pitch: int, velocity: int) -> bool:
+        """Whether a note of `notes` is asked for."""
+        return (
+            pitch in self.pitches
+            and (not self.velocities or velocity in self.velocities)
+            and (not self.only or instrument in self.only)
+        )
+
+
+WHOLE: dict[str, Any] = {"pitch_low": 0, "pitch_high": 127, "velocities": []}
+"""What `[data]` says of `notes` where it says nothing."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +69,22 @@ class OptimizerConfig:
     embedding_noise: float = 0.03
     seed: int = 0
     checkpoint_minutes: float = 5.0
+    precision: str = "fp32"  # "bf16": of matrix products on a GPU or TPU; the weights stay in float32
+    start_from: str = ""  # a preset's name or a model's file, whose size and weights the run starts with
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("fp32", "bf16"):
+            raise WavekeysError(f"[training] precision must be fp32 or bf16, not {self.precision!r}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """Which notes to hold out, and how often to see how the model does on them. NSynth's `valid` split always is."""
+
+    every: int = 0  # every so many-th note; 0: none
+    instruments: list[str] = dataclasses.field(default_factory=list)  # all notes of these
+    steps: int = 1000  # from one validation to the next
+    crops: int = 32  # on which the loss is measured
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +92,8 @@ class TrainConfig:
     model: WaveNetConfig
     data: DataConfig
     training: OptimizerConfig
-    output: Path  # folder of the run: model.safetensors, state.safetensors, metrics.jsonl
+    validation: ValidationConfig = ValidationConfig()
+    output: Path  # folder of the run: model.safetensors, checkpoints, metrics, and the analysed notes
 
 
 def read_config(path: Path) -> TrainConfig:
@@ -59,20 +104,33 @@ def read_config(path: Path) -> TrainConfig:
         raise UsageError(f"no training config at {path}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WavekeysError(f"{path}: not a readable TOML file ({error})") from None
-    unknown = document.keys() - {"model", "data", "training", "output"}
+    unknown = document.keys() - {"model", "data", "training", "validation", "output"}
     if unknown:
-        raise WavekeysError(f"{path}: unknown key {min(unknown)!r}; known: data, model, output, training")
-    model = dict(document.get("model", {}))
-    size = model.pop("size", "live")
-    if size not in SIZES:
-        raise WavekeysError(f"{path}: unknown model size {size!r}; one of {', '.join(SIZES)}")
+        raise WavekeysError(f"{path}: unknown key {min(unknown)!r}; known: data, model, output, training, validation")
     where = str(path)
+    training = _section(OptimizerConfig, document.get("training", {}), where)
+    data = document.get("data", {})
+    if "notes" in data:
+        data = WHOLE | data
     return TrainConfig(
-        model=WaveNetConfig.from_dict({**dataclasses.asdict(SIZES[size]), **model}, where=where),
-        data=_section(DataConfig, document.get("data", {}), where),
-        training=_section(OptimizerConfig, document.get("training", {}), where),
+        model=_model(document.get("model", {}), training.start_from, where),
+        data=_section(DataConfig, data, where),
+        training=training,
+        validation=_section(ValidationConfig, document.get("validation", {}), where),
         output=Path(document.get("output", "runs/" + path.stem)),
     )
+
+
+def _model(values: dict[str, Any], start_from: str, where: str) -> WaveNetConfig:
+    if start_from:
+        if values:
+            raise WavekeysError(f"{where}: [training] start_from brings its own model; leave [model] out")
+        return load_model(model_file(start_from)).config
+    values = dict(values)
+    size = values.pop("size", "live")
+    if size not in SIZES:
+        raise WavekeysError(f"{where}: unknown model size {size!r}; one of {', '.join(SIZES)}")
+    return WaveNetConfig.from_dict({**dataclasses.asdict(SIZES[size]), **values}, where=where)
 
 
 def _section(kind: type[T], values: dict[str, Any], where: str) -> T:

@@ -1,4 +1,4 @@
-"""Notes in memory, and random crops of them."""
+"""Analysed notes, and random crops of them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import numpy as np
 from jax import Array
 
 from synth.pitch import midi_to_hertz
-from synth.training.clock import set_to_clock
+from synth.training.analysis import NOISE_DRAWS, Features, analyse_all
 from synth.wavenet import SpectralEncoder, WaveNetConfig
-
-NOISE_DRAWS = 4
 
 
 class Crop(NamedTuple):
     """A batch of crops, as the loss wants them: B crops of T samples, notes of F frames.
 
-    For a spectral size `audio` is set to the clock and in units of the level, else as recorded.
+    For a spectral size `audio` is set to the clock and in units of the level, else as recorded; then what only a
+    spectral size needs is empty, [B, 0].
     """
 
     audio: Array  # [B, T]
@@ -34,15 +33,19 @@ class Crop(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NoteSet:
-    """Notes of equal length, analysed once: N notes of T samples and F frames."""
+    """Notes of equal length, analysed once: N notes of T samples and F frames. The arrays may lie on disk.
+
+    For a size whose encoder is temporal there is only `audio`; what else comes of a note is empty, [N, 0].
+    """
 
     names: tuple[str, ...]  # instruments
     instrument: np.ndarray  # [N] index into names
     pitch: np.ndarray  # [N] MIDI number
     velocity: np.ndarray  # [N]
+    held_out: np.ndarray  # [N] bool, of instruments that the set itself keeps for validation
     audio: np.ndarray  # [N, T] float32, as recorded
     normal: np.ndarray  # [N, T] float32, set to the clock, in units of the level
-    noise: np.ndarray  # [NOISE_DRAWS, N, T] float16, noise as the rest beside the partials is, in units of the level
+    noise: np.ndarray  # [N, NOISE_DRAWS, T] float16, noise as the rest beside the partials is, in units of the level
     phase: np.ndarray  # [N, T] uint32
     amplitudes: np.ndarray  # [N, F, H] float32, in units of the level
     levels: np.ndarray  # [N, F]
@@ -51,20 +54,6 @@ class NoteSet:
     @property
     def pitch_hz(self) -> np.ndarray:
         return midi_to_hertz(self.pitch).astype(np.float32)
-
-
-def shaped_noise(signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Noise with the smoothed short-time spectrum of a signal: [T] -> [T]."""
-    size, hop, smooth = 1024, 256, 9
-    window = np.sqrt(np.hanning(size + 1)[:-1])
-    padded = np.pad(signal, (size, size))
-    out = np.zeros_like(padded)
-    for start in range(0, len(padded) - size, hop):
-        spectrum = np.fft.rfft(padded[start : start + size] * window)
-        power = np.convolve(np.abs(spectrum) ** 2, np.ones(smooth) / smooth, mode="same")
-        random = rng.normal(size=len(spectrum)) + 1j * rng.normal(size=len(spectrum))
-        out[start : start + size] += window * np.fft.irfft(np.sqrt(power / 2) * random)
-    return out[size:-size].astype(np.float32)
 
 
 def analyse(
@@ -80,26 +69,25 @@ def analyse(
     """Everything that training needs of the notes [N, T]."""
     features = jax.jit(encoder.features)
     levels, mel = (np.concatenate(part) for part in zip(*(features(note[None]) for note in audio), strict=True))
-    points = np.arange(levels.shape[1]) * config.hop
-    rng = np.random.default_rng(0)
-    normal, noise, phase, amplitudes = [], [], [], []
-    for note, hertz, note_levels in zip(audio, midi_to_hertz(pitch), levels, strict=True):
-        clocked = set_to_clock(note, hertz, config.sample_rate_hz, config.harmonics)
-        gain = np.interp(np.arange(len(note)), points, note_levels).astype(np.float32)
-        normal.append(clocked.audio / gain)
-        noise.append([shaped_noise(clocked.rest / gain, rng) for _ in range(NOISE_DRAWS)])
-        phase.append(clocked.phase)
-        amplitudes.append((clocked.amplitudes[:, points] / note_levels).T)
+    analyses = analyse_all(
+        map(Features, audio, midi_to_hertz(pitch), levels, mel),
+        expected=len(audio),
+        sample_rate_hz=config.sample_rate_hz,
+        hop=config.hop,
+        harmonics=config.harmonics,
+    )
+    normal, noise, phase, amplitudes = (np.stack(part) for part in zip(*analyses, strict=True))
     return NoteSet(
         names=names,
         instrument=instrument,
         pitch=pitch,
         velocity=velocity,
+        held_out=np.zeros(len(audio), bool),
         audio=audio,
-        normal=np.stack(normal),
-        noise=np.stack(noise, axis=1).astype(np.float16),
-        phase=np.stack(phase),
-        amplitudes=np.stack(amplitudes).astype(np.float32),
+        normal=normal,
+        noise=noise,
+        phase=phase,
+        amplitudes=amplitudes,
         levels=levels,
         mel=mel,
     )
@@ -108,37 +96,32 @@ def analyse(
 def draw(
     notes: NoteSet,
     config: WaveNetConfig,
+    note: int,
     rng: np.random.Generator,
     *,
-    batch: int,
     frames: int,
     history_noise: tuple[float, float],
 ) -> Crop:
-    """Random crops of `frames` frames; one in eight starts at the onset.
+    """A random crop of `frames` frames of one note, without the batch's axis; one in eight starts at the onset.
 
     What the decoder sees of the past is a little noisy: in playing, the past is the decoder's own, errors and all, and
     from a perfect one it would never learn to correct them. The amount is log-uniform in its range, relative to the
     note's own noise.
     """
-    length = frames * config.hop
-    which = rng.integers(len(notes.audio), size=batch)
     last = notes.audio.shape[1] // config.hop - frames
-    first = np.where(rng.random(batch) < 1 / 8, 0, rng.integers(last + 1, size=batch)).astype(np.int32)
-    amounts = np.exp(rng.uniform(*np.log(history_noise), size=batch)).astype(np.float32)
-    draws = rng.integers(NOISE_DRAWS, size=batch)
-    spans = [slice(frame * config.hop, frame * config.hop + length) for frame in first]
-
-    def cut(signal: np.ndarray) -> np.ndarray:
-        return np.stack([signal[note, span] for note, span in zip(which, spans, strict=True)])
-
-    noise = np.stack([notes.noise[draw, note, span] for draw, note, span in zip(draws, which, spans, strict=True)])
+    first = 0 if rng.random() < 1 / 8 else int(rng.integers(last + 1))
+    span = slice(first * config.hop, (first + frames) * config.hop)
+    noise = notes.noise[note]
+    if config.encoder == "spectral":
+        amount = np.float32(np.exp(rng.uniform(*np.log(history_noise))))
+        noise = amount * noise[rng.integers(NOISE_DRAWS), span].astype(np.float32)
     return Crop(
-        audio=cut(notes.normal),
-        noise=amounts[:, None] * noise.astype(np.float32),
-        first_frame=first,
-        levels=notes.levels[which],
-        mel=notes.mel[which],
-        amplitudes=notes.amplitudes[which],
-        clock=cut(notes.phase),
-        pitch_hz=notes.pitch_hz[which],
+        audio=(notes.normal if config.encoder == "spectral" else notes.audio)[note, span],
+        noise=noise,
+        first_frame=np.int32(first),
+        levels=notes.levels[note],
+        mel=notes.mel[note],
+        amplitudes=notes.amplitudes[note],
+        clock=notes.phase[note, span],
+        pitch_hz=np.float32(midi_to_hertz(notes.pitch[note])),
     )

@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 from synth import UsageError, WavekeysError, WaveNet
-from synth.kernels.clock import partials
-from synth.training import Trainer, read_config, trainer
-from synth.training.clock import fundamental_turns, set_to_clock
-from synth.training.config import DataConfig, OptimizerConfig, TrainConfig
-from synth.training.crops import shaped_noise
+from synth.training import Progress, Trainer, read_config, trainer
+from synth.training.config import DataConfig, OptimizerConfig, TrainConfig, ValidationConfig
+from synth.training.crops import Crop
+from synth.training.data import sources
+from synth.training.steps import learning_rate, make_step
 from synth.wavenet import heads, mulaw
 from synth.wavenet.decoder import linear_prediction
 
@@ -36,7 +37,7 @@ def tone(pitch: int, seconds: float = 0.5) -> np.ndarray:
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Callable[[str], WaveNet]) -> TrainConfig:
     """A run of forty steps on three tones of 15 frames."""
     monkeypatch.setattr(
-        trainer, "render_notes", lambda _font, _program, pitches, _velocity: np.stack([tone(p, 0.48) for p in pitches])
+        sources, "render_notes", lambda _font, _program, pitches, *_, **__: np.stack([tone(p, 0.48) for p in pitches])
     )
     return TrainConfig(
         model=dataclasses.replace(tiny_model("live").config, hop=512),
@@ -56,18 +57,52 @@ def test_training_lowers_the_loss_and_leaves_a_model(config: TrainConfig, monkey
     assert len((config.output / "metrics.jsonl").read_text().splitlines()) == 4
 
 
-def test_a_resumed_run_is_the_unbroken_one_to_the_bit(config: TrainConfig) -> None:
+def test_a_resumed_run_is_the_unbroken_one_to_the_bit(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Trainer(config)
     whole.run(lambda _: None)
     half = dataclasses.replace(config, output=config.output.with_name("half"))
-    broken = Trainer(half)
-    for index in range(17):
-        broken.state, _ = broken._step(broken.state, broken._crop(index))
-    broken.checkpoint()
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 20:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "REPORT_STEPS", 10)
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(half).run(interrupt)
     resumed = Trainer(half, resume=True)
     resumed.run(lambda _: None)
     for expected, found in zip(jax.tree.leaves(whole.state), jax.tree.leaves(resumed.state), strict=True):
         np.testing.assert_array_equal(expected, found)
+
+
+def test_held_out_notes_are_validated_at_intervals(config: TrainConfig) -> None:
+    config = dataclasses.replace(
+        config,
+        training=dataclasses.replace(config.training, steps=10),
+        validation=ValidationConfig(every=3, steps=5, crops=3),
+    )
+    reports: list[Progress] = []
+    run = Trainer(config)
+    run.run(reports.append)
+    assert [list(report.validation) for report in reports] == 2 * [["validation_notes"]]
+    assert reports[1].validation["validation_notes"] < reports[0].validation["validation_notes"]
+    assert [len(run.roles[role]) for role in ("train", "notes", "instruments")] == [2, 1, 0]
+
+
+def test_in_bf16_the_devices_multiply_in_bfloat16_and_the_weights_stay_in_float32(config: TrainConfig) -> None:
+    state, step = make_step(
+        WaveNet(config.model, rngs=nnx.Rngs(0)), dataclasses.replace(config.training, precision="bf16")
+    )
+    t, f = 2 * config.model.hop, 15
+    shapes = {"clock": ((1, t), np.uint32), "first_frame": ((1,), np.int32), "pitch_hz": ((1,), np.float32)}
+    shapes |= {"levels": ((1, f), np.float32), "mel": ((1, f, config.model.encoder_mels), np.float32)}
+    shapes |= {"amplitudes": ((1, f, config.model.harmonics), np.float32)}
+    crop = Crop(*(jax.ShapeDtypeStruct(*shapes.get(name, ((1, t), np.float32))) for name in Crop._fields))
+    lowered = jax.jit(step).lower(state, crop)
+    products = [line for line in lowered.as_text().splitlines() if "dot_general" in line]
+    inexact = [line for line in products if "lhs_precision_type = bf16" in line]
+    assert len(inexact) == len(products) > 50
+    assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(lowered.out_info[0].params))
 
 
 def test_there_is_nothing_to_resume_in_an_empty_folder(config: TrainConfig) -> None:
@@ -83,7 +118,7 @@ def test_a_checkpoint_of_another_model_is_refused(config: TrainConfig) -> None:
 
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:
-    rate = trainer.learning_rate(OptimizerConfig(steps=1000, warm_up_steps=100, learning_rate=1e-3, decay_share=0.3))
+    rate = learning_rate(OptimizerConfig(steps=1000, warm_up_steps=100, learning_rate=1e-3, decay_share=0.3))
     assert [float(rate(step)) for step in (0, 50, 100, 700)] == pytest.approx([0.0, 5e-4, 1e-3, 1e-3])
     assert float(rate(850)) == pytest.approx(5.05e-4)
     assert float(rate(1000)) == pytest.approx(1e-5)
@@ -97,6 +132,10 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
         ("[model]\nsize = 'huge'", "unknown model size 'huge'"),
         ("[model]\nlayerz = 3", "unknown model key 'layerz'|layerz"),
         ("modle = 3", "unknown key 'modle'"),
+        ("[training]\nprecision = 'fp8'", "precision must be fp32 or bf16, not 'fp8'"),
+        ("[data]\npitch_step = 0", "pitch_step must be at least 1"),
+        ("[validation]\nevry = 3", "unknown key 'evry'"),
+        ("[training]\nstart_from = 'factory'\n[model]\nsize = 'large'", "brings its own model"),
         ("steps = ", "not a readable TOML file"),
     ],
 )
@@ -112,42 +151,6 @@ def test_a_wrong_config_is_refused_by_key(tmp_path: Path, text: str, complaint: 
 def test_the_factory_config_is_readable() -> None:
     config = read_config(Path(__file__).parents[2] / "presets" / "factory.toml")
     assert len(config.data.instruments) >= 4
-
-
-def test_the_clock_follows_the_notes_own_fundamental() -> None:
-    t = np.arange(RATE) / RATE
-    turns = 261.0 * t + 2.0 * np.sin(2 * np.pi * 5.0 * t) / (2 * np.pi * 5.0)  # +-2 Hz, 5 times a second
-    found = fundamental_turns(np.cos(2 * np.pi * turns).astype(np.float32), 261.63, RATE)
-    assert np.abs(found - turns)[2000:14_000].max() < 0.02  # measured: 0.004 turns
-
-
-def test_a_note_set_to_its_clock_keeps_its_partials_amplitudes_and_gets_known_phases() -> None:
-    t = np.arange(2 * RATE) / RATE
-    amplitudes, phases, stretch = (0.2, 0.1, 0.05), (1.0, -2.0, 0.5), (1.0, 2.001, 3.004)
-    note = sum(a * np.cos(2 * np.pi * 220.0 * m * t + p) for a, p, m in zip(amplitudes, phases, stretch, strict=True))
-    clocked = set_to_clock(note.astype(np.float32), 220.0, RATE, 16)
-    inner = slice(4000, 28_000)
-    for k, amplitude in enumerate(amplitudes):
-        np.testing.assert_allclose(clocked.amplitudes[k, inner], amplitude, rtol=0.02)  # measured: 0.3 %
-    expected = clocked.amplitudes.T * np.asarray(partials(jnp.asarray(clocked.phase), 16))
-    np.testing.assert_allclose(clocked.audio[inner], (expected.sum(axis=1) + clocked.rest)[inner], atol=1e-4)
-    assert np.sqrt(np.mean(clocked.rest[inner] ** 2)) < 0.003  # measured: 0.0004
-
-
-def test_noise_is_left_as_it_is() -> None:
-    noise = np.random.default_rng(0).normal(scale=0.1, size=2 * RATE).astype(np.float32)
-    clocked = set_to_clock(noise, 220.0, RATE, 16)
-    assert np.mean(clocked.rest**2) > 0.8 * np.mean(noise**2)
-
-
-def test_shaped_noise_has_the_envelope_of_its_note_and_not_its_phase() -> None:
-    note = np.sin(2 * np.pi * 1000 / RATE * np.arange(RATE)).astype(np.float32)
-    noise = shaped_noise(note, np.random.default_rng(0))
-    power = np.abs(np.fft.rfft(noise)) ** 2
-    near = slice(850, 1150)
-    assert power[near].sum() > 0.9 * power.sum()
-    assert np.mean(noise**2) == pytest.approx(np.mean(note**2), rel=0.2)
-    assert abs(np.corrcoef(noise, note)[0, 1]) < 0.3
 
 
 def test_the_step_up_recursion_gives_the_predictor_of_its_reflection_coefficients() -> None:

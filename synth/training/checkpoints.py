@@ -1,0 +1,67 @@
+"""Checkpoints of a run, by orbax: the last two, each whole or not there. A resumed run goes on to the bit."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+
+from synth.errors import WavekeysError
+from synth.training.steps import TrainState
+
+KEPT = 2
+
+
+class Checkpoints:
+    """The checkpoints in a folder. A new run's first one replaces those of an older run there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self._manager: ocp.CheckpointManager | None = None
+
+    def save(self, state: TrainState) -> None:
+        """Write a checkpoint; when this returns it is on disk."""
+        if self._manager is None:
+            if jax.process_index() == 0:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            self._open()
+        assert self._manager is not None
+        if self._manager.latest_step() != int(state.step):
+            self._manager.save(int(state.step), args=ocp.args.StandardSave(_named(state)))
+            self._manager.wait_until_finished()
+
+    def restore(self, like: TrainState) -> TrainState:
+        """The last checkpoint of a run with the same model and optimizer, placed as `like` is."""
+        if self.folder.is_dir():
+            self._open()
+        step = self._manager.latest_step() if self._manager else None
+        if self._manager is None or step is None:
+            raise WavekeysError(f"nothing to resume: there is no checkpoint in {self.folder}; run without --resume")
+        wanted = {
+            name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+            for name, leaf in _named(like).items()
+        }
+        try:
+            found = self._manager.restore(step, args=ocp.args.StandardRestore(wanted))
+        except ValueError:
+            raise WavekeysError(
+                f"{self.folder / str(step)}: a checkpoint of another model; use its config, or run without --resume"
+            ) from None
+        except OSError as error:
+            raise WavekeysError(f"{self.folder / str(step)}: not a readable checkpoint ({error})") from None
+        return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in wanted])
+
+    def _open(self) -> None:
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices("checkpoints")
+        options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, enable_async_checkpointing=False)
+        self._manager = ocp.CheckpointManager(self.folder, options=options)
+
+
+def _named(state: TrainState) -> dict[str, Any]:
+    """The leaves by their places in the state, in its order."""
+    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(state)}

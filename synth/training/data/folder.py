@@ -1,0 +1,134 @@
+"""A musician's own folder of notes: sound files whose pitch stands in their names or in a table, or is heard.
+
+Names such as `flute_C4_v100.wav`, `Flute F#3.flac`, `flute-060-100.wav`: the instrument, then a note's name (C4 is MIDI
+60) or a MIDI number, then a velocity. `notes.csv`, where there is one, says instead: columns `file` and `pitch`, and
+where wanted `velocity` and `instrument`.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import librosa
+import numpy as np
+
+from synth.errors import WavekeysError
+from synth.training.config import DataConfig
+from synth.training.data.note import BadNote, Note, NoteSource, read_recording
+
+SUFFIXES = (".wav", ".flac", ".aif", ".aiff", ".ogg")
+TABLE = "notes.csv"
+VELOCITY = 100  # of a note that names none
+HEARD_SECONDS = (0.1, 1.1)
+
+_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_ACCIDENTALS = {"": 0, "#": 1, "s": 1, "\N{MUSIC SHARP SIGN}": 1, "b": -1, "\N{MUSIC FLAT SIGN}": -1}
+_NOTE_NAME = f"([A-Ga-g])([{''.join(_ACCIDENTALS)}]?)(-?[0-9])"
+_BETWEEN, _END = r"(?:^|[-_ .])", r"(?=$|[-_ .])"
+_NAMED = re.compile(_BETWEEN + _NOTE_NAME + _END)
+_NUMBERED = re.compile(_BETWEEN + r"([01]?[0-9]{2})" + _END)  # two digits at least: `piano 2` is no pitch
+_SPOKEN_VELOCITY = re.compile(_BETWEEN + r"v(?:el)?([0-9]{1,3})" + _END, re.IGNORECASE)
+
+
+class Label(NamedTuple):
+    """What is known of a file before it is read."""
+
+    instrument: str
+    pitch: int | None  # None: to be heard
+    velocity: int
+
+
+def folder_notes(folder: Path, data: DataConfig, rate_hz: int) -> NoteSource:
+    """The notes of a folder and of the folders in it."""
+    labels = _table(folder / TABLE) if (folder / TABLE).is_file() else _labels(folder)
+
+    def read() -> Iterator[Note | BadNote]:
+        for path, label in labels:
+            name = str(path.relative_to(folder))
+            if isinstance(label, str):
+                yield BadNote(name, label)
+            elif label.pitch is None or data.takes(label.instrument, label.pitch, label.velocity):
+                note = _note(path, name, label, rate_hz)
+                if isinstance(note, BadNote) or data.takes(note.instrument, note.pitch, note.velocity):
+                    yield note
+
+    return NoteSource(where=str(folder), at_most=len(labels), read=read)
+
+
+def note_number(text: str) -> int | None:
+    """A pitch as people write it, `C#4` or `61`, as a MIDI number; None where it is none from 0 to 127."""
+    named = re.fullmatch(_NOTE_NAME, text.strip())
+    if named:
+        letter, accidental, octave = named.groups()
+        number = 12 * (int(octave) + 1) + _SEMITONES[letter.upper()] + _ACCIDENTALS[accidental]
+    elif text.strip().isdecimal():
+        number = int(text)
+    else:
+        return None
+    return number if 0 <= number <= 127 else None
+
+
+def label_of(stem: str, otherwise: str) -> Label:
+    """What a file's name says; `otherwise` is the instrument of a name that tells none."""
+    spoken = _SPOKEN_VELOCITY.search(stem)
+    rest = stem if spoken is None else stem[: spoken.start()] + stem[spoken.end() :]
+    named = list(_NAMED.finditer(rest))
+    # The last two numbers, so that NSynth's own names work: bass_synthetic_033-022-050.
+    numbers = [] if named else [match for match in _NUMBERED.finditer(rest) if int(match[1]) <= 127]
+    chosen = named[-1:] or (numbers[-2:] if spoken is None else numbers[-1:])
+    velocity = int(spoken[1]) if spoken else int(chosen[1][1]) if len(chosen) == 2 else VELOCITY
+    pitch = note_number(chosen[0][0].lstrip("-_ .")) if chosen else None
+    instrument = (rest[: chosen[0].start()] if chosen else rest).strip("-_ .").lower()
+    return Label(instrument or otherwise.lower(), pitch, min(max(velocity, 1), 127))
+
+
+def heard_pitch(audio: np.ndarray, rate_hz: int) -> int | None:
+    """The MIDI number nearest to the pitch of a note [T] (librosa.pyin over a piano's range); None without one.
+
+    Within `HEARD_SECONDS`. What pyin is unsure of counts as none: it gives noise a probability of 0.01, notes of
+    FluidR3 one of 0.18 or more.
+    """
+    first, last = (round(seconds * rate_hz) for seconds in HEARD_SECONDS)
+    track, _, sure = librosa.pyin(audio[first:last], fmin=27.0, fmax=4200.0, sr=rate_hz, frame_length=2048)
+    return round(float(librosa.hz_to_midi(np.nanmedian(track)))) if sure.mean() > 0.08 else None
+
+
+def _note(path: Path, name: str, label: Label, rate_hz: int) -> Note | BadNote:
+    try:
+        audio = read_recording(path, rate_hz, from_onset=True)
+    except ValueError as error:
+        return BadNote(name, str(error))
+    pitch = heard_pitch(audio, rate_hz) if label.pitch is None else label.pitch
+    if pitch is None:
+        return BadNote(name, "no pitch in its name (such as flute_C4_v100.wav), and none is heard")
+    return Note(label.instrument, pitch, label.velocity, audio)
+
+
+def _labels(folder: Path) -> list[tuple[Path, Label | str]]:
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise WavekeysError(f"{folder}: no sound files in it ({', '.join(SUFFIXES)})")
+    return [(path, label_of(path.stem, path.parent.name)) for path in paths]
+
+
+def _table(path: Path) -> list[tuple[Path, Label | str]]:
+    """The files that a table names, each with its label or with what is wrong with its row."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise WavekeysError(f"{path}: not a readable table ({error})") from None
+    if not rows or not {"file", "pitch"} <= rows[0].keys():
+        raise WavekeysError(f"{path}: a table of notes has columns headed file and pitch, and a row for each note")
+    labels: list[tuple[Path, Label | str]] = []
+    for row in rows:
+        file = path.parent / (row["file"] or "")
+        pitch, velocity = note_number(row["pitch"] or ""), note_number(row.get("velocity") or str(VELOCITY))
+        label = Label((row.get("instrument") or path.parent.resolve().name).lower(), pitch, velocity or 0)
+        wrong = f"its row says pitch {row['pitch']!r}, velocity {row.get('velocity')!r}: give a note or 0 to 127"
+        labels.append((file, wrong if pitch is None or not velocity else label))
+    return labels

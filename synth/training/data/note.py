@@ -1,0 +1,94 @@
+"""One note of a set, and what makes any recording one: mono, at the set's rate, 4 seconds from its onset."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+
+from synth.errors import WavekeysError
+from synth.training.soundfont import NOTE_SECONDS
+
+SILENT = 1e-4  # a note whose largest sample is below this (-80 dBFS) has no sound
+ONSET = 3e-3  # of the largest sample (-50 dB): a recording begins where it is first this loud
+LEAD_SECONDS = 0.005  # kept of what is before that
+FADE_SECONDS = 0.05  # at the end of a recording that goes on after 4 s
+
+
+class Note(NamedTuple):
+    """A note as every source gives it."""
+
+    instrument: str
+    pitch: int  # MIDI number
+    velocity: int
+    audio: np.ndarray  # [T] float32, 4 s
+    held_out: bool = False  # of an instrument that the set itself keeps for validation
+
+
+class BadNote(NamedTuple):
+    """A note that cannot be used."""
+
+    name: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NoteSource:
+    """Notes to be read one by one."""
+
+    where: str  # for messages
+    at_most: int  # notes that `read` gives, bad ones too
+    read: Callable[[], Iterator[Note | BadNote]]
+
+
+def good_notes(source: NoteSource, bad: Callable[[BadNote], None]) -> Iterator[Note]:
+    """A source's notes; the bad ones are told to `bad`. If all are bad, or there are none, that is an error."""
+    good, first = 0, None
+    for note in source.read():
+        if isinstance(note, BadNote):
+            first = first or note
+            bad(note)
+        else:
+            good += 1
+            yield note
+    if not good:
+        why = f"none of its notes can be used; {first.name}: {first.reason}" if first else "no note there is asked for"
+        raise WavekeysError(f"{source.where}: {why}")
+
+
+def read_recording(path: Path, rate_hz: int, *, from_onset: bool) -> np.ndarray:
+    """A sound file of any rate and channels as a note [4 s] float32. Raises ValueError with what is wrong with it."""
+    try:
+        audio, own_rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise ValueError(f"not a readable sound file ({getattr(error, 'error_string', error)})") from None
+    return as_note(audio, own_rate_hz, rate_hz, from_onset=from_onset)
+
+
+def as_note(audio: np.ndarray, own_rate_hz: int, rate_hz: int, *, from_onset: bool) -> np.ndarray:
+    """Samples [T, channels] of any rate as a note [4 s] float32. Raises ValueError with what is wrong with them.
+
+    Shorter ones are followed by silence. With `from_onset` the silence before the first sound is taken away.
+    """
+    if not np.isfinite(audio).all():
+        raise ValueError("holds numbers that are not finite")
+    mono = audio.mean(axis=1)
+    largest = float(np.abs(mono).max(initial=0.0))
+    if largest < SILENT:
+        raise ValueError("silent")
+    if from_onset:
+        onset = int(np.argmax(np.abs(mono) > ONSET * largest))
+        mono = mono[max(0, onset - round(LEAD_SECONDS * own_rate_hz)) :]
+    length = round(NOTE_SECONDS * rate_hz)
+    if own_rate_hz != rate_hz:
+        mono = soxr.resample(mono, own_rate_hz, rate_hz, quality="VHQ")
+    if len(mono) > length:
+        mono = mono[:length].copy()
+        fade = round(FADE_SECONDS * rate_hz)
+        mono[-fade:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(fade) / fade)
+    return np.pad(mono, (0, length - len(mono))).astype(np.float32)

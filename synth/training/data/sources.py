@@ -1,0 +1,54 @@
+"""Which source a path or a config names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from synth.errors import UsageError, WavekeysError
+from synth.training.config import DataConfig
+from synth.training.data.folder import folder_notes
+from synth.training.data.note import BadNote, Note, NoteSource
+from synth.training.data.nsynth import is_nsynth, nsynth_notes
+from synth.training.soundfont import render_notes
+
+SOUNDFONT, NSYNTH, FOLDER = "a SoundFont", "NSynth's dataset", "a folder of notes"
+
+
+def kind_of(path: Path) -> str:
+    """`SOUNDFONT`, `NSYNTH` or `FOLDER`."""
+    if path.is_file() and path.suffix.lower() in (".sf2", ".sf3"):
+        return SOUNDFONT
+    if path.is_dir():
+        return NSYNTH if is_nsynth(path) else FOLDER
+    if path.is_file() and ".tfrecord" in path.name:
+        return NSYNTH
+    what = "it is not there" if not path.exists() else "it is none of them"
+    raise UsageError(f"{path}: give a folder of notes, NSynth's folder or .tfrecord file, or a .sf2 file; {what}")
+
+
+def open_notes(data: DataConfig, rate_hz: int) -> NoteSource:
+    """The notes that a config names: those of `notes` where it is given, else those of its SoundFont."""
+    path = Path(data.notes or data.soundfont).expanduser()
+    kind = kind_of(path) if data.notes else SOUNDFONT
+    if kind == SOUNDFONT:
+        return _rendered_notes(path, data, rate_hz)
+    return (nsynth_notes if kind == NSYNTH else folder_notes)(path, data, rate_hz)
+
+
+def _rendered_notes(soundfont: Path, data: DataConfig, rate_hz: int) -> NoteSource:
+    if not data.instruments:
+        raise WavekeysError("[data.instruments]: name at least one, such as piano = 0 (its General MIDI program)")
+
+    def read() -> Iterator[Note | BadNote]:
+        for name, program in data.instruments.items():
+            for velocity in data.velocities:
+                rendered = render_notes(soundfont, program, data.pitches, velocity, sample_rate_hz=rate_hz)
+                for pitch, audio in zip(data.pitches, rendered, strict=True):
+                    if audio.any():
+                        yield Note(name, pitch, velocity, audio)
+                    else:
+                        yield BadNote(f"{name}, pitch {pitch}, velocity {velocity}", "silent in this SoundFont")
+
+    count = len(data.instruments) * len(data.velocities) * len(data.pitches)
+    return NoteSource(where=str(soundfont), at_most=count, read=read)

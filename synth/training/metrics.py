@@ -1,0 +1,33 @@
+"""What a run measures of itself, as JSON lines and for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+from synth.training.data.records import MESSAGES, framed
+
+
+class MetricsLog:
+    """`metrics.jsonl`, which grows from run to run in a folder, and one TensorBoard file for each run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._lines = folder / "metrics.jsonl"
+        self._events = folder / f"events.out.tfevents.{time.time():010.0f}.{platform.node()}"
+        self._append(MESSAGES["Event"](wall_time=time.time(), file_version="brain.Event:2"))
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Numbers by name, as they are after a step."""
+        with self._lines.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+        event = MESSAGES["Event"](wall_time=time.time(), step=step)
+        for name, value in values.items():
+            event.summary.value.add(tag=name, simple_value=value)
+        self._append(event)
+
+    def _append(self, event: Any) -> None:
+        with self._events.open("ab") as file:
+            file.write(framed(event.SerializeToString()))

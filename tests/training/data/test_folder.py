@@ -1,0 +1,114 @@
+"""A musician's folder of notes: their names, a table, or their sound tell the pitch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from synth import UsageError, WavekeysError
+from synth.training.config import WHOLE, DataConfig
+from synth.training.data import BadNote, Note, good_notes, open_notes
+from synth.training.data.folder import label_of, note_number
+from synth.training.soundfont import render_notes
+
+from .conftest import tone
+
+SOUNDFONT = Path(DataConfig().soundfont)
+
+
+def read(folder: Path) -> tuple[list[Note], list[BadNote]]:
+    bad: list[BadNote] = []
+    notes = list(good_notes(open_notes(DataConfig(**WHOLE, notes=str(folder)), 16_000), bad.append))
+    return notes, bad
+
+
+@pytest.mark.parametrize(
+    ("stem", "label"),
+    [
+        ("flute_C4_v100", ("flute", 60, 100)),
+        ("flute-060-090", ("flute", 60, 90)),
+        ("bass_synthetic_033-022-025", ("bass_synthetic_033", 22, 25)),
+        ("Grand Piano F#3", ("grand piano", 54, 100)),
+        ("v64 Bb-1", ("folder", 10, 64)),
+        ("A4", ("folder", 69, 100)),
+        ("B3_organ_72_vel12", ("b3_organ_72_vel12", None, 100)),
+        ("whistle", ("whistle", None, 100)),
+    ],
+)
+def test_a_files_name_tells_instrument_pitch_and_velocity(stem: str, label: tuple[str, int | None, int]) -> None:
+    if stem.startswith("B3"):  # a note's name goes before numbers
+        label = ("folder", 59, 12)
+    assert label_of(stem, "folder") == label
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("C-1", 0), ("g9", 127), ("Db4", 61), ("64", 64), ("128", None), ("H4", None), ("", None)]
+)
+def test_pitches_are_read_as_people_write_them(text: str, number: int | None) -> None:
+    assert note_number(text) == number
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+def test_any_rate_and_channels_become_four_seconds_of_mono_from_the_onset(tmp_path: Path, rate_hz: int) -> None:
+    silence = np.zeros(rate_hz // 4, np.float32)
+    sound = np.concatenate([silence, tone(60, 5.0, rate_hz)])
+    soundfile.write(tmp_path / "pipe_C4.wav", np.stack([sound, sound], axis=1), rate_hz)
+    ((pipe,), bad) = read(tmp_path)
+    assert (pipe.instrument, pipe.pitch, pipe.velocity, pipe.audio.shape) == ("pipe", 60, 100, (64_000,))
+    assert not bad
+    onset = int(np.argmax(np.abs(pipe.audio) > 0.02))
+    assert onset < 0.01 * 16_000
+    assert np.corrcoef(pipe.audio[onset + 100 : 60_000], tone(60)[100 : 60_000 - onset])[0, 1] > 0.98
+    assert np.abs(pipe.audio[-10:]).max() < 1e-3  # it went on, and is faded
+
+
+def test_bad_files_are_listed_with_the_reason(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "pipe_C4.wav", tone(60), 16_000)
+    soundfile.write(tmp_path / "pipe_D4.wav", np.zeros(16_000), 16_000)
+    soundfile.write(tmp_path / "pipe_E4.wav", np.full(16_000, np.nan), 16_000, subtype="FLOAT")
+    soundfile.write(tmp_path / "hiss.wav", 0.1 * np.random.default_rng(0).normal(size=32_000), 16_000)
+    (tmp_path / "pipe_F4.wav").write_text("no sound")
+    (tmp_path / "notes.txt").write_text("not meant")
+    notes, bad = read(tmp_path)
+    assert [note.pitch for note in notes] == [60]
+    assert {note.name: note.reason.split(" (")[0].split(",")[0] for note in bad} == {
+        "hiss.wav": "no pitch in its name",
+        "pipe_D4.wav": "silent",
+        "pipe_E4.wav": "holds numbers that are not finite",
+        "pipe_F4.wav": "not a readable sound file",
+    }
+
+
+def test_a_table_goes_before_the_names(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "one.wav", tone(61), 16_000)
+    soundfile.write(tmp_path / "two_C4.wav", tone(62), 16_000)
+    (tmp_path / "notes.csv").write_text(
+        "file,pitch,velocity,instrument\none.wav,C#4,50,Pipe\ntwo_C4.wav,62,,\nmissing.wav,63,,\none.wav,X,,\n"
+    )
+    notes, bad = read(tmp_path)
+    assert [note[:3] for note in notes] == [("pipe", 61, 50), (tmp_path.name.lower(), 62, 100)]
+    assert [note.name for note in bad] == ["missing.wav", "one.wav"]
+    (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(WavekeysError, match="columns headed file and pitch"):
+        read(tmp_path)
+
+
+def test_the_pitch_of_real_notes_is_heard(tmp_path: Path) -> None:
+    pitches = [45, 60, 79]
+    for number, audio in enumerate(render_notes(SOUNDFONT, 68, pitches, 100)):  # an oboe
+        soundfile.write(tmp_path / f"oboe {number}.wav", audio[:24_000], 16_000)
+    notes, _ = read(tmp_path)
+    assert [note.pitch for note in notes] == pitches
+
+
+def test_a_path_without_notes_is_refused_with_what_is_allowed(tmp_path: Path) -> None:
+    with pytest.raises(WavekeysError, match=r"no sound files in it \(\.wav, "):
+        read(tmp_path)
+    with pytest.raises(UsageError, match=r"give a folder of notes, .* it is not there"):
+        read(tmp_path / "none")
+    (tmp_path / "song.mid").write_text("")
+    with pytest.raises(UsageError, match="it is none of them"):
+        read(tmp_path / "song.mid")

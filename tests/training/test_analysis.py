@@ -1,0 +1,34 @@
+"""What training needs to know of a note."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from synth.training import analysis
+from synth.training.analysis import Features, analyse_all, shaped_noise
+
+RATE = 16_000
+
+
+def test_shaped_noise_has_the_envelope_of_its_note_and_not_its_phase() -> None:
+    note = np.sin(2 * np.pi * 1000 / RATE * np.arange(RATE)).astype(np.float32)
+    noise, other = shaped_noise(note, np.random.default_rng(0), 2)
+    power = np.abs(np.fft.rfft(noise)) ** 2
+    near = slice(850, 1150)
+    assert power[near].sum() > 0.9 * power.sum()
+    assert np.mean(noise**2) == pytest.approx(np.mean(note**2), rel=0.2)
+    assert abs(np.corrcoef(noise, note)[0, 1]) < 0.3
+    assert abs(np.corrcoef(noise, other)[0, 1]) < 0.3
+
+
+def test_several_processes_find_what_one_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    note = shaped_noise(np.ones(RATE // 2, np.float32), np.random.default_rng(0), 1)[0]
+    notes = [Features(np.float32(0.1 * n) * note, 220.0, np.full(8, 0.1), np.zeros((8, 1))) for n in range(1, 7)]
+    sizes = {"sample_rate_hz": RATE, "hop": 1000, "harmonics": 4}
+    alone = list(analyse_all(notes, expected=6, **sizes))
+    monkeypatch.setattr(analysis, "NOTES_WORTH_A_PROCESS", 3)
+    monkeypatch.setattr(analysis.os, "cpu_count", lambda: 2)
+    for one, many in zip(alone, analyse_all(notes, expected=6, **sizes), strict=True):
+        for expected, found in zip(one, many, strict=True):
+            np.testing.assert_array_equal(expected, found)

@@ -1,0 +1,77 @@
+"""Analysed notes on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from synth import WaveNet
+from synth.training import cache
+from synth.training.analysis import NOISE_DRAWS
+from synth.training.cache import analysed_notes
+from synth.training.config import WHOLE, DataConfig
+from synth.training.crops import analyse
+from synth.training.data import BadNote
+
+RATE = 16_000
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> DataConfig:
+    """Two notes of a pipe and a file that is none."""
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    t = np.arange(2 * RATE) / RATE
+    for name, hertz in (("C4", 261.63), ("E4", 329.63)):
+        soundfile.write(folder / f"pipe_{name}.wav", 0.3 * np.sin(2 * np.pi * hertz * t), RATE)
+    (folder / "pipe_G4.wav").write_text("none")
+    return DataConfig(**WHOLE, notes=str(folder))
+
+
+def test_notes_are_analysed_once_and_mapped_from_disk(
+    data: DataConfig, tmp_path: Path, tiny_model: Callable[[str], WaveNet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_model("live")
+    bad: list[BadNote] = []
+    notes = analysed_notes(model, data, tmp_path / "cache", bad.append)
+    assert [note.name for note in bad] == ["pipe_G4.wav"]
+    assert (notes.names, list(notes.pitch), list(notes.velocity)) == (("pipe",), [60, 64], [100, 100])
+    expected = analyse(
+        model.config,
+        model.encoder,
+        names=notes.names,
+        instrument=notes.instrument,
+        pitch=notes.pitch,
+        velocity=notes.velocity,
+        audio=np.asarray(notes.audio),
+    )
+    assert notes.noise.shape == (2, NOISE_DRAWS, 4 * RATE)
+    for field in dataclasses.fields(notes):
+        np.testing.assert_array_equal(getattr(expected, field.name), getattr(notes, field.name))
+    for name in cache.ARRAYS:
+        assert isinstance(getattr(notes, name), np.memmap)
+
+    monkeypatch.setattr(cache, "open_notes", lambda *_: pytest.fail("read again"))
+    again = analysed_notes(model, data, tmp_path / "cache", bad.append)
+    np.testing.assert_array_equal(notes.normal, again.normal)
+
+
+def test_other_notes_are_analysed_anew(data: DataConfig, tmp_path: Path, tiny_model: Callable[[str], WaveNet]) -> None:
+    model = tiny_model("live")
+    analysed_notes(model, data, tmp_path / "cache", lambda _: None)
+    assert len(analysed_notes(model, dataclasses.replace(data, pitch_low=62), tmp_path / "cache", print).pitch) == 1
+    (Path(data.notes) / "pipe_C4.wav").rename(Path(data.notes) / "pipe_D4.wav")
+    assert list(analysed_notes(model, data, tmp_path / "cache", lambda _: None).pitch) == [62, 64]
+
+
+def test_a_temporal_size_needs_the_sound_alone(
+    data: DataConfig, tmp_path: Path, tiny_model: Callable[[str], WaveNet]
+) -> None:
+    notes = analysed_notes(tiny_model("paper"), data, tmp_path / "cache", lambda _: None)
+    assert notes.audio.shape == (2, 4 * RATE)
+    assert notes.normal.shape == notes.noise.shape == notes.mel.shape == (2, 0)

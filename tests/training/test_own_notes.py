@@ -1,0 +1,107 @@
+"""A musician's own notes: a preset from a folder of them, and the shipped model made to know them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+import tomli_w
+
+from synth.analysis import log_mel_distance, median_cents
+from synth.bank import Preset, list_presets, load_preset
+from synth.cli.main import main
+from synth.instrument import Instrument
+from synth.training.config import DataConfig
+from synth.training.soundfont import render_notes
+
+CLARINET = 71  # of General MIDI; the factory model never heard one
+RATE = 16_000
+
+
+def wavekeys(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    return int(stop.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def clarinet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six notes of a clarinet, in stereo at 44.1 kHz, with half a second of silence before each, and a broken file."""
+    folder = tmp_path_factory.mktemp("my_samples")
+    for velocity in (60, 110):
+        notes = render_notes(Path(DataConfig().soundfont), CLARINET, [55, 60, 64], velocity, sample_rate_hz=44_100)
+        for name, note in zip(("G3", "C4", "E4"), notes, strict=True):
+            late = np.pad(note, (22_050, 0))
+            soundfile.write(folder / f"clarinet_{name}_v{velocity}.wav", np.stack([late, late], axis=1), 44_100)
+    (folder / "clarinet_A4.wav").write_text("lost")
+    return folder
+
+
+def play(preset: Preset, pitch: int) -> np.ndarray:
+    instrument = Instrument(preset, voices=1, seed=0)
+    messages = [mido.Message("note_on", note=pitch, velocity=110, time=0.0)]
+    return instrument(messages, duration=3.0, sample_rate=RATE)[:, 0]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_folder_of_notes_becomes_a_preset_that_plays_in_tune(
+    clarinet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine.wavekeys"
+    assert wavekeys("bank", "build", clarinet, "-o", mine) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{mine}: 1 instruments, 3 pitches, 2 velocities\n"
+    assert said.err.startswith("left out clarinet_A4.wav: not a readable sound file")
+    preset = load_preset(mine)
+    assert (preset.info.name, preset.bank.instruments) == ("mine", ("clarinet",))
+    assert list(preset.bank.pitches) == [55, 60, 64]
+    sound = play(preset, 60)
+    print(
+        median_cents(sound[4000:40_000], 261.63, RATE),
+        log_mel_distance(render_notes(Path(DataConfig().soundfont), CLARINET, [60], 110)[0][: len(sound)], sound, RATE),
+    )
+    assert abs(median_cents(sound[4000:40_000], 261.63, RATE)) < 20  # measured: 1 cent
+    source = render_notes(Path(DataConfig().soundfont), CLARINET, [60], 110)[0]
+    assert log_mel_distance(source[: len(sound)], sound, RATE) < 15  # measured: 9.7 dB
+    assert wavekeys("bank", "build", clarinet, "-o", mine) == 1
+    assert "overwrite it with --force" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("home")
+def test_the_shipped_model_learns_the_notes_of_a_folder(clarinet: Path, tmp_path: Path) -> None:
+    config = tmp_path / "mine.toml"
+    document = {
+        "output": str(tmp_path / "run"),
+        "data": {"notes": str(clarinet)},
+        "training": {"start_from": "factory", "steps": 12, "frames": 2, "warm_up_steps": 2, "learning_rate": 3e-4},
+        "validation": {"every": 2, "steps": 2, "crops": 6},
+    }
+    config.write_text(tomli_w.dumps(document))
+    assert wavekeys("train", config) == 0
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["validation_notes"] < lines[0]["validation_notes"]
+    learnt = tmp_path / "run" / "model.safetensors"
+    assert wavekeys("bank", "build", config, "--model", learnt, "-o", tmp_path / "mine") == 0
+    shipped = {info.model_sha256 for info in list_presets()}
+    assert load_preset(tmp_path / "mine").info.model_sha256 not in shipped
+
+
+@pytest.mark.usefixtures("home")
+def test_a_soundfonts_instruments_are_taken_by_name_or_by_program(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    font, output = DataConfig().soundfont, tmp_path / "winds"
+    options = ("--pitches", "60-61", "--velocities", "100", "-o", output)
+    assert wavekeys("bank", "build", font, "--instruments", "oboe,horn=60", *options) == 0
+    assert load_preset(output).bank.embeddings.shape[:3] == (2, 2, 1)
+    for wrong, complaint in (
+        ((), "choose by --instruments"),
+        (("--instruments", "theremin"), "no instrument 'theremin'; give theremin=PROGRAM, or one of"),
+        (("--instruments", "oboe", "--pitches", "x"), "--pitches: 'x,x' are not numbers from 0 to 127"),
+    ):
+        assert wavekeys("bank", "build", font, "-o", output, *wrong) == 2
+        assert complaint in capsys.readouterr().err
