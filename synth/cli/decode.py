@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from synth.cli.files import EMBEDDINGS, SOUNDS, Job, Skipped, plan, remaining, resume_option
+from synth.cli.model import chosen_model, model_option
 from synth.cli.play import BACKENDS, PRECISIONS
 from synth.errors import UsageError, WavekeysError
 
@@ -15,17 +18,28 @@ if TYPE_CHECKING:
 
     from synth.stream import Stream
 
+# NSynth's own notes are named instrument-pitch-velocity (bass_electronic_018-036-100), NSynth Super's sound_pitch.
+_PITCH_IN_NAME = re.compile(r"(?:-(\d{3})-\d{3}|_(\d{2,3}))(?:_embeddings)?$")
+
 
 @click.command("decode", short_help="Turn embeddings into sound.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="Z.npy…")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR_OR_WAV")
-@click.option("--model", "model_path", type=click.Path(path_type=Path), help="A model.safetensors [factory preset's].")
-@click.option("--pitch", type=click.FloatRange(0, 127), help="MIDI pitch, for models with a pitch clock.")
+@model_option
+@click.option(
+    "--pitch",
+    type=click.FloatRange(0, 127),
+    help="MIDI pitch, for models with a pitch clock [what names as flute-060-100 or flute_60 tell].",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="File i uses seed + i.")
 @click.option("--temperature", type=click.FloatRange(0, 4), default=1.0, show_default=True)
 @click.option("--batch", type=click.IntRange(1, 256), default=8, show_default=True, help="Files decoded together.")
+@click.option(
+    "--like", type=click.Path(path_type=Path), help="Cut to the length of this sound, or of its namesake here."
+)
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
+@resume_option
 def command(
     files: tuple[Path, ...],
     output: Path,
@@ -34,65 +48,66 @@ def command(
     seed: int,
     temperature: float,
     batch: int,
+    like: Path | None,
     backend: str,
     precision: str,
+    resume: bool,
 ) -> None:
-    """Decode embeddings, [frames, 16] float32 in .npy files, to 24-bit WAV files of the same names.
+    """Decode embeddings, [frames, 16] float32 in .npy files and folders of them, to 24-bit WAV files of the same names.
 
     Every file gets its own length: frames times the model's hop. A file that cannot be read is named and skipped.
     """
-    from synth.bank import load_preset
     from synth.cli.output import Stopwatch, progress_bar, write_wav
     from synth.stream import Stream
-    from synth.wavenet import load_model
 
-    single = output.suffix.lower() == ".wav"
-    if single and len(files) > 1:
-        raise UsageError(f"{len(files)} files cannot become one, {output}: give a folder")
-    model = load_model(model_path) if model_path else load_preset().model
+    every = plan(files, output, taken=EMBEDDINGS, suffix=".wav")
+    model = chosen_model(model_path)
     config = model.config
-    if config.clock_harmonics and pitch is None:
-        raise UsageError(f"the model ({config.name}) has a pitch clock: give --pitch, such as --pitch 60")
-    readable, embeddings, problems = [], [], []
-    for path in files:
+    pitches = {job: _pitch(job.source, pitch) for job in every}
+    if config.clock_harmonics and None in pitches.values():
+        source = next(job.source for job in every if pitches[job] is None)
+        raise UsageError(
+            f"the model ({config.name}) has a pitch clock, and the name {source.name} tells no pitch: give --pitch, "
+            "such as --pitch 60"
+        )
+    skipped = Skipped(len(every))
+    embeddings: dict[Job, np.ndarray] = {}
+    for job in remaining(every, resume=resume):
         try:
-            embeddings.append(_read(path, config.embedding_channels))
-            readable.append(path)
+            embeddings[job] = read_embeddings(job.source, config.embedding_channels)
         except WavekeysError as error:
-            problems.append(str(error))
-            if len(files) > 1:
-                click.echo(f"wavekeys: skipped: {error}", err=True)
-    if not readable:
-        raise WavekeysError(problems[0] if len(problems) == 1 else f"none of {len(files)} files can be decoded")
-    targets = [output] if single else [output / f"{path.stem}.wav" for path in readable]
-    for target in targets:
-        if targets.count(target) > 1:
-            raise UsageError(f"two of the files would become {target}: decode them into folders of their own")
-    _make_folder(output.parent if single else output)
+            skipped.add(error)
+    rate_hz = config.sample_rate_hz
+    samples = {job: _samples(job, len(z) * config.hop, output, like, rate_hz) for job, z in embeddings.items()}
 
-    watch, done_seconds = Stopwatch(), 0.0
-    seconds = [len(z) * config.hop / config.sample_rate_hz for z in embeddings]
-    voices = min(batch, len(readable))
+    watch, done, total = Stopwatch(), 0.0, sum(samples.values()) / rate_hz
+    # Files of similar length go together, since a batch lasts as long as its longest.
+    jobs = sorted(embeddings, key=lambda job: len(embeddings[job]))
+    voices = max(1, min(batch, len(jobs)))
     stream = Stream(model, voices=voices, backend=backend, precision=precision)
     del model  # as large again as the weights that the stream has packed
-    # Files of similar length go together, since a batch lasts as long as its longest.
-    order = sorted(range(len(readable)), key=lambda index: len(embeddings[index]))
-    with progress_bar("decoding", sum(seconds)) as progress:
-        for start in range(0, len(order), voices):
-            together = order[start : start + voices]
-            audio = _decode(stream, [embeddings[i] for i in together], [seed + i for i in together], temperature, pitch)
-            for index, sound in zip(together, audio, strict=True):
-                rate_hz = config.sample_rate_hz
-                write_wav(targets[index], sound[:, None], rate_hz=rate_hz, wanted_hz=rate_hz)
-                done_seconds += seconds[index]
-                progress(done_seconds)
-    count = f"{len(order)} file{'s' * (len(order) > 1)}"
-    click.echo(f"{output}: {count}, {watch.summary(sum(seconds))} ({stream.backend}, {stream.precision})")
-    if problems:
-        raise WavekeysError(f"{len(problems)} of {len(files)} files were skipped: {'; '.join(problems)}")
+    with progress_bar("decoding", total) as progress:
+        for start in range(0, len(jobs), voices):
+            together = jobs[start : start + voices]
+            audio = _decode(
+                stream,
+                [embeddings[job] for job in together],
+                [seed + job.number for job in together],
+                temperature,
+                [pitches[job] for job in together] if config.clock_harmonics else None,
+            )
+            for job, sound in zip(together, audio, strict=True):
+                write_wav(job.target, sound[: samples[job], None], rate_hz=rate_hz, wanted_hz=rate_hz)
+                done += samples[job] / rate_hz
+                progress(done)
+    kept = f", {len(every) - len(jobs) - skipped.count} kept" if resume else ""
+    count = f"{len(jobs)} file{'s' * (len(jobs) != 1)}"
+    click.echo(f"{output}: {count}{kept}, {watch.summary(total)} ({stream.backend}, {stream.precision})")
+    skipped.finish()
 
 
-def _read(path: Path, channels: int) -> np.ndarray:
+def read_embeddings(path: Path, channels: int) -> np.ndarray:
+    """A .npy file's embeddings [frames, channels] as float32. Refuses anything else, by name."""
     import numpy as np
 
     try:
@@ -108,8 +123,37 @@ def _read(path: Path, channels: int) -> np.ndarray:
     return z.astype(np.float32)
 
 
+def _pitch(path: Path, given: float | None) -> float | None:
+    """The MIDI pitch that was given, or else the one that the file's name tells."""
+    told = _PITCH_IN_NAME.search(path.stem)
+    if given is not None or told is None:
+        return given
+    number = int(told[1] or told[2])
+    return float(number) if number <= 127 else None
+
+
+def _samples(job: Job, most: int, output: Path, like: Path | None, rate_hz: int) -> int:
+    """How many samples of `most` to write: as many as the sound has that the embeddings were made of, if it is told."""
+    from synth.cli.input import sound_seconds
+
+    if like is None:
+        return most
+    if like.is_dir():
+        place = job.target.relative_to(output).with_suffix("") if job.target != output else Path(job.source.stem)
+        sounds = [like / place.with_name(place.name + suffix) for suffix in SOUNDS]
+        like = next((sound for sound in sounds if sound.is_file()), like / place.with_name(place.name + ".wav"))
+    seconds = sound_seconds(like)
+    if not seconds:
+        raise WavekeysError(f"{like}: no sound there whose length {job.target.name} could have")
+    return min(most, round(seconds * rate_hz))
+
+
 def _decode(
-    stream: Stream, embeddings: list[np.ndarray], seeds: list[int], temperature: float, pitch: float | None
+    stream: Stream,
+    embeddings: list[np.ndarray],
+    seeds: list[int],
+    temperature: float,
+    pitches: list[float | None] | None,
 ) -> list[np.ndarray]:
     """Each one's samples [frames * hop]; a batch that is not full is filled up with the last."""
     import numpy as np
@@ -120,14 +164,7 @@ def _decode(
     rows = [np.pad(z, ((0, longest - len(z)), (0, 0)), mode="edge") for z in embeddings]
     missing = stream.voices - len(rows)
     z = np.stack(rows + rows[-1:] * missing)
-    hertz = None if pitch is None else midi_to_hertz(pitch)
+    hertz = None if pitches is None else midi_to_hertz(np.array(pitches + pitches[-1:] * missing, np.float32))
     all_seeds = np.array(seeds + seeds[-1:] * missing, np.uint64).astype(np.uint32)
     audio = np.asarray(stream.generate(z, all_seeds, temperature, pitch_hz=hertz))
     return [sound[: len(own) * stream.sizes.hop] for sound, own in zip(audio, embeddings, strict=False)]
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WavekeysError(f"cannot make the folder {folder}: {error.strerror}") from None

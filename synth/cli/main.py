@@ -16,6 +16,7 @@ VERBS: dict[str, str] = {
     "demo": "Render a short polyphonic piece with the factory preset, and play it where there is a device.",
     "play": "Play a MIDI keyboard live, and record it.",
     "render": "Render a Standard MIDI File to WAV.",
+    "encode": "Turn sound into embeddings.",
     "decode": "Turn embeddings into sound.",
     "devices": "List audio devices and MIDI ports.",
     "bench": "Measure the decoder on this machine.",

@@ -14,7 +14,7 @@ import click
 def command(wavs: tuple[Path, ...], output: Path, columns: int) -> None:
     """Draw each IN.wav (any rate, any channels) into OUT.png or OUT.svg."""
     from synth.analysis.rainbowgram import RATE_HZ, draw
-    from synth.analysis.sound import read_sound
+    from synth.cli.input import read_sound
 
     draw([(path.stem, read_sound(path, RATE_HZ)) for path in wavs], output, columns=columns)
     click.echo(f"{output}: {len(wavs)} rainbowgrams")
