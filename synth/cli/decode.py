@@ -57,6 +57,7 @@ def command(
 
     Every file gets its own length: frames times the model's hop. A file that cannot be read is named and skipped.
     """
+    from synth.cli.input import read_embeddings
     from synth.cli.output import Stopwatch, progress_bar, write_wav
     from synth.stream import Stream
 
@@ -104,23 +105,6 @@ def command(
     count = f"{len(jobs)} file{'s' * (len(jobs) != 1)}"
     click.echo(f"{output}: {count}{kept}, {watch.summary(total)} ({stream.backend}, {stream.precision})")
     skipped.finish()
-
-
-def read_embeddings(path: Path, channels: int) -> np.ndarray:
-    """A .npy file's embeddings [frames, channels] as float32. Refuses anything else, by name."""
-    import numpy as np
-
-    try:
-        z = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise WavekeysError(f"no file {path}") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise WavekeysError(f"{path}: not a readable .npy file ({error})") from None
-    if z.ndim != 2 or z.shape[1] != channels or not len(z) or z.dtype.kind != "f":
-        raise WavekeysError(f"{path}: embeddings are [frames, {channels}] floats, not {list(z.shape)} {z.dtype}")
-    if not np.isfinite(z).all():
-        raise WavekeysError(f"{path}: embeddings must be finite numbers")
-    return z.astype(np.float32)
 
 
 def _pitch(path: Path, given: float | None) -> float | None:

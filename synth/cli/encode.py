@@ -32,9 +32,8 @@ def command(sounds: tuple[Path, ...], output: Path, model_path: Path | None, bat
     """
     import numpy as np
 
-    from synth.bank.atomic import replacing
     from synth.cli.input import sound_seconds
-    from synth.cli.output import Stopwatch, progress_bar
+    from synth.cli.output import Stopwatch, progress_bar, write_embeddings
 
     every = plan(sounds, output, taken=SOUNDS, suffix=".npy")
     jobs = remaining(every, resume=resume)
@@ -48,8 +47,7 @@ def command(sounds: tuple[Path, ...], output: Path, model_path: Path | None, bat
             together = by_length[start : start + batch]
             for same_length, audio in _of_one_length(together, model.config, skipped):
                 for job, z in zip(same_length, np.asarray(model.encode(audio)), strict=True):
-                    with replacing(job.target) as partial, partial.open("wb") as file:
-                        np.save(file, z)
+                    write_embeddings(job.target, z)
             done_seconds += sum(seconds[job] for job in together)
             progress(done_seconds)
     kept = f", {len(every) - len(jobs)} kept" if resume else ""

@@ -1,4 +1,4 @@
-"""Sound files as the verbs want them."""
+"""Files of sound and of embeddings as the verbs want them."""
 
 from __future__ import annotations
 
@@ -39,3 +39,18 @@ def read_sound(path: Path, rate_hz: int) -> np.ndarray:
     # libsamplerate may stop a sample early, and a note of 4 seconds has 64,000 of them.
     length = round(len(audio) * rate_hz / file_hz)
     return np.pad(mono[:length], (0, max(0, length - len(mono))))
+
+
+def read_embeddings(path: Path, channels: int) -> np.ndarray:
+    """A .npy file's embeddings [frames, channels] as float32. Refuses anything else, by name."""
+    try:
+        z = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise WavekeysError(f"no file {path}") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise WavekeysError(f"{path}: not a readable .npy file ({error})") from None
+    if z.ndim != 2 or z.shape[1] != channels or not len(z) or z.dtype.kind != "f":
+        raise WavekeysError(f"{path}: embeddings are [frames, {channels}] floats, not {list(z.shape)} {z.dtype}")
+    if not np.isfinite(z).all():
+        raise WavekeysError(f"{path}: embeddings must be finite numbers")
+    return z.astype(np.float32)

@@ -18,6 +18,7 @@ VERBS: dict[str, str] = {
     "render": "Render a Standard MIDI File to WAV.",
     "encode": "Turn sound into embeddings.",
     "decode": "Turn embeddings into sound.",
+    "embeddings": "Mix, fade, stretch, loop and splice embeddings.",
     "devices": "List audio devices and MIDI ports.",
     "bench": "Measure the decoder on this machine.",
     "presets": "List, save, rename, export and import presets.",
