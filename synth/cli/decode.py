@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from synth.cli.files import EMBEDDINGS, SOUNDS, Job, Skipped, plan, remaining, resume_option
-from synth.cli.model import chosen_model, model_option
+from synth.cli.model import chosen_model, model_option, pitch_of, require_pitches
 from synth.cli.play import BACKENDS, PRECISIONS
-from synth.errors import UsageError, WavekeysError
+from synth.errors import WavekeysError
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from synth.stream import Stream
-
-# NSynth's own notes are named instrument-pitch-velocity (bass_electronic_018-036-100), NSynth Super's sound_pitch.
-_PITCH_IN_NAME = re.compile(r"(?:-(\d{3})-\d{3}|_(\d{2,3}))(?:_embeddings)?$")
 
 
 @click.command("decode", short_help="Turn embeddings into sound.")
@@ -29,11 +23,11 @@ _PITCH_IN_NAME = re.compile(r"(?:-(\d{3})-\d{3}|_(\d{2,3}))(?:_embeddings)?$")
 @click.option(
     "--pitch",
     type=click.FloatRange(0, 127),
-    help="MIDI pitch, for models with a pitch clock [what names as flute-060-100 or flute_60 tell].",
+    help="MIDI pitch, for models with a pitch clock [what names such as flute-060-100 tell].",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="File i uses seed + i.")
 @click.option("--temperature", type=click.FloatRange(0, 4), default=1.0, show_default=True)
-@click.option("--batch", type=click.IntRange(1, 256), default=8, show_default=True, help="Files decoded together.")
+@click.option("--batch", type=click.IntRange(1, 256), default=16, show_default=True, help="Files decoded together.")
 @click.option(
     "--like", type=click.Path(path_type=Path), help="Cut to the length of this sound, or of its namesake here."
 )
@@ -59,18 +53,13 @@ def command(
     """
     from synth.cli.input import read_embeddings
     from synth.cli.output import Stopwatch, progress_bar, write_wav
-    from synth.stream import Stream
+    from synth.stream import BatchDecoder
 
     every = plan(files, output, taken=EMBEDDINGS, suffix=".wav")
     model = chosen_model(model_path)
     config = model.config
-    pitches = {job: _pitch(job.source, pitch) for job in every}
-    if config.clock_harmonics and None in pitches.values():
-        source = next(job.source for job in every if pitches[job] is None)
-        raise UsageError(
-            f"the model ({config.name}) has a pitch clock, and the name {source.name} tells no pitch: give --pitch, "
-            "such as --pitch 60"
-        )
+    pitches = {job: pitch_of(job.source) if pitch is None else pitch for job in every}
+    require_pitches(model, {job.source.name: pitches[job] for job in every})
     skipped = Skipped(len(every))
     embeddings: dict[Job, np.ndarray] = {}
     for job in remaining(every, resume=resume):
@@ -82,38 +71,26 @@ def command(
     samples = {job: _samples(job, len(z) * config.hop, output, like, rate_hz) for job, z in embeddings.items()}
 
     watch, done, total = Stopwatch(), 0.0, sum(samples.values()) / rate_hz
-    # Files of similar length go together, since a batch lasts as long as its longest.
-    jobs = sorted(embeddings, key=lambda job: len(embeddings[job]))
-    voices = max(1, min(batch, len(jobs)))
-    stream = Stream(model, voices=voices, backend=backend, precision=precision)
+    jobs = list(embeddings)
+    decoder = BatchDecoder(model, voices=max(1, min(batch, len(jobs))), backend=backend, precision=precision)
     del model  # as large again as the weights that the stream has packed
     with progress_bar("decoding", total) as progress:
-        for start in range(0, len(jobs), voices):
-            together = jobs[start : start + voices]
-            audio = _decode(
-                stream,
-                [embeddings[job] for job in together],
-                [seed + job.number for job in together],
-                temperature,
-                [pitches[job] for job in together] if config.clock_harmonics else None,
-            )
-            for job, sound in zip(together, audio, strict=True):
-                write_wav(job.target, sound[: samples[job], None], rate_hz=rate_hz, wanted_hz=rate_hz)
-                done += samples[job] / rate_hz
-                progress(done)
+        for place, sound in decoder.each(
+            list(embeddings.values()),
+            pitches=[pitches[job] for job in jobs],
+            seeds=[seed + job.number for job in jobs],
+            temperature=temperature,
+        ):
+            job = jobs[place]
+            write_wav(job.target, sound[: samples[job], None], rate_hz=rate_hz, wanted_hz=rate_hz)
+            done += samples[job] / rate_hz
+            progress(done)
     kept = f", {len(every) - len(jobs) - skipped.count} kept" if resume else ""
     count = f"{len(jobs)} file{'s' * (len(jobs) != 1)}"
-    click.echo(f"{output}: {count}{kept}, {watch.summary(total)} ({stream.backend}, {stream.precision})")
+    click.echo(
+        f"{output}: {count}{kept}, {watch.summary(total)} ({decoder.stream.backend}, {decoder.stream.precision})"
+    )
     skipped.finish()
-
-
-def _pitch(path: Path, given: float | None) -> float | None:
-    """The MIDI pitch that was given, or else the one that the file's name tells."""
-    told = _PITCH_IN_NAME.search(path.stem)
-    if given is not None or told is None:
-        return given
-    number = int(told[1] or told[2])
-    return float(number) if number <= 127 else None
 
 
 def _samples(job: Job, most: int, output: Path, like: Path | None, rate_hz: int) -> int:
@@ -130,25 +107,3 @@ def _samples(job: Job, most: int, output: Path, like: Path | None, rate_hz: int)
     if not seconds:
         raise WavekeysError(f"{like}: no sound there whose length {job.target.name} could have")
     return min(most, round(seconds * rate_hz))
-
-
-def _decode(
-    stream: Stream,
-    embeddings: list[np.ndarray],
-    seeds: list[int],
-    temperature: float,
-    pitches: list[float | None] | None,
-) -> list[np.ndarray]:
-    """Each one's samples [frames * hop]; a batch that is not full is filled up with the last."""
-    import numpy as np
-
-    from synth.pitch import midi_to_hertz
-
-    longest = max(map(len, embeddings))
-    rows = [np.pad(z, ((0, longest - len(z)), (0, 0)), mode="edge") for z in embeddings]
-    missing = stream.voices - len(rows)
-    z = np.stack(rows + rows[-1:] * missing)
-    hertz = None if pitches is None else midi_to_hertz(np.array(pitches + pitches[-1:] * missing, np.float32))
-    all_seeds = np.array(seeds + seeds[-1:] * missing, np.uint64).astype(np.uint32)
-    audio = np.asarray(stream.generate(z, all_seeds, temperature, pitch_hz=hertz))
-    return [sound[: len(own) * stream.sizes.hop] for sound, own in zip(audio, embeddings, strict=False)]

@@ -25,13 +25,12 @@ class Job:
     number: int  # its place in what was given, the same whatever is resumed
 
 
-def plan(given: Sequence[Path], output: Path, *, taken: frozenset[str], suffix: str) -> list[Job]:
-    """Pair every source with its target, whose name is the source's, whole, with another suffix.
+def sources(given: Sequence[Path], *, taken: frozenset[str]) -> list[tuple[Path, Path]]:
+    """The files to read, and each one's place below an output.
 
     Of a folder, all files with a suffix in `taken` are sources, those in folders below it too; they keep their folders.
-    `output` is a folder, made here, unless it has the suffix of the targets: then it is the only one.
     """
-    named: list[tuple[Path, Path]] = []  # a source, and its place below the output
+    named: list[tuple[Path, Path]] = []
     for path in given:
         if not path.is_dir():
             named.append((path, Path(path.name)))
@@ -40,6 +39,15 @@ def plan(given: Sequence[Path], output: Path, *, taken: frozenset[str], suffix: 
         if not below:
             raise WavekeysError(f"{path}: no files in it; looked for {', '.join(sorted(taken))}")
         named += [(file, file.relative_to(path)) for file in below]
+    return named
+
+
+def plan(given: Sequence[Path], output: Path, *, taken: frozenset[str], suffix: str) -> list[Job]:
+    """Pair every source with its target, whose name is the source's, whole, with another suffix.
+
+    `output` is a folder, made here, unless it has the suffix of the targets: then it is the only one.
+    """
+    named = sources(given, taken=taken)
     if output.suffix.lower() == suffix and not output.is_dir():
         if len(named) > 1:
             raise UsageError(f"{len(named)} files cannot become one, {output}: give a folder")

@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "bank": "Build a preset's embeddings from notes.",
     "import-checkpoint": "Turn a released NSynth checkpoint into a model file.",
     "train": "Train a model on notes.",
+    "baseline": "Train and run the paper's spectral autoencoder.",
     "evaluate": "Measure a preset note by note against its sources.",
     "rainbowgram": "Draw notes as the NSynth paper does.",
 }

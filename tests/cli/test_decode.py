@@ -102,12 +102,12 @@ def test_what_was_typed_wrong_is_said(run, organ: Path, tmp_path: Path) -> None:
 
 def test_the_pitch_is_taken_from_names_that_tell_one(run, organ: Path, tmp_path: Path) -> None:
     z = np.load(organ / "long.npy")
-    for name in ("organ_electronic_001-057-100", "organ_69", "organ_69_embeddings"):
+    for name in ("organ_electronic_001-057-100", "organ-069-100_embeddings"):
         np.save(tmp_path / f"{name}.npy", z)
     code, _, _ = run(tmp_path, "-o", tmp_path / "out")
     assert code == 0
     low, _ = soundfile.read(tmp_path / "out" / "organ_electronic_001-057-100.wav", dtype="float32")
-    high, _ = soundfile.read(tmp_path / "out" / "organ_69_embeddings.wav", dtype="float32")
+    high, _ = soundfile.read(tmp_path / "out" / "organ-069-100_embeddings.wav", dtype="float32")
     assert abs(median_cents(low[RATE_HZ // 4 :], 220.0, RATE_HZ)) < 20  # measured: 1
     assert abs(median_cents(high[RATE_HZ // 4 :], 440.0, RATE_HZ)) < 20  # measured: 1
 
