@@ -19,6 +19,7 @@ VERBS: dict[str, str] = {
     "encode": "Turn sound into embeddings.",
     "decode": "Turn embeddings into sound.",
     "embeddings": "Mix, fade, stretch, loop and splice embeddings.",
+    "grid": "Render a grid of blends for a sampler.",
     "devices": "List audio devices and MIDI ports.",
     "bench": "Measure the decoder on this machine.",
     "presets": "List, save, rename, export and import presets.",

@@ -67,6 +67,12 @@ def write_embeddings(path: Path, z: np.ndarray) -> None:
         np.save(file, z)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 class Stopwatch:
     """How much faster than real time a rendering went."""
 
