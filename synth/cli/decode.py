@@ -72,7 +72,7 @@ def command(
 
     watch, done, total = Stopwatch(), 0.0, sum(samples.values()) / rate_hz
     jobs = list(embeddings)
-    decoder = BatchDecoder(model, voices=max(1, min(batch, len(jobs))), backend=backend, precision=precision)
+    decoder = BatchDecoder(model, voices=min(batch, len(every)), backend=backend, precision=precision)
     del model  # as large again as the weights that the stream has packed
     with progress_bar("decoding", total) as progress:
         for place, sound in decoder.each(

@@ -87,7 +87,7 @@ def command(
     every = grid.cells
     cells = [cell for cell in every if not (resume and (output / "wav" / cell.name).is_file())]
     config, rate_hz = loaded.model.config, loaded.model.config.sample_rate_hz
-    decoder = BatchDecoder(loaded.model, voices=min(batch, max(len(cells), 1)), backend=backend, precision=precision)
+    decoder = BatchDecoder(loaded.model, voices=min(batch, len(every)), backend=backend, precision=precision)
     embeddings = grid.embeddings(cells)
     total = sum(map(len, embeddings)) * config.hop / rate_hz
     watch, done, over = Stopwatch(), itertools.count(1), 0
