@@ -16,7 +16,10 @@ VERBS: dict[str, str] = {
     "demo": "Render a short polyphonic piece with the factory preset, and play it where there is a device.",
     "play": "Play a MIDI keyboard live, and record it.",
     "render": "Render a Standard MIDI File to WAV.",
+    "encode": "Turn sound into embeddings.",
     "decode": "Turn embeddings into sound.",
+    "embeddings": "Mix, fade, stretch, loop and splice embeddings.",
+    "grid": "Render a grid of blends for a sampler.",
     "devices": "List audio devices and MIDI ports.",
     "doctor": "Look whether this machine can play, how fast, and how late.",
     "bench": "Measure the decoder on this machine.",
@@ -24,6 +27,7 @@ VERBS: dict[str, str] = {
     "bank": "Build a preset's embeddings from notes.",
     "import-checkpoint": "Turn a released NSynth checkpoint into a model file.",
     "train": "Train a model on notes.",
+    "baseline": "Train and run the paper's spectral autoencoder.",
     "evaluate": "Measure a preset note by note against its sources.",
     "rainbowgram": "Draw notes as the NSynth paper does.",
 }
