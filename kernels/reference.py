@@ -26,6 +26,7 @@ class Columns(NamedTuple):
     predictor: Array  # [V, P]
     amplitudes: Array  # [V, H]
     scale: Array  # [V]
+    rest: Array  # [V]
     gain: Array  # [V]
 
 
@@ -46,6 +47,7 @@ def conditioning_at(sizes: Sizes, block: Block, sample: Array) -> Columns:
         row[:, gates:head],
         row[:, head : head + sizes.prediction_order],
         row[:, head + sizes.prediction_order : head + sizes.prediction_order + sizes.harmonics],
+        row[:, -3],
         row[:, -2],
         row[:, -1],
     )
@@ -105,15 +107,15 @@ def _step(
         predicted = jnp.sum(seen * columns.predictor, axis=-1)
         value = predicted + columns.scale * sampling.logistic(outputs, u, v, block.temperature)
         value = jnp.clip(value, -sampling.LARGEST, sampling.LARGEST)
-        audio = (harmonics + value) * columns.gain
-        prediction = harmonics + predicted
+        audio = (harmonics + columns.rest * value) * columns.gain
+        prediction = harmonics + columns.rest * predicted
     else:
         prediction = jnp.zeros_like(u)
         bins = sampling.categorical(outputs, u, block.temperature)
         value = (bins.astype(jnp.float32) - 128.0) / 128.0
         audio = sampling.mu_law_decode(bins)
     if forced is not None:
-        value = forced[:, sample] - harmonics if sizes.mixtures else forced[:, sample]
+        value = (forced[:, sample] - harmonics) / columns.rest if sizes.mixtures else forced[:, sample]
     now = (state.step % HISTORY).astype(jnp.int32)
     kept = lax.dynamic_slice_in_dim(state.history, now, 1, axis=1)
     written = jnp.where(sounding[:, None], value[:, None], kept)

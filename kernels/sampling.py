@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 LOGISTIC_TAIL = 0.0025  # the draw stays between these quantiles (+-6 scales), since one wild sample is a click
-LARGEST = 8.0  # times the level: nothing louder leaves the head, whatever the feedback does
+LARGEST = 8.0  # in units of the rest: nothing louder leaves the head, whatever the feedback does
 MIN_LOG_SCALE = -4.0  # a logistic is never narrower than exp(-4) of the frame's scale, itself at least exp(-6)
 
 

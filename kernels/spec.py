@@ -54,8 +54,9 @@ class Sizes:
     @property
     def conditioning(self) -> int:
         """Columns of a conditioning frame: gates [L * 2R], first head layer [S], then with a mixture predictor
-        coefficients [P], amplitudes of the harmonics [H], scale, gain."""
-        mixture = self.prediction_order + self.harmonics + 2 if self.mixtures else 0
+        coefficients [P], amplitudes of the harmonics [H], scale, rest, gain: a sample is gain * (harmonics + rest * what
+        the mixture draws)."""
+        mixture = self.prediction_order + self.harmonics + 3 if self.mixtures else 0
         return self.layers * 2 * self.residual + self.skip + mixture
 
 
@@ -81,7 +82,7 @@ class State(NamedTuple):
 
     cache: Array  # [V, rows, R] float32: each layer's past inputs, a ring indexed by `step` modulo its length
     history: Array  # [V, HISTORY] float32: past inputs, a ring indexed by `step`. With a mixture they are what was
-    # drawn, in units of the level and without the harmonics; else mu-law codes / 128.
+    # drawn, without the harmonics, in units of the rest; else mu-law codes / 128.
     age: Array  # [V] uint32: samples since the voice began
     step: Array  # [] uint32: samples since the stream began
 

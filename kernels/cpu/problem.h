@@ -23,7 +23,7 @@ struct Sizes {
   int64_t cache_offsets[kMaxLayers + 1];  // rows
 
   int64_t features() const { return input_taps + 2 * clock_harmonics; }
-  int64_t columns() const { return layers * 2 * residual + skip + (mixtures ? prediction_order + harmonics + 2 : 0); }
+  int64_t columns() const { return layers * 2 * residual + skip + (mixtures ? prediction_order + harmonics + 3 : 0); }
 };
 
 // The smallest piece that a product reads of a row: 1 float, 2 bfloat16, or 4 bytes, whatever the precision.

@@ -1,5 +1,20 @@
-"""Listening with instruments: pitch, spectral distance, clicks. Needs the extra `analysis`, imports no wavekeys."""
+"""Listening with instruments: pitch, spectra, loudness, clicks. Needs the extra `analysis`, imports no wavekeys."""
 
-from synth.analysis.measures import clicks, level_db, log_mel_distance, median_cents
+from synth.analysis.envelope import attack_ms, click_positions, clicks, level_db, loudness_db
+from synth.analysis.pitch import folded, median_cents, spectral_cents
+from synth.analysis.spectrum import centroid_hz, log_mel_distance, multi_scale_distance, noise_db
 
-__all__ = ["clicks", "level_db", "log_mel_distance", "median_cents"]
+__all__ = [
+    "attack_ms",
+    "centroid_hz",
+    "click_positions",
+    "clicks",
+    "folded",
+    "level_db",
+    "log_mel_distance",
+    "loudness_db",
+    "median_cents",
+    "multi_scale_distance",
+    "noise_db",
+    "spectral_cents",
+]

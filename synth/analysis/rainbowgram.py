@@ -12,7 +12,6 @@ from pathlib import Path
 import librosa
 import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from synth.errors import WavekeysError
@@ -20,21 +19,22 @@ from synth.errors import WavekeysError
 RATE_HZ, HOP = 16_000, 256
 BINS_PER_OCTAVE, OCTAVES = 40, 6
 RANGE_DB = 70.0
-
-_MASK = LinearSegmentedColormap.from_list("mask", [(0, 0, 0, 1), (0, 0, 0, 0)])
+SHORTEST = 32_768  # samples
 
 
 def rainbowgram(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of a note at 16 kHz [T]: phase advance a frame in (-1, 1] of pi and magnitude in [0, 1], each [240, frames]."""
+    frames = 1 + len(audio) // HOP
+    # librosa computes the lowest octave at a 32nd of the rate, where a short note is shorter than the window.
     transform = librosa.cqt(
-        audio,
+        np.pad(audio, (0, max(0, SHORTEST - len(audio)))),
         sr=RATE_HZ,
         hop_length=HOP,
         fmin=librosa.note_to_hz("C2"),
         n_bins=BINS_PER_OCTAVE * OCTAVES,
         bins_per_octave=BINS_PER_OCTAVE,
         filter_scale=0.8,
-    )
+    )[:, :frames]
     phase = np.unwrap(np.angle(transform), axis=1)
     advance = np.diff(phase, axis=1, prepend=0.0)
     advance = (advance / np.pi + 1.0) % 2.0 - 1.0
@@ -43,24 +43,36 @@ def rainbowgram(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return advance, np.clip(level, 0.0, 1.0)
 
 
-def draw(notes: Sequence[tuple[str, np.ndarray]], path: Path, *, columns: int = 4) -> None:
-    """Draw named notes at 16 kHz side by side to PNG or SVG."""
+def picture(audio: np.ndarray) -> np.ndarray:
+    """A note at 16 kHz [T] as colours in [0, 1], the lowest bin first: [240, frames, 3]."""
+    advance, level = rainbowgram(audio)
+    hue = mpl.colormaps["rainbow"]((advance + 1.0) / 2.0)[..., :3]
+    return hue * level[..., None]
+
+
+def draw(
+    notes: Sequence[tuple[str, np.ndarray]], path: Path, *, columns: int = 4, row_names: Sequence[str] = ()
+) -> None:
+    """Draw named notes at 16 kHz side by side, row by row, to PNG or SVG; all of them on one scale of time."""
     columns = min(columns, len(notes))
     rows = -(-len(notes) // columns)
+    seconds = max(len(audio) for _, audio in notes) / RATE_HZ
     figure = Figure(figsize=(3.2 * columns, 2.6 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for axis in axes.flat:
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for axis in axes.flat[len(notes) :]:
         axis.set_axis_off()
     for axis, (name, audio) in zip(axes.flat, notes, strict=False):
-        advance, level = rainbowgram(audio)
-        seconds = len(audio) / RATE_HZ
-        place = {"origin": "lower", "aspect": "auto", "extent": (0, seconds, 0, OCTAVES), "interpolation": "nearest"}
-        axis.imshow(advance, cmap=mpl.colormaps["rainbow"], vmin=-1, vmax=1, **place)
-        axis.imshow(level, cmap=_MASK, vmin=0, vmax=1, **place)
+        extent = (0.0, len(audio) / RATE_HZ, 0.0, float(OCTAVES))
+        axis.imshow(picture(audio), origin="lower", aspect="auto", extent=extent, interpolation="nearest")
+        axis.set_facecolor("black")
+        axis.set_xlim(0.0, seconds)
         axis.set_title(name, fontsize=9)
-        axis.set_axis_on()
         axis.set_yticks(range(OCTAVES + 1), [f"C{octave}" for octave in range(2, OCTAVES + 3)], fontsize=7)
         axis.tick_params(axis="x", labelsize=7)
+    for axis in axes[-1]:
+        axis.set_xlabel("seconds", fontsize=7)
+    for axis, name in zip(axes[:, 0], row_names, strict=False):
+        axis.set_ylabel(name, fontsize=10)
     try:
         figure.savefig(path, dpi=110)
     except (OSError, ValueError) as error:

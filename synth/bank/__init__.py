@@ -1,5 +1,7 @@
 """Embeddings and presets: building them from notes, lookup by pitch and velocity, blending, holding; the library.
 
+`synth.bank.arithmetic` mixes, fades, stretches, loops and splices embeddings of single notes.
+
 Imports `synth.wavenet`; nothing here knows of voices or devices.
 """
 

@@ -7,25 +7,33 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synth.cli.files import EMBEDDINGS, SOUNDS, Job, Skipped, plan, remaining, resume_option
+from synth.cli.model import chosen_model, model_option, pitch_of, require_pitches
 from synth.cli.play import BACKENDS, PRECISIONS
-from synth.errors import UsageError, WavekeysError
+from synth.errors import WavekeysError
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from synth.stream import Stream
 
 
 @click.command("decode", short_help="Turn embeddings into sound.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="Z.npy…")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR_OR_WAV")
-@click.option("--model", "model_path", type=click.Path(path_type=Path), help="A model.safetensors [factory preset's].")
-@click.option("--pitch", type=click.FloatRange(0, 127), help="MIDI pitch, for models with a pitch clock.")
+@model_option
+@click.option(
+    "--pitch",
+    type=click.FloatRange(0, 127),
+    help="MIDI pitch, for models with a pitch clock [what names such as flute-060-100 tell].",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="File i uses seed + i.")
 @click.option("--temperature", type=click.FloatRange(0, 4), default=1.0, show_default=True)
-@click.option("--batch", type=click.IntRange(1, 256), default=8, show_default=True, help="Files decoded together.")
+@click.option("--batch", type=click.IntRange(1, 256), default=16, show_default=True, help="Files decoded together.")
+@click.option(
+    "--like", type=click.Path(path_type=Path), help="Cut to the length of this sound, or of its namesake here."
+)
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
+@resume_option
 def command(
     files: tuple[Path, ...],
     output: Path,
@@ -34,100 +42,68 @@ def command(
     seed: int,
     temperature: float,
     batch: int,
+    like: Path | None,
     backend: str,
     precision: str,
+    resume: bool,
 ) -> None:
-    """Decode embeddings, [frames, 16] float32 in .npy files, to 24-bit WAV files of the same names.
+    """Decode embeddings, [frames, 16] float32 in .npy files and folders of them, to 24-bit WAV files of the same names.
 
     Every file gets its own length: frames times the model's hop. A file that cannot be read is named and skipped.
     """
-    from synth.bank import load_preset
+    from synth.cli.input import read_embeddings
     from synth.cli.output import Stopwatch, progress_bar, write_wav
-    from synth.stream import Stream
-    from synth.wavenet import load_model
+    from synth.stream import BatchDecoder
 
-    single = output.suffix.lower() == ".wav"
-    if single and len(files) > 1:
-        raise UsageError(f"{len(files)} files cannot become one, {output}: give a folder")
-    model = load_model(model_path) if model_path else load_preset().model
+    every = plan(files, output, taken=EMBEDDINGS, suffix=".wav")
+    model = chosen_model(model_path)
     config = model.config
-    if config.clock_harmonics and pitch is None:
-        raise UsageError(f"the model ({config.name}) has a pitch clock: give --pitch, such as --pitch 60")
-    readable, embeddings, problems = [], [], []
-    for path in files:
+    pitches = {job: pitch_of(job.source) if pitch is None else pitch for job in every}
+    require_pitches(model, {job.source.name: pitches[job] for job in every})
+    skipped = Skipped(len(every))
+    embeddings: dict[Job, np.ndarray] = {}
+    for job in remaining(every, resume=resume):
         try:
-            embeddings.append(_read(path, config.embedding_channels))
-            readable.append(path)
+            embeddings[job] = read_embeddings(job.source, config.embedding_channels)
         except WavekeysError as error:
-            problems.append(str(error))
-            if len(files) > 1:
-                click.echo(f"wavekeys: skipped: {error}", err=True)
-    if not readable:
-        raise WavekeysError(problems[0] if len(problems) == 1 else f"none of {len(files)} files can be decoded")
-    targets = [output] if single else [output / f"{path.stem}.wav" for path in readable]
-    for target in targets:
-        if targets.count(target) > 1:
-            raise UsageError(f"two of the files would become {target}: decode them into folders of their own")
-    _make_folder(output.parent if single else output)
+            skipped.add(error)
+    rate_hz = config.sample_rate_hz
+    samples = {job: _samples(job, len(z) * config.hop, output, like, rate_hz) for job, z in embeddings.items()}
 
-    watch, done_seconds = Stopwatch(), 0.0
-    seconds = [len(z) * config.hop / config.sample_rate_hz for z in embeddings]
-    voices = min(batch, len(readable))
-    stream = Stream(model, voices=voices, backend=backend, precision=precision)
+    watch, done, total = Stopwatch(), 0.0, sum(samples.values()) / rate_hz
+    jobs = list(embeddings)
+    decoder = BatchDecoder(model, voices=min(batch, len(every)), backend=backend, precision=precision)
     del model  # as large again as the weights that the stream has packed
-    # Files of similar length go together, since a batch lasts as long as its longest.
-    order = sorted(range(len(readable)), key=lambda index: len(embeddings[index]))
-    with progress_bar("decoding", sum(seconds)) as progress:
-        for start in range(0, len(order), voices):
-            together = order[start : start + voices]
-            audio = _decode(stream, [embeddings[i] for i in together], [seed + i for i in together], temperature, pitch)
-            for index, sound in zip(together, audio, strict=True):
-                rate_hz = config.sample_rate_hz
-                write_wav(targets[index], sound[:, None], rate_hz=rate_hz, wanted_hz=rate_hz)
-                done_seconds += seconds[index]
-                progress(done_seconds)
-    count = f"{len(order)} file{'s' * (len(order) > 1)}"
-    click.echo(f"{output}: {count}, {watch.summary(sum(seconds))} ({stream.backend}, {stream.precision})")
-    if problems:
-        raise WavekeysError(f"{len(problems)} of {len(files)} files were skipped: {'; '.join(problems)}")
+    with progress_bar("decoding", total) as progress:
+        for place, sound in decoder.each(
+            list(embeddings.values()),
+            pitches=[pitches[job] for job in jobs],
+            seeds=[seed + job.number for job in jobs],
+            temperature=temperature,
+        ):
+            job = jobs[place]
+            write_wav(job.target, sound[: samples[job], None], rate_hz=rate_hz, wanted_hz=rate_hz)
+            done += samples[job] / rate_hz
+            progress(done)
+    kept = f", {len(every) - len(jobs) - skipped.count} kept" if resume else ""
+    count = f"{len(jobs)} file{'s' * (len(jobs) != 1)}"
+    click.echo(
+        f"{output}: {count}{kept}, {watch.summary(total)} ({decoder.stream.backend}, {decoder.stream.precision})"
+    )
+    skipped.finish()
 
 
-def _read(path: Path, channels: int) -> np.ndarray:
-    import numpy as np
+def _samples(job: Job, most: int, output: Path, like: Path | None, rate_hz: int) -> int:
+    """How many samples of `most` to write: as many as the sound has that the embeddings were made of, if it is told."""
+    from synth.cli.input import sound_seconds
 
-    try:
-        z = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise WavekeysError(f"no file {path}") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise WavekeysError(f"{path}: not a readable .npy file ({error})") from None
-    if z.ndim != 2 or z.shape[1] != channels or not len(z) or z.dtype.kind != "f":
-        raise WavekeysError(f"{path}: embeddings are [frames, {channels}] floats, not {list(z.shape)} {z.dtype}")
-    if not np.isfinite(z).all():
-        raise WavekeysError(f"{path}: embeddings must be finite numbers")
-    return z.astype(np.float32)
-
-
-def _decode(
-    stream: Stream, embeddings: list[np.ndarray], seeds: list[int], temperature: float, pitch: float | None
-) -> list[np.ndarray]:
-    """Each one's samples [frames * hop]; a batch that is not full is filled up with the last."""
-    import numpy as np
-
-    from synth.pitch import midi_to_hertz
-
-    longest = max(map(len, embeddings))
-    rows = [np.pad(z, ((0, longest - len(z)), (0, 0)), mode="edge") for z in embeddings]
-    missing = stream.voices - len(rows)
-    z = np.stack(rows + rows[-1:] * missing)
-    hertz = None if pitch is None else midi_to_hertz(pitch)
-    all_seeds = np.array(seeds + seeds[-1:] * missing, np.uint64).astype(np.uint32)
-    audio = np.asarray(stream.generate(z, all_seeds, temperature, pitch_hz=hertz))
-    return [sound[: len(own) * stream.sizes.hop] for sound, own in zip(audio, embeddings, strict=False)]
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WavekeysError(f"cannot make the folder {folder}: {error.strerror}") from None
+    if like is None:
+        return most
+    if like.is_dir():
+        place = job.target.relative_to(output).with_suffix("") if job.target != output else Path(job.source.stem)
+        sounds = [like / place.with_name(place.name + suffix) for suffix in SOUNDS]
+        like = next((sound for sound in sounds if sound.is_file()), like / place.with_name(place.name + ".wav"))
+    seconds = sound_seconds(like)
+    if not seconds:
+        raise WavekeysError(f"{like}: no sound there whose length {job.target.name} could have")
+    return min(most, round(seconds * rate_hz))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from synth.bank import Preset
+    from synth.training.evaluation import HeldOut
 
 HELD_OUT_VELOCITY, HELD_OUT_EVERY = 80, 6  # for --precisions: a velocity that training did not see, every sixth pitch
 
@@ -19,6 +20,11 @@ HELD_OUT_VELOCITY, HELD_OUT_EVERY = 80, 6  # for --precisions: a velocity that t
 @click.command("evaluate", short_help="Measure a preset note by note against its sources.")
 @click.argument("preset")
 @click.option("--sources", type=click.Path(path_type=Path), help="The training config (TOML) that names the sources.")
+@click.option(
+    "--every", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Every N-th pitch only."
+)
+@click.option("--hold", type=click.FloatRange(6.0), default=10.0, show_default=True, help="Seconds of the long notes.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes that share the work.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, every note.")
 @click.option(
     "--sheet", type=click.Path(path_type=Path), help="Only draw rainbowgrams: sources above, renderings below."
@@ -26,12 +32,25 @@ HELD_OUT_VELOCITY, HELD_OUT_EVERY = 80, 6  # for --precisions: a velocity that t
 @click.option("--precisions", is_flag=True, help="Only compare fp32, bf16 and int8, on held-out notes of --sources.")
 @click.option("--sheet-pitch", type=click.IntRange(0, 127), default=60, show_default=True, help="MIDI pitch to draw.")
 def command(
-    preset: str, sources: Path | None, as_json: bool, sheet: Path | None, precisions: bool, sheet_pitch: int
+    *,
+    preset: str,
+    sources: Path | None,
+    every: int,
+    hold: float,
+    jobs: int,
+    as_json: bool,
+    sheet: Path | None,
+    precisions: bool,
+    sheet_pitch: int,
 ) -> None:
-    """Render every note of PRESET, held for 3 seconds, and measure pitch, log-mel distance, clicks, drift and tail."""
+    """Render every note of PRESET, held for 3 seconds, and measure its pitch, its sound, and how far its source is.
+
+    Then some notes for longer, blends of ten pairs of instruments, bends, and how well the model predicts notes of
+    --sources that it did not learn from.
+    """
     from synth.bank import load_preset
     from synth.cli.output import progress_bar
-    from synth.training.evaluate import contact_sheet, evaluate
+    from synth.training.evaluation import contact_sheet, evaluate, held_out_nats
 
     loaded = load_preset(preset)
     if precisions:
@@ -43,11 +62,13 @@ def command(
         click.echo(f"{sheet}: {len(loaded.bank.instruments)} instruments at pitch {sheet_pitch}")
         return
     with progress_bar("evaluating", 1.0) as progress:
-        result = evaluate(loaded, notes, progress=progress)
+        result = evaluate(loaded, notes, every=every, long_seconds=hold, jobs=jobs, progress=progress)
+    if sources is not None:
+        result["summary"]["held_out_nats"] = held_out_nats(loaded.model, _held_out(loaded, sources).notes)
     if as_json:
         click.echo(json.dumps(result, indent=1))
         return
-    from synth.training.evaluate import summarise
+    from synth.training.evaluation import summarise
 
     for name in loaded.bank.instruments:
         rows = [row for row in result["notes"] if row["instrument"] == name]
@@ -58,12 +79,11 @@ def command(
 def _compare_precisions(preset: Preset, sources: Path | None, as_json: bool) -> None:
     from synth.errors import UsageError
     from synth.kernels import cpu
-    from synth.training.config import read_config
-    from synth.training.precision import compare_precisions, held_out
+    from synth.training.evaluation import compare_precisions
 
     if sources is None:
         raise UsageError("--precisions needs --sources, the training config that names the notes")
-    held = held_out(preset.model, read_config(sources).data, velocity=HELD_OUT_VELOCITY, every=HELD_OUT_EVERY)
+    held = _held_out(preset, sources)
     rows = compare_precisions(preset, held, cpu.precisions())
     if as_json:
         click.echo(
@@ -72,6 +92,13 @@ def _compare_precisions(preset: Preset, sources: Path | None, as_json: bool) -> 
         return
     for row in rows:
         click.echo(f"{row.pop('precision'):5} {_line(row)}")
+
+
+def _held_out(preset: Preset, sources: Path) -> HeldOut:
+    from synth.training.config import read_config
+    from synth.training.evaluation import held_out
+
+    return held_out(preset.model, read_config(sources).data, velocity=HELD_OUT_VELOCITY, every=HELD_OUT_EVERY)
 
 
 def _line(summary: dict[str, float]) -> str:

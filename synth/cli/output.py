@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from synth.bank.atomic import replacing
 from synth.errors import WavekeysError
 from synth.instrument.offline import resampled
 
@@ -58,6 +59,18 @@ def write_wav(path: Path, audio: np.ndarray, *, rate_hz: int, wanted_hz: int) ->
             partial.unlink(missing_ok=True)
         raise WavekeysError(f"cannot write {path}: {error}") from None
     return over
+
+
+def write_embeddings(path: Path, z: np.ndarray) -> None:
+    """Write [F, 16] float32 as .npy, whole or not at all."""
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.save(file, z)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 class Stopwatch:

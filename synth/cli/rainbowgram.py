@@ -3,18 +3,86 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from synth.cli.files import SOUNDS, Skipped, sources
+from synth.cli.model import chosen_model, model_option, pitch_of, require_pitches
+from synth.errors import UsageError, WavekeysError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Named = list[tuple[str, np.ndarray]]
 
 
 @click.command("rainbowgram", short_help="Draw notes as rainbowgrams.")
 @click.argument("wavs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IN.wav…")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT.png")
-@click.option("--columns", type=click.IntRange(1, 16), default=4, show_default=True, help="Pictures a row.")
-def command(wavs: tuple[Path, ...], output: Path, columns: int) -> None:
-    """Draw each IN.wav (any rate, any channels) into OUT.png or OUT.svg."""
-    from synth.analysis.rainbowgram import RATE_HZ, draw
-    from synth.analysis.sound import read_sound
+@click.option("--columns", type=click.IntRange(1, 64), default=4, show_default=True, help="Pictures a row.")
+@click.option("--rows", metavar="NAME,NAME…", help="What the rows are called, from above.")
+@click.option(
+    "--interpolate",
+    "steps",
+    type=click.IntRange(2, 64),
+    help="Of two notes, draw what lies between them in so many steps: sounds mixed above, embeddings mixed below.",
+)
+@click.option("--pitch", type=click.FloatRange(0, 127), help="MIDI pitch of the two [what their names tell].")
+@click.option("--temperature", type=click.FloatRange(0, 4), default=1.0, show_default=True, help="Of the decoder.")
+@model_option
+def command(
+    wavs: tuple[Path, ...],
+    output: Path,
+    columns: int,
+    rows: str | None,
+    steps: int | None,
+    pitch: float | None,
+    temperature: float,
+    model_path: Path | None,
+) -> None:
+    """Draw each IN.wav (any rate, any channels; folders too) into OUT.png or OUT.svg.
 
-    draw([(path.stem, read_sound(path, RATE_HZ)) for path in wavs], output, columns=columns)
-    click.echo(f"{output}: {len(wavs)} rainbowgrams")
+    Row by row: for sources above, WaveNet and baseline below, give all sources first.
+    """
+    from synth.analysis.rainbowgram import RATE_HZ, draw
+    from synth.cli.input import read_sound
+    from synth.cli.output import check_writable
+
+    check_writable(output)
+    paths = [path for path, _ in sources(wavs, taken=SOUNDS)]
+    skipped = Skipped(len(paths))
+    notes: Named = []
+    for path in paths:
+        try:
+            notes.append((path.stem, read_sound(path, RATE_HZ)))
+        except WavekeysError as error:
+            skipped.add(error)
+    names = rows.split(",") if rows else []
+    if steps is not None:
+        if len(notes) != 2:
+            raise UsageError(f"--interpolate draws what lies between two notes, not {len(notes)}")
+        told = pitch_of(paths[0]) if pitch is None else pitch
+        notes = _between(notes, steps, told, temperature, model_path)
+        columns, names = steps, names or ["sounds mixed", "embeddings mixed"]
+    if notes:
+        draw(notes, output, columns=columns, row_names=names)
+        click.echo(f"{output}: {len(notes)} rainbowgrams")
+    skipped.finish()
+
+
+def _between(ends: Named, steps: int, pitch: float | None, temperature: float, model_path: Path | None) -> Named:
+    from synth.analysis.rainbowgram import RATE_HZ
+    from synth.experiments import between
+    from synth.stream import BatchDecoder
+
+    model = chosen_model(model_path)
+    require_pitches(model, {ends[0][0]: pitch})
+    if model.config.sample_rate_hz != RATE_HZ:
+        raise WavekeysError(f"rainbowgrams are of {RATE_HZ} Hz, the model's sounds of {model.config.sample_rate_hz}")
+    (first, a), (second, b) = ends
+    decoder = BatchDecoder(model, voices=steps)
+    mixed, decoded = between(model, decoder, a, b, steps=steps, pitch=pitch, temperature=temperature)
+    shares = [round(100 * step / (steps - 1)) for step in range(steps)]
+    titles = [first, *(f"{100 - share} : {share}" for share in shares[1:-1]), second]
+    return list(zip(titles * 2, mixed + decoded, strict=True))

@@ -27,7 +27,7 @@ from synth.host.quiet import quiet_stderr
 
 CLIENT_NAME = "wavekeys"
 CLOSE_S = 3.0
-_JACK = "JACK Audio Connection Kit"
+JACK = "JACK Audio Connection Kit"
 _CLIENT_NAME_C = ctypes.c_char_p(CLIENT_NAME.encode())  # PortAudio keeps the pointer, so it must live as long
 
 AudioCallback = Callable[[np.ndarray, int, Any, Any], None]
@@ -87,29 +87,37 @@ def choose_output(wanted: str | None) -> OutputDevice:
     return matches[0]
 
 
+def choose_input(wanted: str | None, beside: OutputDevice) -> int | None:
+    """The index of the input with this index or this part in its name; for None that of the output's own device."""
+    portaudio = _portaudio()
+    inputs = [info for info in portaudio.query_devices() if info["max_input_channels"] > 0]
+    if wanted is None:
+        return beside.index if any(info["index"] == beside.index for info in inputs) else None
+    for info in inputs:
+        if (info["index"] == int(wanted)) if wanted.isdecimal() else (wanted.lower() in info["name"].lower()):
+            return int(info["index"])
+    listing = ", ".join(f"{info['index']} {info['name']!r}" for info in inputs) or "none"
+    raise UsageError(f"--input {wanted}: no such input; give an index or a part of a name of: {listing}")
+
+
 class OutputStream:
     """An open device that calls back for blocks of float32 [frames, channels]."""
 
     def __init__(self, device: OutputDevice, callback: AudioCallback) -> None:
         portaudio = _portaudio()
-        self._error = portaudio.PortAudioError
         try:
-            # Block size 0 lets the driver call with its own period, which saves PortAudio's adapting buffer.
-            self._stream = portaudio.OutputStream(
-                device=device.index,
-                samplerate=device.rate_hz,
-                channels=device.channels,
-                dtype="float32",
-                blocksize=0,
-                latency="low",
-                callback=callback,
-            )
+            self._stream = self._open(portaudio, device, callback)
             self._stream.start()
-        except self._error as error:
+        except portaudio.PortAudioError as error:
             raise WavekeysError(
                 f"audio device {device.name!r} ({device.host_api}) cannot be opened at {device.rate_hz} Hz: {error}; "
                 f"close what else uses it, or choose another with --audio (`wavekeys devices`)"
             ) from error
+
+    def _open(self, portaudio: Any, device: OutputDevice, callback: AudioCallback) -> Any:
+        return portaudio.OutputStream(
+            device=device.index, channels=device.channels, callback=callback, **_as_is(device)
+        )
 
     @property
     def active(self) -> bool:
@@ -133,6 +141,27 @@ class OutputStream:
         if closing.is_alive():
             _given_up.append(_portaudio()._lib)
             atexit.unregister(_portaudio()._exit_handler)
+
+
+class DuplexStream(OutputStream):
+    """The same with an input open beside it: the callback takes its block [frames, 1] before the one to fill."""
+
+    def __init__(self, device: OutputDevice, input_index: int, callback: Callable[..., None]) -> None:
+        self._input_index = input_index
+        super().__init__(device, callback)
+
+    def _open(self, portaudio: Any, device: OutputDevice, callback: Callable[..., None]) -> Any:
+        pair = (self._input_index, device.index)
+        return portaudio.Stream(device=pair, channels=(1, device.channels), callback=callback, **_as_is(device))
+
+    @property
+    def latency_s(self) -> float:
+        return float(self._stream.latency[1])
+
+
+def _as_is(device: OutputDevice) -> dict[str, Any]:
+    # Block size 0 lets the driver call with its own period, which saves PortAudio's adapting buffer.
+    return {"samplerate": device.rate_hz, "dtype": "float32", "blocksize": 0, "latency": "low"}
 
 
 _given_up: list[Any] = []  # copies of PortAudio that wait for ever; unloading one would pull the code from under it
@@ -190,7 +219,7 @@ def _name_ourselves(library_name: str) -> None:
 def _default_index(portaudio: Any, found: list[dict[str, Any]], host_apis: list[str]) -> int | None:
     # Who runs a JACK server has given it the sound card, so the other interfaces to it are busy. In PortAudio's list
     # every JACK client is a device; the sound card is the one that the server calls "system".
-    jack = [info for info in found if host_apis[info["hostapi"]] == _JACK]
+    jack = [info for info in found if host_apis[info["hostapi"]] == JACK]
     if jack:
         return int(next((info for info in jack if info["name"] == "system"), jack[0])["index"])
     index = portaudio.default.device[1]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
-import os
 import signal
 import sys
 import time
@@ -28,6 +27,7 @@ from synth.host.midi import Inputs, plan_inputs
 from synth.host.midi_take import Performer
 from synth.host.osc import OscServer
 from synth.host.output import Output
+from synth.host.priority import go_before_other_work
 from synth.host.recorder import Recorder, refuse_unwritable
 from synth.host.ring import Ring
 from synth.host.settings import load_controllers, save_controllers
@@ -42,7 +42,6 @@ RING_CAPACITY_FRAMES = 1 << 15  # holds the largest periods that drivers use sev
 LOOK_EVERY_S = 0.02  # at signals; a key of the computer's keyboard ends the wait at once
 SNAPSHOT_EVERY_S = 0.05
 LOOK_AT_PORTS_EVERY_S = 1.0
-PRIORITY = -11  # niceness, as sound servers have it
 PATIENCE_S = 5.0  # a device that has not called back for this long after it was opened never will
 SWITCH_INTERVAL_S = 0.0005  # the longest that the engine's Python code keeps the callback waiting for its turn
 
@@ -91,7 +90,7 @@ class _Session:
         if settings.record is not None:
             refuse_unwritable(settings.record)
         self._learnt = load_controllers()
-        _go_before_other_work()
+        go_before_other_work()
         self._rack = build()
         self._teach()
         self._say(f"warming up for blocks of {settings.block_frames} frames")
@@ -308,17 +307,6 @@ class _Every:
             return False
         self._due_s = time.monotonic() + self._seconds
         return True
-
-
-def _go_before_other_work() -> None:
-    """Ask for more of the processor, for this thread and all that it starts from now on, the model's among them.
-
-    A real-time class would be stronger, but a model that needs more than a core has would then freeze the
-    machine. Most desktops grant this to the group `audio`; where it is refused, all goes on as before.
-    """
-    if sys.platform != "win32":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
 
 
 @contextlib.contextmanager

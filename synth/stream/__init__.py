@@ -3,11 +3,13 @@
 Imports `synth.wavenet` and `synth.kernels`; nothing here knows of banks, instruments or devices.
 """
 
+from synth.stream.batch import BatchDecoder
 from synth.stream.pack import conditioning, conditioning_weights_of, sizes_of, weights_of
 from synth.stream.player import Player, PlayerBlock, Points
 from synth.stream.stream import Stream
 
 __all__ = [
+    "BatchDecoder",
     "Player",
     "PlayerBlock",
     "Points",

@@ -80,8 +80,8 @@ class ConditioningWeights(NamedTuple):
 
     columns: Array  # [C, L * 2R + S], the gates of each layer and the first head layer
     columns_bias: Array  # [L * 2R + S], with the biases that `Weights` leaves to the conditioning
-    prediction: Array  # [C, P + 1], empty without a mixture
-    prediction_bias: Array  # [P + 1]
+    prediction: Array  # [C, P + 1 or P + 2], empty without a mixture
+    prediction_bias: Array
     harmonic_hidden: Array  # [C, width], empty without harmonics
     harmonic_hidden_bias: Array  # [width]
     harmonic: Array  # [width, H]
@@ -139,7 +139,7 @@ def layer_columns(weights: ConditioningWeights, frames: Array) -> Array:
 def head_columns(
     config: WaveNetConfig, sizes: Sizes, weights: ConditioningWeights, frames: Array, pitch_hz: Array | None
 ) -> Array:
-    """The columns behind those of the layers, which only a mixture has: [V, F, P + H + 2]."""
+    """The columns behind those of the layers, which only a mixture has: [V, F, P + H + 3]."""
     if config.head != "logistics":
         return frames[..., :0]
     raw = _affine(frames, weights.prediction, weights.prediction_bias)
@@ -147,7 +147,8 @@ def head_columns(
     log_amplitudes = _affine(hidden, weights.harmonic, weights.harmonic_bias)
     frame = frame_prediction(config, frames, raw, log_amplitudes, pitch_hz)
     amplitudes = _widen(frame.amplitudes, (-1, sizes.harmonics))
-    return jnp.concatenate([frame.coefficients, amplitudes, frame.scale[..., None], frame.gain[..., None]], axis=-1)
+    scalars = jnp.stack([frame.scale, frame.rest, frame.gain], axis=-1)
+    return jnp.concatenate([frame.coefficients, amplitudes, scalars], axis=-1)
 
 
 def _affine(x: Array, matrix: Array, bias: Array) -> Array:

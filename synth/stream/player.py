@@ -146,8 +146,9 @@ def _steered(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, 
     if config.harmonics:
         octaves = jnp.log2(jnp.arange(1, sizes.harmonics + 1, dtype=jnp.float32))
         tilt = 10.0 ** (jnp.asarray(points.brightness).reshape(-1, 1, 1) * octaves.reshape(1, 1, -1) / 20.0)
-        first = head.shape[-1] - 2 - sizes.harmonics
-        head = jnp.concatenate([head[..., :first], tilt * head[..., first:-2], head[..., -2:]], axis=-1)
+        first = sizes.prediction_order
+        last = first + sizes.harmonics
+        head = jnp.concatenate([head[..., :first], tilt * head[..., first:last], head[..., last:]], axis=-1)
     return jnp.concatenate([layers, head], axis=-1).reshape(voices, count, -1)
 
 

@@ -85,8 +85,9 @@ class Stream:
             raise ValueError(f"audio {audio.shape} does not fit embeddings {z.shape} of hop {self.sizes.hop}")
         gain = scale = jnp.ones_like(audio)
         if self.sizes.mixtures:
-            last_columns = self.conditioning(z, pitch)[..., -2:]
-            scale, gain = jnp.moveaxis(upsample(self.config, last_columns)[:, :samples], -1, 0)
+            last_columns = self.conditioning(z, pitch)[..., -3:]
+            scale, rest, gain = jnp.moveaxis(upsample(self.config, last_columns)[:, :samples], -1, 0)
+            scale = scale * rest
         forced = audio / gain if self.sizes.mixtures else mulaw.encode(audio).astype(jnp.float32) / 128.0
         seeds = jnp.zeros(self.voices, jnp.uint32)
         pieces = []

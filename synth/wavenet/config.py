@@ -77,6 +77,7 @@ class WaveNetConfig:
     prediction_order: int = 0
     harmonics: int = 0  # partials of the pitch clock whose amplitudes a frame tells; the mixture models the rest
     harmonic_width: int = 0  # hidden units between a frame and its amplitudes
+    rest_level: bool = False  # what the mixture models is in units of a level that the frame tells, not of the note's
 
     def __post_init__(self) -> None:
         if self.head == "logistics" and (self.mixtures < 1 or self.prediction_order < 1):
@@ -155,7 +156,7 @@ class WaveNetConfig:
 _LIVE = WaveNetConfig(
     name="live",
     encoder="spectral",
-    encoder_width=128,
+    encoder_width=256,
     encoder_layers=3,
     encoder_mels=64,
     layers=20,
@@ -170,7 +171,8 @@ _LIVE = WaveNetConfig(
     mixtures=4,
     prediction_order=16,
     harmonics=64,
-    harmonic_width=128,
+    harmonic_width=512,
+    rest_level=True,
 )
 SIZES: dict[str, WaveNetConfig] = {
     size.name: size

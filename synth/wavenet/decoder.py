@@ -55,11 +55,15 @@ def linear_prediction(reflection: Array) -> Array:
 
 
 class FramePrediction(NamedTuple):
-    """What the logistic head takes from a frame: predictor [..., P], amplitudes [..., H], scale [...], gain [...]."""
+    """What the logistic head takes from a frame: predictor [..., P], amplitudes [..., H], scale, rest, gain [...].
+
+    A sample is gain * (partials with the amplitudes + rest * the mixture's), and the scale is in units of the rest.
+    """
 
     coefficients: Array
     amplitudes: Array
     scale: Array
+    rest: Array
     gain: Array
 
 
@@ -78,9 +82,10 @@ def frame_prediction(
     """Read frames [B, F, C], with the prediction layer's and the amplitude layers' outputs for them.
 
     The linear prediction comes as reflection coefficients, which keeps its synthesis filter stable, whatever the
-    network says; the scale stays within -52 and +9 dB of the level, so that no density is a spike. Partials above 47 %
-    of the sample rate are silent.
+    network says; the scale stays within -52 and +9 dB of the rest, so that no density is a spike, and the rest within
+    -70 and +9 dB of the level. Partials above 47 % of the sample rate are silent.
     """
+    order = config.prediction_order
     amplitudes = jnp.exp(jnp.clip(log_amplitudes - 5.0, -12.0, 1.5))
     if config.harmonics:
         assert pitch_hz is not None
@@ -88,10 +93,14 @@ def frame_prediction(
         k = jnp.arange(1, config.harmonics + 1, dtype=jnp.float32)
         audible = k[None] < highest[:, None]
         amplitudes = jnp.where(audible[:, None, :], amplitudes, 0.0)
+    rest = jnp.ones_like(raw[..., order])
+    if config.rest_level:
+        rest = jnp.exp(jnp.clip(raw[..., order + 1] - 3.0, -8.0, 1.0))
     return FramePrediction(
-        linear_prediction(0.99 * jnp.tanh(raw[..., :-1])),
+        linear_prediction(0.99 * jnp.tanh(raw[..., :order])),
         amplitudes,
-        jnp.exp(jnp.clip(raw[..., -1] - 3.0, -6.0, 1.0)),
+        jnp.exp(jnp.clip(raw[..., order] - (1.0 if config.rest_level else 3.0), -6.0, 1.0)),
+        rest,
         channel_to_level(frames[..., 0]),
     )
 
@@ -126,7 +135,7 @@ class Decoder(nnx.Module):
             self.clock = Conv(1, 2 * config.clock_harmonics, r, rngs=rngs)
         if config.head == "logistics":
             self.logits = Conv(1, s, config.outputs, rngs=rngs, scale=0.1)
-            self.prediction = Conv(1, c, config.prediction_order + 1, rngs=rngs, scale=0.1)
+            self.prediction = Conv(1, c, config.prediction_order + 1 + config.rest_level, rngs=rngs, scale=0.1)
             if config.harmonics:
                 self.harmonic_hidden = Conv(1, c, config.harmonic_width, rngs=rngs)
                 self.harmonic = Conv(1, config.harmonic_width, config.harmonics, rngs=rngs)
@@ -138,7 +147,7 @@ class Decoder(nnx.Module):
         return frame_conditioning(self.config, z, pitch_hz)
 
     def frame_prediction(self, frames: Array, pitch_hz: Array | None) -> FramePrediction:
-        """The logistic head's part of the conditioning: [B, F, C], [B] -> predictor, amplitudes, scale, gain."""
+        """The logistic head's part of the conditioning: [B, F, C], [B] -> predictor, amplitudes, scale, rest, gain."""
         log_amplitudes = jnp.zeros((*frames.shape[:2], 0))
         if self.config.harmonics:
             log_amplitudes = self.harmonic(nnx.silu(self.harmonic_hidden(frames)))
@@ -188,8 +197,10 @@ class Decoder(nnx.Module):
         frame = self.frame_prediction(frames, pitch_hz)
         gain = self.upsample(frame.gain[..., None])[..., 0]
         harmonics = self.harmonic_part(frame, clock)
-        mix = self.predict(past(audio / gain - harmonics, self.reach), frames, frame, clock)
-        return heads.bin_log_probabilities(mix._replace(means=mix.means + harmonics[..., None]), gain)
+        rest = self.upsample(frame.rest[..., None])
+        mix = self.predict(past((audio / gain - harmonics) / rest[..., 0], self.reach), frames, frame, clock)
+        whole = heads.Mixture(mix.log_weights, harmonics[..., None] + rest * mix.means, jnp.log(rest) + mix.log_scales)
+        return heads.bin_log_probabilities(whole, gain)
 
     @property
     def reach(self) -> int:
@@ -204,7 +215,7 @@ class Decoder(nnx.Module):
         return jnp.sum(amplitudes * partials(clock, self.config.harmonics), axis=-1)
 
     def predict(self, recent: Array, frames: Array, frame: FramePrediction, clock: Array) -> heads.Mixture:
-        """The distribution of what each next sample adds to the harmonic part, in units of the level.
+        """The distribution of what each next sample adds to the harmonic part, in units of the rest.
 
         `recent` [B, T, reach] is the same of the samples before, the latest last; the frames may go past T.
         """

@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synth.analysis import clicks, level_db, log_mel_distance, median_cents
+from synth.analysis import (
+    attack_ms,
+    centroid_hz,
+    clicks,
+    folded,
+    level_db,
+    log_mel_distance,
+    loudness_db,
+    median_cents,
+    multi_scale_distance,
+    noise_db,
+    spectral_cents,
+)
 
 RATE = 16_000
 T = np.arange(2 * RATE) / RATE
@@ -40,3 +52,49 @@ def test_a_click_is_counted_and_a_tone_is_not() -> None:
 
 def test_the_level_of_a_sine_is_three_decibels_below_its_peak() -> None:
     assert level_db(np.sin(2 * np.pi * 100 * T)) == pytest.approx(-3.01, abs=0.01)
+
+
+@pytest.mark.parametrize("cents", [-41.0, 0.0, 12.0])
+def test_the_second_opinion_on_a_pitch_is_as_good(cents: float) -> None:
+    assert spectral_cents(harmonic(220.0 * 2 ** (cents / 1200)), 220.0, RATE) == pytest.approx(cents, abs=1.0)
+
+
+@pytest.mark.parametrize(("cents", "within"), [(1195.0, -5.0), (-590.0, -590.0), (605.0, -595.0)])
+def test_intervals_are_folded_into_an_octave(cents: float, within: float) -> None:
+    assert folded(cents) == pytest.approx(within)
+
+
+def test_the_multi_scale_distance_is_none_from_itself_and_grows_with_noise() -> None:
+    tone = harmonic(220.0)
+    noise = np.random.default_rng(0).normal(size=len(tone)).astype(np.float32)
+    near, far = (multi_scale_distance(tone, tone + level * noise) for level in (1e-3, 1e-2))
+    assert multi_scale_distance(tone, tone) == 0.0
+    assert 0.0 < near < far
+
+
+@pytest.mark.parametrize("level_db_below", [20.0, 40.0])
+def test_noise_between_the_partials_is_found_at_its_level(level_db_below: float) -> None:
+    tone = harmonic(220.0)
+    noise = np.random.default_rng(0).normal(size=len(tone)).astype(np.float32)
+    noise *= 10.0 ** ((level_db(tone) - level_db_below - level_db(noise)) / 20.0)
+    # A fifth of the spectrum lies under the partials' lobes: 1 dB of the noise is not counted.
+    assert noise_db(tone + noise, 220.0, RATE) == pytest.approx(-level_db_below, abs=1.5)
+    assert noise_db(tone, 220.0, RATE) < -60.0
+
+
+def test_loudness_follows_the_ear_and_not_the_level_alone() -> None:
+    low, high = (np.sin(2 * np.pi * hertz * T).astype(np.float32) for hertz in (50.0, 1000.0))
+    assert loudness_db(low, RATE) - loudness_db(high, RATE) == pytest.approx(-30.2, abs=1.0)  # IEC 61672's table
+
+
+@pytest.mark.parametrize("rise_ms", [20.0, 200.0])
+def test_an_attack_is_timed_to_where_it_is_near_its_peak(rise_ms: float) -> None:
+    tone = harmonic(440.0) * np.minimum(T / (rise_ms / 1e3), 1.0).astype(np.float32)
+    # Half the amplitude is reached half-way.
+    assert attack_ms(tone, RATE) == pytest.approx(rise_ms / 2, abs=6.0)
+
+
+def test_a_brighter_sound_has_a_higher_centroid() -> None:
+    dull, bright = (np.sin(2 * np.pi * hertz * T).astype(np.float32) for hertz in (500.0, 2000.0))
+    assert centroid_hz(dull, RATE) == pytest.approx(500.0, rel=0.1)
+    assert centroid_hz(bright, RATE) == pytest.approx(2000.0, rel=0.1)

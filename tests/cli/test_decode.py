@@ -98,3 +98,27 @@ def test_what_was_typed_wrong_is_said(run, organ: Path, tmp_path: Path) -> None:
     code, _, said = run(tmp_path / "none.npy", "-o", tmp_path / "one.wav", "--pitch", "60")
     assert code == 1
     assert "no file" in said
+
+
+def test_the_pitch_is_taken_from_names_that_tell_one(run, organ: Path, tmp_path: Path) -> None:
+    z = np.load(organ / "long.npy")
+    for name in ("organ_electronic_001-057-100", "organ-069-100_embeddings"):
+        np.save(tmp_path / f"{name}.npy", z)
+    code, _, _ = run(tmp_path, "-o", tmp_path / "out")
+    assert code == 0
+    low, _ = soundfile.read(tmp_path / "out" / "organ_electronic_001-057-100.wav", dtype="float32")
+    high, _ = soundfile.read(tmp_path / "out" / "organ-069-100_embeddings.wav", dtype="float32")
+    assert abs(median_cents(low[RATE_HZ // 4 :], 220.0, RATE_HZ)) < 20  # measured: 1
+    assert abs(median_cents(high[RATE_HZ // 4 :], 440.0, RATE_HZ)) < 20  # measured: 1
+
+
+def test_resumed_it_gives_what_it_would_have_given(run, organ: Path, tmp_path: Path) -> None:
+    options = ("--pitch", "69", "--precision", "fp32", "--seed", "5")
+    run(organ, "-o", tmp_path / "whole", *options)
+    run(organ, "-o", tmp_path / "broken", *options)
+    (tmp_path / "broken" / "short.note.wav").unlink()
+    code, said, _ = run(organ, "-o", tmp_path / "broken", *options, "--resume")
+    assert code == 0
+    assert "1 file, 1 kept" in said
+    for name in ("short.note.wav", "long.wav"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes()

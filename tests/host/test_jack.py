@@ -200,6 +200,15 @@ def test_devices_lists_the_jack_device_and_the_midi_ports(listener: Listener) ->
     assert listing["midi_inputs"] == ["listener:midi"]
 
 
+@pytest.mark.usefixtures("jack_server")
+def test_the_doctor_hears_its_own_notes_over_a_loop_and_no_sooner_than_they_can_be_there(tiny_folder: Path) -> None:
+    result = run("-c", "from synth.cli.main import main; main()", "doctor", str(tiny_folder), "--json")
+    assert result.returncode == 0, result.stderr
+    latency = json.loads(result.stdout)["latency"]
+    assert len(latency["notes_ms"]) >= latency["notes"] / 2  # measured on an idle machine: all
+    assert latency["measured_ms"] > latency["expected_ms"] - 1.0  # the engine gives every note the same lead
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [

@@ -6,9 +6,11 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from synth.bank import Preset
-from synth.training.evaluate import contact_sheet, evaluate, summarise
+from synth.bank import Preset, load_preset
+from synth.training.evaluation import contact_sheet, evaluate, summarise
+from synth.training.evaluation.blends import between, pairs_of
 
 
 def one_pitch(preset: Preset) -> Preset:
@@ -32,18 +34,77 @@ def test_every_note_of_a_preset_is_measured_and_its_blends_too(tiny_preset: Pres
         ("pipe", 60, 50),
     ]
     bell, pipe = result["notes"]
-    assert {"cents", "clicks", "tail_db", "drift_cents", "log_mel_db", "source_cents"} <= bell.keys()
-    assert "log_mel_db" not in pipe
+    alone = {
+        "cents",
+        "noise_db",
+        "clicks",
+        "tail_db",
+        "drift_cents",
+        "ripple_db",
+        "long_clicks",
+        "long_cents",
+        "spectral_cents",
+    }
+    paired = {
+        "source_cents",
+        "cents_from_source",
+        "level_error_db",
+        "loudness_error_db",
+        "attack_error_ms",
+        "noise_error_db",
+        "log_mel_db",
+        "multi_scale",
+    }
+    assert alone | paired <= bell.keys()
+    assert alone <= pipe.keys()
+    assert not paired & pipe.keys()
     assert bell["tail_db"] < -100  # nothing sounds half a second after the release
-    assert [blend["blend"] for blend in result["blends"]] == [["bell", "pipe"]]
+    (blend,) = result["blends"]
+    assert (blend["blend"], blend["shares"]) == (["bell", "pipe"], [0.0, 0.25, 0.5, 0.75, 1.0])
+    assert len(blend["cents"]) == len(blend["centroid_hz"]) == 5
     assert [bend["semitones"] for bend in result["bends"]] == 2 * [-2.0, -1.0, 0.5, 2.0]
-    assert {"within_20_cents", "within_50_cents", "mean_log_mel_db"} <= result["summary"].keys()
+    assert {"within_20_cents", "within_50_cents", "mean_log_mel_db", "blends_between_the_ends"} <= result[
+        "summary"
+    ].keys()
+
+
+def test_processes_of_their_own_measure_what_one_does(tiny_folder: Path) -> None:
+    preset = load_preset(tiny_folder)
+    alone, shared = (evaluate(preset, {}, every=5, jobs=jobs) for jobs in (1, 2))
+    assert len(alone["notes"]) == 4  # two instruments, one of five pitches, two velocities
+    assert repr(shared["notes"]) == repr(alone["notes"])  # not a number equals itself so
 
 
 def test_a_note_without_a_pitch_counts_as_out_of_tune() -> None:
     rows = [{"cents": cents, "clicks": 0, "tail_db": -120.0} for cents in (1.0, -30.0, float("nan"))]
     summary = summarise(rows)
     assert (summary["within_20_cents"], summary["within_50_cents"]) == (1 / 3, 2 / 3)
+
+
+def test_a_source_without_a_pitch_is_left_out_of_the_comparison_and_a_lost_pitch_is_not() -> None:
+    nan = float("nan")
+    pairs = [(2.0, 1.0), (40.0, 1.0), (nan, 0.0), (5.0, nan)]  # played, source
+    rows = [
+        {"cents": cents, "source_cents": source, "cents_from_source": cents - source, "clicks": 0, "tail_db": -120.0}
+        for cents, source in pairs
+    ]
+    assert summarise(rows)["within_20_cents_of_source"] == 1 / 3
+
+
+def test_ten_pairs_are_spread_over_many_instruments() -> None:
+    names = [str(number) for number in range(16)]
+    pairs = pairs_of(names)
+    assert len(set(pairs)) == 10
+    assert len({name for pair in pairs for name in pair}) > 10
+    assert pairs_of(names[:3]) == [("0", "1"), ("0", "2"), ("1", "2")]
+
+
+@pytest.mark.parametrize(
+    ("centroids", "expected"),
+    [((500, 600, 700, 800, 1000), [True, True, True]), ((1000, 1500, 700, 400, 500), [False, True, False])],
+)
+def test_a_blends_centroid_is_between_its_ends_or_not(centroids: tuple[float, ...], expected: list[bool]) -> None:
+    assert between({"centroid_hz": centroids}) == expected
 
 
 def test_a_contact_sheet_is_drawn(tiny_preset: Preset, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from synth.kernels import Block
 from synth.stream import Stream
 from synth.training.config import DataConfig
 from synth.training.crops import NoteSet, analyse
-from synth.training.evaluate import HELD_SECONDS, note_cents, render_note
+from synth.training.evaluation.playing import HELD_SECONDS, note_cents, render_note
 from synth.training.soundfont import render_notes
 from synth.wavenet import WaveNet, heads
 
@@ -85,6 +85,11 @@ def compare_precisions(preset: Preset, held: HeldOut, precisions: tuple[str, ...
     return rows
 
 
+def held_out_nats(model: WaveNet, notes: NoteSet) -> float:
+    """Mean negative log likelihood of a sample of these notes, in nats, teacher-forced through the caches."""
+    return _score(model, notes, "fp32")[1]
+
+
 def _score(model: WaveNet, notes: NoteSet, precision: str) -> tuple[np.ndarray, float]:
     """The head's outputs [N, T, O] and the mean negative log likelihood, teacher-forced through the caches."""
     count, length = notes.normal.shape
@@ -105,7 +110,7 @@ def _score(model: WaveNet, notes: NoteSet, precision: str) -> tuple[np.ndarray, 
     )
     forced = jnp.asarray(notes.normal)
     outputs, prediction, _ = stream.kernel.score(stream.sizes, stream.weights, stream.state, block, forced)
-    scale = model.decoder.upsample(frame.scale[..., None])[:, :length, 0]
+    scale = model.decoder.upsample((frame.scale * frame.rest)[..., None])[:, :length, 0]
     likelihood = jax.jit(lambda *arrays: heads.log_density(heads.mixture(*arrays[:3]), arrays[3]))
     return np.asarray(outputs), -float(jnp.mean(likelihood(outputs, prediction, scale, forced)))
 

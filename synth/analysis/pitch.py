@@ -1,0 +1,49 @@
+"""The pitch of a note, by two methods that have nothing in common. Needs the extra `analysis`."""
+
+from __future__ import annotations
+
+import librosa
+import numpy as np
+
+_COMB_CENTS = 0.5  # resolution of `spectral_cents`
+_COMB_PARTIALS = 10
+
+
+def median_cents(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> float:
+    """Median pitch of a note [T] against `pitch_hz` in cents, octaves folded to +-600; NaN where none is found.
+
+    librosa.pyin (Mauch and Dixon 2014) at a resolution of 2 cents, in frames of 128 ms, within an octave and a half of
+    the nominal pitch.
+    """
+    track, _, _ = librosa.pyin(
+        audio,
+        fmin=max(pitch_hz / 2.9, 30.0),
+        fmax=min(pitch_hz * 2.9, sample_rate_hz / 2.1),
+        sr=sample_rate_hz,
+        resolution=0.02,
+        frame_length=2 * round(0.064 * sample_rate_hz),
+    )
+    track = track[np.isfinite(track)]
+    if not len(track):
+        return float("nan")
+    return folded(1200.0 * np.log2(np.median(track) / pitch_hz))
+
+
+def spectral_cents(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, *, within_cents: float = 60.0) -> float:
+    """Pitch of a steady note [T] against `pitch_hz` in cents, from its spectrum: where a comb of partials fits best.
+
+    The magnitudes of the whole note's spectrum are added up at the first ten multiples of every pitch near the nominal
+    one. It shares nothing with autocorrelation and its relatives, such as pyin.
+    """
+    size = 1 << (8 * len(audio) - 1).bit_length()  # interpolated eightfold
+    magnitude = np.abs(np.fft.rfft(audio * np.hanning(len(audio)), size))
+    cents = np.arange(-within_cents, within_cents + _COMB_CENTS, _COMB_CENTS)
+    partials = np.arange(1, max(2, min(_COMB_PARTIALS, int(0.45 * sample_rate_hz / pitch_hz)) + 1))
+    hertz = pitch_hz * 2.0 ** (cents / 1200.0)[:, None] * partials
+    fit = np.interp(hertz * size / sample_rate_hz, np.arange(len(magnitude)), magnitude).sum(axis=1)
+    return float(cents[np.argmax(fit)])
+
+
+def folded(cents: float) -> float:
+    """An interval without its octaves, within +-600 cents."""
+    return float((cents + 600.0) % 1200.0 - 600.0)

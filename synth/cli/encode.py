@@ -1,0 +1,81 @@
+"""`wavekeys encode`: sound to embeddings, as NSynth's `nsynth_save_embeddings` did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from synth.cli.files import SOUNDS, Job, Skipped, plan, remaining, resume_option
+from synth.cli.model import chosen_model, model_option
+from synth.errors import WavekeysError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from synth.wavenet import WaveNetConfig
+
+
+@click.command("encode", short_help="Turn sound into embeddings.")
+@click.argument("sounds", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IN.wav…")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR_OR_NPY")
+@model_option
+@click.option("--batch", type=click.IntRange(1, 256), default=8, show_default=True, help="Files encoded together.")
+@resume_option
+def command(sounds: tuple[Path, ...], output: Path, model_path: Path | None, batch: int, resume: bool) -> None:
+    """Encode sound files of any rate and channel count, and folders of them, to .npy files of the same names.
+
+    Each holds [frames, 16] float32, as NSynth's own programs read and wrote them. A frame is 512 samples at 16 kHz; the
+    last one is filled up with silence. A file that cannot be read is named and skipped.
+    """
+    import numpy as np
+
+    from synth.cli.input import sound_seconds
+    from synth.cli.output import Stopwatch, progress_bar, write_embeddings
+
+    every = plan(sounds, output, taken=SOUNDS, suffix=".npy")
+    jobs = remaining(every, resume=resume)
+    model, skipped = chosen_model(model_path), Skipped(len(every))
+    seconds = {job: sound_seconds(job.source) for job in jobs}
+    watch, done_seconds = Stopwatch(), 0.0
+    with progress_bar("encoding", sum(seconds.values())) as progress:
+        # Sounds of one length are one array, and what comes of a sound is the same in any company.
+        by_length = sorted(jobs, key=lambda job: seconds[job])
+        for start in range(0, len(jobs), batch):
+            together = by_length[start : start + batch]
+            for same_length, audio in _of_one_length(together, model.config, skipped):
+                for job, z in zip(same_length, np.asarray(model.encode(audio)), strict=True):
+                    write_embeddings(job.target, z)
+            done_seconds += sum(seconds[job] for job in together)
+            progress(done_seconds)
+    kept = f", {len(every) - len(jobs)} kept" if resume else ""
+    click.echo(f"{output}: {len(jobs) - skipped.count} encoded{kept}, {watch.summary(done_seconds)}")
+    skipped.finish()
+
+
+def _of_one_length(
+    jobs: Sequence[Job], config: WaveNetConfig, skipped: Skipped
+) -> Iterator[tuple[list[Job], np.ndarray]]:
+    """The jobs whose sounds have the same number of frames, and those [B, frames * hop]."""
+    import numpy as np
+
+    from synth.cli.input import read_sound
+
+    groups: dict[int, list[tuple[Job, np.ndarray]]] = {}
+    for job in jobs:
+        try:
+            audio = read_sound(job.source, config.sample_rate_hz)
+            if len(audio) < config.hop:
+                raise WavekeysError(
+                    f"{job.source}: {len(audio)} samples at {config.sample_rate_hz} Hz are shorter than a frame, "
+                    f"{config.hop}"
+                )
+        except WavekeysError as error:
+            skipped.add(error)
+            continue
+        padded = np.pad(audio, (0, -len(audio) % config.hop))
+        groups.setdefault(len(padded), []).append((job, padded))
+    for group in groups.values():
+        yield [job for job, _ in group], np.stack([audio for _, audio in group])

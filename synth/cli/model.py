@@ -1,0 +1,47 @@
+"""What verbs share that need no preset but its model: the option `--model`, and pitches from the names of files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from synth.errors import UsageError
+
+if TYPE_CHECKING:
+    from synth.wavenet import WaveNet
+
+model_option = click.option(
+    "--model", "model_path", type=click.Path(path_type=Path), help="A model.safetensors [factory preset's]."
+)
+
+# NSynth's notes are named instrument-pitch-velocity: bass_electronic_018-036-100.
+_PITCH_IN_NAME = re.compile(r"-(\d{3})-\d{3}(?:_embeddings)?$")
+
+
+def chosen_model(path: Path | None) -> WaveNet:
+    """The model of that file, or the factory preset's."""
+    from synth.bank import load_preset
+    from synth.wavenet import load_model
+
+    return load_model(path) if path else load_preset().model
+
+
+def pitch_of(path: Path) -> float | None:
+    """The MIDI pitch that a file's name tells."""
+    told = _PITCH_IN_NAME.search(path.stem)
+    number = int(told[1]) if told else 128
+    return float(number) if number <= 127 else None
+
+
+def require_pitches(model: WaveNet, pitches: Mapping[str, float | None]) -> None:
+    """Complain where a model needs pitches, and one of these names has none."""
+    missing = [name for name, pitch in pitches.items() if pitch is None]
+    if model.config.clock_harmonics and missing:
+        raise UsageError(
+            f"the model ({model.config.name}) has a pitch clock, and the name {missing[0]} tells no pitch: give "
+            "--pitch, such as --pitch 60"
+        )

@@ -1,0 +1,113 @@
+"""NSynth Super's product: every blend of four corners on a grid, at every pitch, for a sampler to play.
+
+The blends are the pad's (`synth.instrument.blend`), so that a cell sounds as the preset does with the pad there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from synth.bank import Preset
+from synth.bank.bank import FRAMES_PER_SECOND
+from synth.errors import UsageError
+from synth.instrument.blend import Blend
+
+X_CONTROLLER, Y_CONTROLLER = 16, 17  # the pad's, as `play` has them
+RELEASE_SECONDS = 0.3  # of the sampler's own envelope, when a key is let go before the sample ends
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One note of one blend: a file of the grid."""
+
+    x: int  # from the left, of `steps`
+    y: int  # from the bottom
+    pitch: int  # MIDI number
+    velocity: int
+
+    @property
+    def name(self) -> str:
+        """As NSynth names notes, the pitch and the velocity last."""
+        return f"x{self.x:02}-y{self.y:02}-{self.pitch:03}-{self.velocity:03}.wav"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Four corners of a preset, and what is between them."""
+
+    preset: Preset
+    corners: dict[str, str]  # corner: instrument
+    steps: int  # cells in a row, corners included
+    pitches: tuple[int, ...]  # rising
+    velocity: int = 100
+    held_seconds: float = 3.0  # as NSynth's notes; one more second follows
+
+    def __post_init__(self) -> None:
+        low, high = int(self.preset.bank.pitches[0]), int(self.preset.bank.pitches[-1])
+        wrong = [pitch for pitch in self.pitches if not low <= pitch <= high]
+        if wrong or not self.pitches:
+            raise UsageError(f"the preset {self.preset.info.name!r} has pitches {low} to {high}, not {wrong or 'none'}")
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All of them, row by row, pitch by pitch."""
+        return [
+            Cell(x=x, y=y, pitch=pitch, velocity=self.velocity)
+            for y in range(self.steps)
+            for x in range(self.steps)
+            for pitch in self.pitches
+        ]
+
+    def embeddings(self, cells: Sequence[Cell]) -> list[np.ndarray]:
+        """Each cell's note, held and let go: [F, 16]."""
+        bank, config = self.preset.bank, self.preset.model.config
+        blend = Blend(bank, {self.corners["bottom_left"]: 1.0}, pad=self.corners)
+        held = np.arange(round(self.held_seconds * FRAMES_PER_SECOND))
+        tail = np.arange(round(FRAMES_PER_SECOND))
+        notes: dict[int, np.ndarray] = {}  # of each pitch: every instrument's frames
+        for pitch in {cell.pitch for cell in cells}:
+            note = bank.note(pitch, self.velocity, has_level=config.head == "logistics").only(blend.instruments)
+            sustained = note.at(held)
+            notes[pitch] = np.concatenate([sustained, note.after_release(tail, sustained[:, -1, 0])], axis=1)
+        places = np.array([[cell.x, cell.y] for cell in cells], np.float32) / max(self.steps - 1, 1)
+        weights = blend.weights(places[:, 0], places[:, 1], {})
+        return [
+            np.tensordot(share, notes[cell.pitch], axes=1).astype(np.float32)
+            for cell, share in zip(cells, weights, strict=True)
+        ]
+
+    def sfz(self, folder: str) -> str:
+        """An instrument for samplers, with the WAV files in `folder`: the pad is on controllers 16 and 17.
+
+        Each sample stands for the keys that are nearer to its pitch than to another's, as each cell for the part of
+        the pad around it.
+        """
+        low_keys, high_keys = _shares([*self.pitches], 0, 127)
+        edges = [round(127 * step / max(self.steps - 1, 1)) for step in range(self.steps)]
+        low_values, high_values = _shares(edges, 0, 127)
+        lines = [
+            f"// {self.preset.info.name}: {', '.join(f'{name} {corner}' for corner, name in self.corners.items())}",
+            f"// {self.preset.info.licence}",
+            f"<control> default_path={folder}/ set_cc{X_CONTROLLER}=64 set_cc{Y_CONTROLLER}=64",
+            f"<global> loop_mode=no_loop ampeg_release={RELEASE_SECONDS}",
+        ]
+        for y in range(self.steps):
+            for x in range(self.steps):
+                lines.append(
+                    f"<group> locc{X_CONTROLLER}={low_values[x]} hicc{X_CONTROLLER}={high_values[x]} "
+                    f"locc{Y_CONTROLLER}={low_values[y]} hicc{Y_CONTROLLER}={high_values[y]}"
+                )
+                for pitch, low, high in zip(self.pitches, low_keys, high_keys, strict=True):
+                    name = Cell(x=x, y=y, pitch=pitch, velocity=self.velocity).name
+                    lines.append(f"<region> sample={name} pitch_keycenter={pitch} lokey={low} hikey={high}")
+        return "\n".join(lines) + "\n"
+
+
+def _shares(points: Sequence[int], low: int, high: int) -> tuple[list[int], list[int]]:
+    """The whole numbers from `low` to `high` dealt out to the nearest of rising points: firsts and lasts."""
+    lasts = [(here + after) // 2 for here, after in itertools.pairwise(points)] + [high]
+    return [low, *(last + 1 for last in lasts[:-1])], lasts

@@ -1,0 +1,154 @@
+"""Training the baseline: Adam on whole notes' spectra, the error weighted towards low frequencies."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax import Array
+
+from synth.errors import WavekeysError
+from synth.spectral.config import BaselineConfig
+from synth.spectral.model import Baseline
+from synth.spectral.spectrum import analyse
+from synth.training.trainer import restore_state, save_state
+
+LOW_WEIGHT, FLAT_FROM_HZ = 10.0, 4000.0  # the error counts so much at 0 Hz, falling linearly to 1 there
+REPORT_STEPS = 25
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BaselineTraining:
+    """How to train. The defaults are the paper's, but for the number of steps."""
+
+    steps: int
+    batch: int = 8
+    learning_rate: float = 1e-4
+    beta1: float = 0.5
+    decay_share: float = 0.0  # of the steps, at the end; the rate falls to a hundredth
+    seed: int = 0
+    checkpoint_minutes: float = 5.0
+
+
+class BaselineState(NamedTuple):
+    """All that a run carries from step to step."""
+
+    params: Any
+    statistics: Any  # of the batch normalisations
+    optimizer: optax.OptState
+    step: Array  # [] int32
+
+
+class BaselineProgress(NamedTuple):
+    """What a report says, over the last `REPORT_STEPS` steps."""
+
+    step: int
+    loss: float  # mean over the steps
+    notes_per_second: float
+    seconds_left: float
+
+
+def frequency_weights(config: BaselineConfig) -> np.ndarray:
+    """What the error at each bin counts: [bins]."""
+    hertz = np.arange(config.bins) * config.sample_rate_hz / config.fft
+    share = np.minimum(hertz / FLAT_FROM_HZ, 1.0)
+    return (LOW_WEIGHT + share * (1.0 - LOW_WEIGHT)).astype(np.float32)
+
+
+def spectra_of(config: BaselineConfig, audio: np.ndarray) -> np.ndarray:
+    """The spectra of notes [N, T], as `analyse` gives them, one by one: [N, bins, frames]."""
+    return np.concatenate([np.asarray(analyse(config, note[None, : config.samples])[0]) for note in audio])
+
+
+class BaselineTrainer:
+    """One run on notes [N, T] of MIDI pitches [N], and its folder of `baseline.safetensors` and `state.safetensors`."""
+
+    def __init__(
+        self,
+        config: BaselineConfig,
+        training: BaselineTraining,
+        *,
+        audio: np.ndarray,
+        pitch: np.ndarray,
+        output: Path,
+        resume: bool = False,
+    ) -> None:
+        self.training, self.output = training, output
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WavekeysError(f"cannot write to the output folder {output}: {error.strerror}") from None
+        self._spectra, self._pitch = spectra_of(config, audio), np.asarray(pitch, np.int32)
+        model = Baseline(config, rngs=nnx.Rngs(training.seed))
+        self._graph, params, statistics, self._rest = nnx.split(model, nnx.Param, nnx.BatchStat, ...)
+        fall = max(round(training.steps * training.decay_share), 1)
+        rate = optax.linear_schedule(
+            training.learning_rate,
+            training.learning_rate / 100 if training.decay_share else training.learning_rate,
+            fall,
+            training.steps - fall,
+        )
+        optimizer = optax.adam(rate, b1=training.beta1)
+        self.state = BaselineState(params, statistics, optimizer.init(params), jnp.int32(0))
+        self._step = self._compiled(optimizer, frequency_weights(config))
+        if resume:
+            self.state = restore_state(self.state, output / "state.safetensors")
+
+    @property
+    def model(self) -> Baseline:
+        return nnx.merge(self._graph, self.state.params, self.state.statistics, self._rest, copy=True)
+
+    def checkpoint(self) -> None:
+        save_state(self.state, self.output / "state.safetensors")
+        self.model.save(self.output / "baseline.safetensors")
+
+    def run(self, report: Callable[[BaselineProgress], None]) -> None:
+        """Take the remaining steps. Whatever ends it (the last step, an interrupt), the state so far is saved."""
+        losses: list[Array] = []
+        reported = saved = time.monotonic()
+        try:
+            for index in range(int(self.state.step), self.training.steps):
+                # Drawn from (seed, step), so that a resumed run takes the steps that the unbroken one would.
+                random = np.random.default_rng((self.training.seed, index))
+                which = random.integers(len(self._spectra), size=self.training.batch)
+                self.state, loss = self._step(self.state, self._spectra[which], self._pitch[which])
+                losses.append(loss)
+                now = time.monotonic()
+                if len(losses) == REPORT_STEPS or index + 1 == self.training.steps:
+                    rate = len(losses) / (now - reported)
+                    left = (self.training.steps - index - 1) / rate
+                    mean = float(np.mean(np.array(losses)))
+                    report(BaselineProgress(index + 1, mean, rate * self.training.batch, left))
+                    losses, reported = [], now
+                if now - saved > self.training.checkpoint_minutes * 60:
+                    self.checkpoint()
+                    saved = now
+        finally:
+            self.checkpoint()
+
+    def _compiled(
+        self, optimizer: optax.GradientTransformation, weights: np.ndarray
+    ) -> Callable[[BaselineState, np.ndarray, np.ndarray], tuple[BaselineState, Array]]:
+        """(state, spectra [B, bins, frames], pitches [B]) -> (state, loss)."""
+
+        def step(state: BaselineState, spectra: Array, pitch: Array) -> tuple[BaselineState, Array]:
+            def loss_of(params: Any) -> tuple[Array, Any]:
+                model = nnx.merge(self._graph, params, state.statistics, self._rest, copy=True)
+                found = model.spectra(model.embed(spectra, training=True), pitch, training=True)
+                loss = jnp.mean(jnp.square(found - spectra) * weights[:, None])
+                return loss, nnx.state(model, nnx.BatchStat)
+
+            (loss, statistics), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+            updates, opt_state = optimizer.update(gradients, state.optimizer, state.params)
+            params = optax.apply_updates(state.params, updates)
+            return BaselineState(params, statistics, opt_state, state.step + 1), loss
+
+        return jax.jit(step, donate_argnums=0)

@@ -1,0 +1,64 @@
+"""Sound of many embeddings, as fast as the kernel makes it: several at once, each in its own length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from synth.pitch import midi_to_hertz
+from synth.stream.stream import Stream
+from synth.wavenet import WaveNet
+
+VOICES = 16  # at once: the more, the more sound a second, and the more work is lost when it is broken off
+
+
+class BatchDecoder:
+    """A model's stream for any number of embeddings. What comes of one does not depend on its company."""
+
+    def __init__(self, model: WaveNet, *, voices: int = VOICES, backend: str = "auto", precision: str = "auto") -> None:
+        self.stream = Stream(model, voices=voices, backend=backend, precision=precision)
+        self.has_clock = model.config.clock_harmonics > 0
+
+    def each(
+        self,
+        embeddings: Sequence[np.ndarray],
+        *,
+        pitches: Sequence[float | None] | None = None,
+        seeds: Sequence[int] | None = None,
+        temperature: float = 1.0,
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """The place of each of the embeddings [F, C], and its sound [F * hop] float32, as they get done.
+
+        Args:
+          embeddings: of any lengths; the short ones are done first.
+          pitches: MIDI numbers, for a model with a pitch clock; others take no notice.
+          seeds: by default, each one's place.
+        """
+        voices, hop = self.stream.voices, self.stream.sizes.hop
+        # Those of similar length go together, since a batch lasts as long as its longest.
+        order = sorted(range(len(embeddings)), key=lambda place: len(embeddings[place]))
+        for start in range(0, len(order), voices):
+            places = order[start : start + voices]
+            full = places + places[-1:] * (voices - len(places))  # filled up with the last
+            longest = len(embeddings[places[-1]])
+            z = [np.pad(embeddings[p], ((0, longest - len(embeddings[p])), (0, 0)), mode="edge") for p in full]
+            hertz = None
+            if self.has_clock and pitches is not None:
+                hertz = midi_to_hertz(np.array([pitches[p] for p in full], np.float32))
+            own = np.array([(p if seeds is None else seeds[p]) % 2**32 for p in full], np.uint32)
+            audio = np.asarray(self.stream.generate(np.stack(z), own, temperature, pitch_hz=hertz))
+            for place, sound in zip(places, audio, strict=False):
+                yield place, sound[: len(embeddings[place]) * hop]
+
+    def all(
+        self,
+        embeddings: Sequence[np.ndarray],
+        *,
+        pitches: Sequence[float | None] | None = None,
+        seeds: Sequence[int] | None = None,
+        temperature: float = 1.0,
+    ) -> list[np.ndarray]:
+        """`each`, when all are done and in their order."""
+        done = dict(self.each(embeddings, pitches=pitches, seeds=seeds, temperature=temperature))
+        return [done[place] for place in range(len(embeddings))]

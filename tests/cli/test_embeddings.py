@@ -1,0 +1,88 @@
+"""`wavekeys embeddings` as a user runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synth import WaveNet
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    """Two notes of 4 seconds, all 1 and all 3."""
+    for name, value in (("a", 1.0), ("b", 3.0)):
+        np.save(tmp_path / f"{name}.npy", np.full((125, 16), value, np.float32))
+    return tmp_path / "a.npy", tmp_path / "b.npy"
+
+
+def test_every_operation_writes_embeddings(wavekeys, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+
+    def result(*arguments: str | Path | float) -> np.ndarray:
+        code, _, complaint = wavekeys("embeddings", *arguments, "-o", out)
+        assert code == 0, complaint
+        z = np.load(out)
+        assert (z.dtype, z.shape[1]) == (np.float32, 16)
+        return z
+
+    assert (result("mix", *pair) == 2.0).all()
+    assert (result("mix", *pair, "--weights", "3,1") == 1.5).all()
+    faded = result("crossfade", *pair, "--start", 1, "--end", 3)
+    assert (faded[:31] == 1.0).all()
+    assert (faded[95:] == 3.0).all()
+    assert (result("fade", "out", pair[1], "--zeros")[-1] == 0.0).all()
+    assert len(result("stretch", 1.5, pair[0])) == round(1.5 * 125)
+    assert len(result("loop", 10, pair[0])) == round(10 * 31.25)
+    assert len(result("splice", *pair)) == 248
+    assert len(result("scale", pair[0], "--channel", "3=1.5", "--only", 3)) == 125
+
+
+def test_an_interpolation_is_a_folder_of_steps(wavekeys, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    assert wavekeys("embeddings", "interpolate", *pair, "-o", tmp_path / "steps", "--steps", 3)[0] == 0
+    steps = {path.name: float(np.load(path)[0, 0]) for path in (tmp_path / "steps").iterdir()}
+    assert steps == {"a-b-000.npy": 1.0, "a-b-001.npy": 2.0, "a-b-002.npy": 3.0}
+
+
+def test_a_fade_goes_to_what_the_model_embeds_silence_as(
+    wavekeys, pair: tuple[Path, Path], tmp_path: Path, tiny_model: Callable[[str], WaveNet]
+) -> None:
+    for kind in ("live", "paper"):
+        tiny_model(kind).save(tmp_path / "model.safetensors")
+        fade = ("fade", "out", pair[0], "--model", tmp_path / "model.safetensors")
+        assert wavekeys("embeddings", *fade, "-o", tmp_path / f"{kind}.npy")[0] == 0
+    live, paper = np.load(tmp_path / "live.npy"), np.load(tmp_path / "paper.npy")
+    assert live[-1, 0] == pytest.approx(-1.0, abs=1e-5)  # the level's floor
+    assert (live[:, 1:] == 1.0).all()
+    silence = np.asarray(tiny_model("paper").encode(np.zeros((1, 3200), np.float32)))[0, 50]
+    np.testing.assert_allclose(paper[-1], silence, atol=1e-5)
+
+
+def test_folders_are_changed_file_by_file_and_bad_ones_named(wavekeys, pair, tmp_path: Path) -> None:
+    folder = pair[0].parent
+    np.save(folder / "flat.npy", np.zeros((5, 8), np.float32))
+    code, _, complaint = wavekeys("embeddings", "stretch", 2, folder, "-o", tmp_path / "out")
+    assert code == 1
+    assert "flat.npy: embeddings are [frames, 16] floats" in complaint
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.npy", "b.npy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("mix", "a.npy", "--weights", "one"), "numbers with commas"),
+        (("stretch", "5", "a.npy"), "0.25<=x<=4"),
+        (("scale", "a.npy"), "nothing to do"),
+        (("scale", "a.npy", "--channel", "x=y"), "CHANNEL=FACTOR"),
+        (("scale", "a.npy", "--channel", "16=2"), "channels are 0 to 15"),
+        (("loop", "1", "a.npy"), "at least 125 frames"),
+    ],
+)
+def test_what_was_typed_wrong_is_said(wavekeys, pair, tmp_path: Path, arguments, complaint: str) -> None:
+    placed = [pair[0] if argument == "a.npy" else argument for argument in arguments]
+    code, _, said = wavekeys("embeddings", *placed, "-o", tmp_path / "out.npy")
+    assert (code, said.count("\n")) == (2, 1)
+    assert complaint in said

@@ -1,0 +1,40 @@
+"""`wavekeys grid` as a user runs it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import soundfile
+
+
+def test_a_grid_is_a_folder_of_notes_and_an_instrument_and_goes_on_where_it_was(
+    wavekeys, tiny_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "grid"
+    options = ("--corners", "bell,pipe,pipe,bell", "--steps", 2, "--pitches", "60-64/4", "--held", 0.5, "--batch", 4)
+    grid = ("grid", tiny_folder, "-o", out, *options, "--backend", "jax", "--precision", "fp32")
+    code, said, complaint = wavekeys(*grid)
+    assert code == 0, complaint
+    assert "8 notes" in said
+    names = sorted(path.name for path in (out / "wav").iterdir())
+    assert (len(names), names[0]) == (8, "x00-y00-060-100.wav")
+    assert set(re.findall(r"sample=(\S+)", (out / "tiny.sfz").read_text())) == set(names)
+    first = (out / "wav" / names[0]).read_bytes()
+    assert soundfile.info(out / "wav" / names[0]).frames == (16 + 31) * 32
+    (out / "wav" / names[0]).unlink()
+    assert "1 note, 7 kept" in wavekeys(*grid, "--resume")[1]
+    assert (out / "wav" / names[0]).read_bytes() == first
+
+
+def test_what_was_typed_wrong_is_said(wavekeys, tiny_folder: Path, tmp_path: Path) -> None:
+    for options, complaint in (
+        ((), "four corners, not 2"),
+        (("--corners", "bell,pipe"), "four corners, not 2"),
+        (("--corners", "bell,pipe,pipe,harp"), "unknown instrument 'harp'"),
+        (("--corners", "bell,pipe,pipe,bell", "--pitches", "1"), "60 to 64"),
+        (("--pitches", "C4"), "neither 48,60,72"),
+    ):
+        code, _, said = wavekeys("grid", tiny_folder, "-o", tmp_path / "grid", *options)
+        assert (code, said.count("\n")) == (2, 1)
+        assert complaint in said

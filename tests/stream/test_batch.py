@@ -1,0 +1,30 @@
+"""Many embeddings at once: each in its own length and place, and the same as alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from synth import WaveNet
+from synth.stream import BatchDecoder
+
+
+@pytest.mark.parametrize("kind", ["paper", "live"])
+def test_a_sound_is_the_same_in_any_company(tiny_model: Callable[[str], WaveNet], kind: str) -> None:
+    random = np.random.default_rng(0)
+    embeddings = [random.normal(scale=0.3, size=(frames, 16)).astype(np.float32) for frames in (6, 2, 4, 2, 3)]
+    decoder = BatchDecoder(tiny_model(kind), voices=2, backend="jax", precision="fp32")
+    pitches, seeds = [60.0, 62.0, 64.0, 65.0, 67.0], [5, 6, 7, 8, 9]
+    together = decoder.all(embeddings, pitches=pitches, seeds=seeds)
+    assert [len(sound) for sound in together] == [len(z) * 32 for z in embeddings]
+    for place, sound in enumerate(together):
+        alone = decoder.all([embeddings[place]], pitches=[pitches[place]], seeds=[seeds[place]])[0]
+        np.testing.assert_array_equal(sound, alone)
+
+
+def test_the_short_ones_are_done_first(tiny_model: Callable[[str], WaveNet]) -> None:
+    embeddings = [np.zeros((frames, 16), np.float32) for frames in (6, 2, 4)]
+    decoder = BatchDecoder(tiny_model("paper"), voices=1, backend="jax")
+    assert [place for place, _ in decoder.each(embeddings)] == [1, 2, 0]
