@@ -18,7 +18,7 @@ from synth.kernels.clock import clock_features, partials
 from synth.kernels.reference import conditioning_at
 from synth.kernels.spec import HISTORY, Block, Sizes, State, Weights
 
-SCALARS = ("u", "v", "temperature", "scale", "gain", "harmonics")  # the last axis of `Ahead.scalars`
+SCALARS = ("u", "v", "temperature", "scale", "gain", "harmonics", "rest")  # the last axis of `Ahead.scalars`
 _OLD = 2**30  # an age beyond every dilation that still fits 32 signed bits
 
 
@@ -52,9 +52,10 @@ def look_ahead(sizes: Sizes, weights: Weights, state: State, block: Block) -> tu
     temperature = jnp.broadcast_to(block.temperature, age.shape)
     if sizes.mixtures:
         harmonics = jnp.sum(columns.amplitudes * partials(clock, sizes.harmonics), axis=-1)
-        scalars = [u, v, temperature, columns.scale, columns.gain, harmonics]
+        scalars = [u, v, temperature, columns.scale, columns.gain, harmonics, columns.rest]
     else:
-        scalars = [u, v, temperature, jnp.ones_like(u), jnp.ones_like(u), jnp.zeros_like(u)]
+        ones = jnp.ones_like(u)
+        scalars = [u, v, temperature, ones, ones, jnp.zeros_like(u), ones]
     ahead = Ahead(
         jnp.minimum(age, jnp.uint32(_OLD)).astype(jnp.int32),
         sounding.astype(jnp.int32),
@@ -71,8 +72,8 @@ def look_ahead(sizes: Sizes, weights: Weights, state: State, block: Block) -> tu
 def audio_of(sizes: Sizes, ahead: Ahead, value: Array) -> Array:
     """Audio [V, T] of what was drawn [T, V], in the units of `State.history`."""
     if sizes.mixtures:
-        _, _, _, _, gain, harmonics = jnp.moveaxis(ahead.scalars, -1, 0)
-        audio = (harmonics + value) * gain
+        _, _, _, _, gain, harmonics, rest = jnp.moveaxis(ahead.scalars, -1, 0)
+        audio = (harmonics + rest * value) * gain
     else:
         audio = sampling.mu_law_decode((value * 128.0).astype(jnp.int32) + 128)
     return jnp.where(ahead.sounding > 0, audio, 0.0).T

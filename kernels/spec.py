@@ -54,8 +54,8 @@ class Sizes:
     @property
     def conditioning(self) -> int:
         """Columns of a conditioning frame: gates [L * 2R], first head layer [S], then with a mixture predictor
-        coefficients [P], amplitudes of the harmonics [H], scale, rest, gain: a sample is gain * (harmonics + rest * what
-        the mixture draws)."""
+        coefficients [P], amplitudes of the harmonics [H], scale, rest, gain. A sample is gain * (harmonics + rest * draw).
+        """
         mixture = self.prediction_order + self.harmonics + 3 if self.mixtures else 0
         return self.layers * 2 * self.residual + self.skip + mixture
 

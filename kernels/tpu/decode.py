@@ -113,7 +113,7 @@ def _decode(
         hidden = _times(jnp.maximum(skips, 0.0), matrices.out1[...]) + ahead.out1[i]
         outputs = _times(jnp.maximum(hidden, 0.0), matrices.logits[...]) + matrices.logits_bias[...]
         scalars = ahead.scalars[i]
-        u, v, temperature, scale, _, harmonics = (scalars[:, k : k + 1] for k in range(scalars.shape[1]))
+        u, v, temperature, scale, _, harmonics, rest = (scalars[:, k : k + 1] for k in range(scalars.shape[1]))
         if sizes.mixtures:
             predicted = jnp.sum(seen * ahead.coefficients[i], axis=-1, keepdims=True)
             value = predicted + scale * logistic(outputs, u, v, temperature)
@@ -125,9 +125,9 @@ def _decode(
         if forced is None:
             results[2][i] = value
         else:
-            value = forced[i] - harmonics if sizes.mixtures else forced[i]
+            value = (forced[i] - harmonics) / rest if sizes.mixtures else forced[i]
             results[2][i] = outputs
-            results[3][i] = harmonics + predicted
+            results[3][i] = harmonics + rest * predicted
         lane = lax.broadcasted_iota(jnp.int32, seen.shape, 1)
         recent[...] = jnp.where(lane == 0, value, jnp.roll(seen, 1, axis=1))
 

@@ -39,10 +39,12 @@ def train(
     config: Path, output: Path, size: str, steps: int, batch: int, learning_rate: float, seed: int, resume: bool
 ) -> None:
     """Train on the notes that CONFIG names, the TOML file of a WaveNet's training."""
+    import numpy as np
+
     from synth.spectral import SIZES
     from synth.spectral.training import BaselineTrainer, BaselineTraining
     from synth.training import read_config
-    from synth.training.trainer import render_dataset
+    from synth.training.data import good_notes, open_notes
 
     if size not in SIZES:
         raise UsageError(f"unknown size {size!r}; one of {', '.join(SIZES)}")
@@ -50,13 +52,13 @@ def train(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     data = read_config(config).data
-    click.echo(f"rendering the notes of {', '.join(data.instruments)}")
-    notes = render_dataset(data)
+    click.echo(f"reading the notes of {config}")
+    source = open_notes(data, SIZES[size].sample_rate_hz)
+    notes = list(good_notes(source, lambda note: click.echo(f"wavekeys: {note.name}: {note.reason}", err=True)))
     training = BaselineTraining(steps=steps, batch=batch, learning_rate=learning_rate, decay_share=0.3, seed=seed)
-    trainer = BaselineTrainer(
-        SIZES[size], training, audio=notes["audio"], pitch=notes["pitch"], output=output, resume=resume
-    )
-    click.echo(f"{len(notes['pitch'])} notes; training into {output}")
+    audio, pitch = np.stack([note.audio for note in notes]), np.array([note.pitch for note in notes])
+    trainer = BaselineTrainer(SIZES[size], training, audio=audio, pitch=pitch, output=output, resume=resume)
+    click.echo(f"{len(notes)} notes; training into {output}")
     trainer.run(_print)
     click.echo(f"done: {output / 'baseline.safetensors'}")
 

@@ -19,7 +19,7 @@ from synth.errors import WavekeysError
 from synth.spectral.config import BaselineConfig
 from synth.spectral.model import Baseline
 from synth.spectral.spectrum import analyse
-from synth.training.trainer import restore_state, save_state
+from synth.training.checkpoints import Checkpoints
 
 LOW_WEIGHT, FLAT_FROM_HZ = 10.0, 4000.0  # the error counts so much at 0 Hz, falling linearly to 1 there
 REPORT_STEPS = 25
@@ -69,7 +69,7 @@ def spectra_of(config: BaselineConfig, audio: np.ndarray) -> np.ndarray:
 
 
 class BaselineTrainer:
-    """One run on notes [N, T] of MIDI pitches [N], and its folder of `baseline.safetensors` and `state.safetensors`."""
+    """One run on notes [N, T] of MIDI pitches [N], and its folder of `baseline.safetensors` and checkpoints."""
 
     def __init__(
         self,
@@ -97,17 +97,18 @@ class BaselineTrainer:
             training.steps - fall,
         )
         optimizer = optax.adam(rate, b1=training.beta1)
+        self._checkpoints = Checkpoints(output / "checkpoints")
         self.state = BaselineState(params, statistics, optimizer.init(params), jnp.int32(0))
         self._step = self._compiled(optimizer, frequency_weights(config))
         if resume:
-            self.state = restore_state(self.state, output / "state.safetensors")
+            self.state = self._checkpoints.restore(self.state)
 
     @property
     def model(self) -> Baseline:
         return nnx.merge(self._graph, self.state.params, self.state.statistics, self._rest, copy=True)
 
     def checkpoint(self) -> None:
-        save_state(self.state, self.output / "state.safetensors")
+        self._checkpoints.save(self.state)
         self.model.save(self.output / "baseline.safetensors")
 
     def run(self, report: Callable[[BaselineProgress], None]) -> None:

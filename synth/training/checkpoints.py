@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import jax
 import orbax.checkpoint as ocp
+from jax import Array
 from jax.experimental import multihost_utils
 
 from synth.errors import WavekeysError
-from synth.training.steps import TrainState
 
 KEPT = 2
+
+
+class Stepped(Protocol):
+    """Any tree of arrays that counts its steps, such as `synth.training.steps.TrainState`."""
+
+    @property
+    def step(self) -> Array: ...
+
+
+State = TypeVar("State", bound=Stepped)
 
 
 class Checkpoints:
@@ -23,7 +33,7 @@ class Checkpoints:
         self.folder = folder.resolve()
         self._manager: ocp.CheckpointManager | None = None
 
-    def save(self, state: TrainState) -> None:
+    def save(self, state: Stepped) -> None:
         """Write a checkpoint; when this returns it is on disk."""
         if self._manager is None:
             if jax.process_index() == 0:
@@ -34,7 +44,7 @@ class Checkpoints:
             self._manager.save(int(state.step), args=ocp.args.StandardSave(_named(state)))
             self._manager.wait_until_finished()
 
-    def restore(self, like: TrainState) -> TrainState:
+    def restore(self, like: State) -> State:
         """The last checkpoint of a run with the same model and optimizer, placed as `like` is."""
         if self.folder.is_dir():
             self._open()
@@ -62,6 +72,6 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
 
-def _named(state: TrainState) -> dict[str, Any]:
+def _named(state: Stepped) -> dict[str, Any]:
     """The leaves by their places in the state, in its order."""
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(state)}
