@@ -55,7 +55,7 @@ def test_a_folder_of_notes_becomes_a_preset_that_plays_in_tune(
     assert wavekeys("bank", "build", oboe, "-o", mine) == 0
     said = capsys.readouterr()
     assert said.out == f"{mine}: 1 instruments, 3 pitches, 2 velocities\n"
-    assert said.err.startswith("left out oboe_A4.wav: not a readable sound file")
+    assert said.err.startswith("wavekeys: left out oboe_A4.wav: not a readable sound file")
     preset = load_preset(mine)
     assert (preset.info.name, preset.bank.instruments) == ("mine", ("oboe",))
     assert list(preset.bank.pitches) == [55, 60, 64]
