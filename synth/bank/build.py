@@ -91,9 +91,8 @@ def held_frames(audio: np.ndarray, frames: int, release: int) -> np.ndarray:
     first = round(SETTLED_SECONDS[0] * FRAMES_PER_SECOND)
     if end >= release or last <= first + 1 or level[last:end].max() < LET_GO * level.max():
         return as_recorded
-    beyond = np.arange(release - last)
-    sustain = last - np.abs(beyond % (2 * (last - first)))
-    sustain = np.where(sustain < first, 2 * first - sustain, sustain)
+    span = last - first
+    sustain = first + np.abs(span - np.arange(release - last) % (2 * span))
     return np.concatenate([as_recorded[:last], sustain, np.minimum(last + as_recorded, frames - 1)])[:frames]
 
 

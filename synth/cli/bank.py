@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synth.cli.files import left_out
 from synth.errors import UsageError, WavekeysError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from synth.bank import Bank, PresetInfo
     from synth.training.config import DataConfig
-    from synth.training.data import BadNote
 
 MOST_INSTRUMENTS = 16  # that are taken without being named
 SOUNDFONT_PITCHES, SOUNDFONT_VELOCITIES = "36-96", "50,100,127"
@@ -106,7 +106,7 @@ def _bank(data: DataConfig, model_path: Path, *, listed: bool) -> Bank:
     with progress_bar("encoding", source.at_most) as progress:
 
         def notes() -> Iterator[Recorded]:
-            for number, note in enumerate(good_notes(source, _print_bad)):
+            for number, note in enumerate(good_notes(source, left_out)):
                 seen.add(note.instrument)
                 if not listed and len(seen) > MOST_INSTRUMENTS:
                     raise UsageError(
@@ -153,10 +153,6 @@ def _numbers(option: str, text: str, *, low: int = 0) -> list[int]:
     if not all(part.isdecimal() and low <= int(part) <= 127 for part in parts):
         raise UsageError(f"{option}: {text!r} are not numbers from {low} to 127")
     return [int(part) for part in parts]
-
-
-def _print_bad(note: BadNote) -> None:
-    click.echo(f"left out {note.name}: {note.reason}", err=True)
 
 
 def _write(folder: Path, bank: Bank, model_path: Path, name: str, trained_on: bool) -> None:

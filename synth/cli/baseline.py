@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synth.cli.files import SOUNDS, Skipped, plan, remaining, resume_option
+from synth.cli.files import SOUNDS, Skipped, left_out, plan, remaining, resume_option
 from synth.cli.model import pitch_of
 from synth.errors import UsageError, WavekeysError
 
@@ -54,7 +54,7 @@ def train(
     data = read_config(config).data
     click.echo(f"reading the notes of {config}")
     source = open_notes(data, SIZES[size].sample_rate_hz)
-    notes = list(good_notes(source, lambda note: click.echo(f"wavekeys: {note.name}: {note.reason}", err=True)))
+    notes = list(good_notes(source, left_out))
     training = BaselineTraining(steps=steps, batch=batch, learning_rate=learning_rate, decay_share=0.3, seed=seed)
     audio, pitch = np.stack([note.audio for note in notes]), np.array([note.pitch for note in notes])
     trainer = BaselineTrainer(SIZES[size], training, audio=audio, pitch=pitch, output=output, resume=resume)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synth.cli.files import left_out
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -107,13 +109,8 @@ def _line(summary: dict[str, float]) -> str:
 
 def _sources(config: Path) -> dict[tuple[str, int, int], np.ndarray]:
     from synth.training.config import read_config
-    from synth.training.soundfont import render_notes
+    from synth.training.data import good_notes, open_notes
 
-    data = read_config(config).data
-    pitches = list(range(data.pitch_low, data.pitch_high + 1))
-    return {
-        (name, pitch, velocity): note
-        for name, program in data.instruments.items()
-        for velocity in data.velocities
-        for pitch, note in zip(pitches, render_notes(Path(data.soundfont), program, pitches, velocity), strict=True)
-    }
+    settings = read_config(config)
+    source = open_notes(settings.data, settings.model.sample_rate_hz)
+    return {(note.instrument, note.pitch, note.velocity): note.audio for note in good_notes(source, left_out)}

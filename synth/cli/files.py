@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from synth.errors import UsageError, WavekeysError
+
+if TYPE_CHECKING:
+    from synth.training.data import BadNote
 
 SOUNDS = frozenset({".wav", ".wave", ".flac", ".aif", ".aiff", ".au", ".caf", ".mp3", ".ogg", ".opus", ".w64"})
 EMBEDDINGS = frozenset({".npy"})
@@ -100,3 +104,8 @@ class Skipped:
     def finish(self) -> None:
         if self.count:
             raise WavekeysError(f"{self.count} of {self._total} files were skipped; they are named above")
+
+
+def left_out(note: BadNote) -> None:
+    """Tell of a note that cannot be used; the others are."""
+    click.echo(f"wavekeys: left out {note.name}: {note.reason}", err=True)

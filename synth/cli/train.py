@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synth.cli.files import left_out
 from synth.errors import UsageError
 
 if TYPE_CHECKING:
     from synth.training import Progress
-    from synth.training.data import BadNote
 
 
 @click.command(short_help="Train a model on notes.")
@@ -40,7 +40,7 @@ def command(config: Path, resume: bool, coordinator: str | None, processes: int,
         join(coordinator, processes, process)
     settings = read_config(config)
     click.echo(f"reading the notes of {settings.data.notes or ', '.join(settings.data.instruments)}")
-    trainer = Trainer(settings, resume=resume, bad=_print_bad)
+    trainer = Trainer(settings, resume=resume, bad=left_out)
     uses = ", ".join(f"{len(chosen)} notes to {_USES[role]}" for role, chosen in trainer.roles.items() if len(chosen))
     used = trainer.devices.used
     click.echo(f"{uses}; on {len(used)} x {used[0].device_kind}, into {settings.output}")
@@ -49,10 +49,6 @@ def command(config: Path, resume: bool, coordinator: str | None, processes: int,
 
 
 _USES = {"train": "learn from", "notes": "validate", "instruments": "validate, of other instruments"}
-
-
-def _print_bad(note: BadNote) -> None:
-    click.echo(f"left out {note.name}: {note.reason}", err=True)
 
 
 def _print(progress: Progress) -> None:

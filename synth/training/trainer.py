@@ -111,4 +111,5 @@ class Trainer:
                     self.checkpoint()
                     saved = time.monotonic()
         finally:
-            self.checkpoint()
+            if int(self.state.step) > first:
+                self.checkpoint()

@@ -69,7 +69,7 @@ def _folder_notes(folder: Path, data: DataConfig, rate_hz: int, *, held_out: boo
     try:
         examples = json.loads(path.read_text(encoding="utf-8"))
         wanted = {name: row for name, row in examples.items() if _wanted(row, data)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise WavekeysError(f"{path}: not NSynth's list of notes ({type(error).__name__}: {error})") from None
 
     def read() -> Iterator[Note | BadNote]:
@@ -92,7 +92,7 @@ def _record_notes(path: Path, data: DataConfig, rate_hz: int) -> NoteSource:
                 row |= {key: int(row[key][0]) for key in ("pitch", "velocity")}
                 if _wanted(row, data):
                     yield row["note_str"], row
-        except (OSError, ValueError, KeyError, IndexError) as error:
+        except (OSError, ValueError, LookupError) as error:
             raise WavekeysError(f"{path}: not NSynth's notes as TFRecord ({error})") from None
 
     def read() -> Iterator[Note | BadNote]:

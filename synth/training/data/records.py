@@ -14,6 +14,7 @@ from typing import Any
 
 import google_crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _KINDS = {
@@ -82,8 +83,11 @@ def framed(record: bytes) -> bytes:
 
 
 def features(record: bytes) -> dict[str, Any]:
-    """An Example's lists by name."""
-    entries = MESSAGES["Example"].FromString(record).features.feature
+    """An Example's lists by name. Raises ValueError for what is none."""
+    try:
+        entries = MESSAGES["Example"].FromString(record).features.feature
+    except DecodeError as error:
+        raise ValueError(f"a record is no Example ({error})") from None
     return {entry.key: next((lists.value for _, lists in entry.value.ListFields()), []) for entry in entries}
 
 

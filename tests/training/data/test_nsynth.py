@@ -104,5 +104,7 @@ def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match="damaged or cut short"):
             list(read_records(path))
-    with pytest.raises(WavekeysError, match="not NSynth's notes as TFRecord"):
-        read(path)
+    for content in (whole[:-3], framed(b"\xff")):
+        path.write_bytes(content)
+        with pytest.raises(WavekeysError, match="not NSynth's notes as TFRecord"):
+            read(path)
