@@ -53,23 +53,29 @@ def _cpu() -> Backend:
     return Backend("cpu", cpu.GRANULE, cpu.precisions, cpu.prepare, cpu.generate, cpu.score)
 
 
-def _unavailable(name: str) -> Callable[[], Backend]:
-    def refuse() -> Backend:
-        raise WavekeysError(f"there is no {name} kernel in this version; use --backend cpu or --backend jax")
+def _gpu() -> Backend:
+    from synth.kernels import gpu
 
-    return refuse
+    gpu.load()
+    return Backend("gpu", gpu.GRANULE, gpu.precisions, gpu.prepare, gpu.generate, gpu.score)
 
 
-_MAKERS: dict[str, Callable[[], Backend]] = {
-    "cpu": _cpu,
-    "gpu": _unavailable("gpu"),
-    "tpu": _unavailable("tpu"),
-    "jax": _jax,
-}
+def _tpu() -> Backend:
+    from synth.kernels import tpu
+
+    tpu.load()
+    return Backend("tpu", tpu.GRANULE, tpu.precisions, tpu.prepare, tpu.generate, tpu.score)
+
+
+# In the order in which they are tried and listed.
+_MAKERS: dict[str, Callable[[], Backend]] = {"gpu": _gpu, "tpu": _tpu, "cpu": _cpu, "jax": _jax}
 
 
 def backend(name: str = "auto") -> Backend:
-    """The backend of that name; "auto" is the compiled CPU kernel, or pure JAX where that was not built."""
+    """The backend of that name; "auto" is the compiled CPU kernel, or pure JAX where that was not built.
+
+    A stream's "auto" compares accelerators with it: `synth.stream.choose`.
+    """
     if name not in NAMES:
         raise UsageError(f"unknown backend {name!r}; one of {', '.join(NAMES)}")
     if name != "auto":
@@ -81,7 +87,7 @@ def backend(name: str = "auto") -> Backend:
 
 
 def available() -> tuple[str, ...]:
-    """The backends that work here, fastest first."""
+    """The backends that work here, accelerators first, pure JAX last."""
     names = []
     for name, make in _MAKERS.items():
         try:

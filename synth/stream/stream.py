@@ -29,6 +29,11 @@ class Stream:
     def __init__(self, model: WaveNet, *, voices: int = 1, backend: str = "auto", precision: str = "fp32") -> None:
         self.config = model.config
         self.voices = voices
+        self.why = f"{backend}: as asked for"  # this backend
+        if backend == "auto":
+            from synth.stream.choose import choose  # which tries streams
+
+            backend, self.why = choose(model, voices=voices, precision=precision)
         self.kernel = kernels.backend(backend)
         self.sizes = sizes_of(self.config, self.kernel.granule)
         self.precision = self.kernel.choose(precision)
