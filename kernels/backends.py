@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 from jax import Array
 
 from synth.errors import UsageError, WavekeysError
@@ -24,11 +25,16 @@ class Backend(NamedTuple):
     """One way to run the decoder; signatures as in `synth.kernels.reference`, with weights that `prepare` laid out."""
 
     name: str
+    platform: str | None  # of the device that it runs on, as JAX names it; None: JAX's own choice
     granule: int  # residual, skip and harmonics must be multiples of this
     precisions: Callable[[], tuple[str, ...]]  # what it can compute in here
     prepare: Callable[[Sizes, Weights, str], Any]
     generate: Callable[[Sizes, Any, State, Block], tuple[Array, State]]
     score: Callable[[Sizes, Any, State, Block, Array], tuple[Array, Array, State]]
+
+    def device(self) -> jax.Device | None:
+        """Where its arrays must lie; None: anywhere."""
+        return jax.devices(self.platform)[0] if self.platform else None
 
     def choose(self, precision: str) -> str:
         """The precision to compute in: the one asked for, or for "auto" the fastest that sounds the same."""
@@ -43,28 +49,30 @@ class Backend(NamedTuple):
 
 
 def _jax() -> Backend:
-    return Backend("jax", 1, lambda: ("fp32",), lambda _, weights, __: weights, reference.generate, reference.score)
+    return Backend(
+        "jax", None, 1, lambda: ("fp32",), lambda _, weights, __: weights, reference.generate, reference.score
+    )
 
 
 def _cpu() -> Backend:
     from synth.kernels import cpu
 
     cpu.load()
-    return Backend("cpu", cpu.GRANULE, cpu.precisions, cpu.prepare, cpu.generate, cpu.score)
+    return Backend("cpu", "cpu", cpu.GRANULE, cpu.precisions, cpu.prepare, cpu.generate, cpu.score)
 
 
 def _gpu() -> Backend:
     from synth.kernels import gpu
 
     gpu.load()
-    return Backend("gpu", gpu.GRANULE, gpu.precisions, gpu.prepare, gpu.generate, gpu.score)
+    return Backend("gpu", "cuda", gpu.GRANULE, gpu.precisions, gpu.prepare, gpu.generate, gpu.score)
 
 
 def _tpu() -> Backend:
     from synth.kernels import tpu
 
     tpu.load()
-    return Backend("tpu", tpu.GRANULE, tpu.precisions, tpu.prepare, tpu.generate, tpu.score)
+    return Backend("tpu", "tpu", tpu.GRANULE, tpu.precisions, tpu.prepare, tpu.generate, tpu.score)
 
 
 # In the order in which they are tried and listed.

@@ -1,4 +1,4 @@
-"""The GPU kernels compute what the reference does: as plain C++, a thread for each block, and on a GPU where there is."""
+"""The GPU kernels compute what the reference does: as plain C++, a thread for each block, or on a GPU."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import jaxlib
 import numpy as np
 import pytest
 
-from synth import WavekeysError, kernels
+from synth import SIZES, WavekeysError, kernels
 from synth.kernels import gpu
+from synth.kernels.gpu import estimate
+from synth.stream import sizes_of
 
 SOURCES = Path(kernels.__file__).parent / "gpu"
 FLAGS = ["g++", "-std=c++20", "-Wall", "-Wextra", "-pthread", f"-I{SOURCES}"]
@@ -100,12 +102,27 @@ def test_blocks_meet_by_flags_alone_and_both_kernels_agree(races: Path) -> None:
 
 
 def test_an_h100_holds_the_live_sizes_in_chains_and_spreads_the_paper_over_all_processors(races: Path) -> None:
-    # format, layers, taps, residual, skip, outputs, voices, multiprocessors, bytes of each
-    problems = ["1 20 2 48 96 12 64", "1 30 2 64 128 12 64", "2 30 3 512 256 256 1"]
-    given = "\n".join(f"{problem} 132 232448" for problem in problems)
-    done = subprocess.run([races, "plan"], input=given, capture_output=True, text=True, check=True)
-    assert [line.rsplit(" bytes", 1)[0] for line in done.stdout.splitlines()] == [
-        "chain links 4 chains 16",
-        "chain links 11 chains 12",
-        "grid teams 128 resident 20",
-    ]
+    h100 = estimate.GPUS[0]
+    problems, expected = [], []
+    for size, precision, voices in (
+        ("live", "bf16", 64),
+        ("large", "bf16", 64),
+        ("large", "int8", 1),
+        ("paper", "int8", 1),
+    ):
+        s = sizes_of(SIZES[size], gpu.GRANULE)
+        numbers = [gpu.PRECISIONS.index(precision), s.layers, s.filter_width, s.residual, s.skip, s.outputs, voices]
+        problems.append(" ".join(map(str, [*numbers, h100.processors, h100.shared_bytes])))
+        expected.append(estimate.estimate(h100, s, precision, voices).kernel)
+    done = subprocess.run([races, "plan"], input="\n".join(problems), capture_output=True, text=True, check=True)
+    planned = [line.split() for line in done.stdout.splitlines()]
+    assert [f"{kernel} of {count}" for kernel, _, count, *_ in planned] == expected
+    assert expected == ["chain of 4", "chain of 11", "chain of 5", "grid of 128"]
+
+
+def test_a_step_of_the_paper_size_is_bound_by_flags_for_one_voice_and_by_products_for_eight() -> None:
+    sizes = sizes_of(SIZES["paper"])
+    one, eight = (estimate.estimate(estimate.GPUS[0], sizes, "int8", voices) for voices in (1, 8))
+    assert one.hops_us > one.products_us
+    assert eight.products_us > eight.hops_us
+    assert one.step_us < 62.5 < eight.step_us, "eight in real time need the tensor cores"
