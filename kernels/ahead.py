@@ -79,6 +79,12 @@ def audio_of(sizes: Sizes, ahead: Ahead, value: Array) -> Array:
     return jnp.where(ahead.sounding > 0, audio, 0.0).T
 
 
+def first_rows(sizes: Sizes, step: Array) -> Array:
+    """The row of each layer's ring that `step` comes to: [L] int32."""
+    lengths = [(sizes.filter_width - 1) * dilation for dilation in sizes.dilations]
+    return jnp.stack([step % jnp.uint32(length) for length in lengths]).astype(jnp.int32)
+
+
 def latest_first(history: Array, step: Array) -> Array:
     """The ring of past inputs [V, HISTORY] that is indexed by `step`, as a row with the latest first."""
     index = (step.astype(jnp.int32) - 1 - jnp.arange(HISTORY, dtype=jnp.int32)) % HISTORY

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 from jax import Array
 
 from synth.errors import UsageError, WavekeysError
@@ -24,11 +25,16 @@ class Backend(NamedTuple):
     """One way to run the decoder; signatures as in `synth.kernels.reference`, with weights that `prepare` laid out."""
 
     name: str
+    platform: str | None  # of the device that it runs on, as JAX names it; None: JAX's own choice
     granule: int  # residual, skip and harmonics must be multiples of this
     precisions: Callable[[], tuple[str, ...]]  # what it can compute in here
     prepare: Callable[[Sizes, Weights, str], Any]
     generate: Callable[[Sizes, Any, State, Block], tuple[Array, State]]
     score: Callable[[Sizes, Any, State, Block, Array], tuple[Array, Array, State]]
+
+    def device(self) -> jax.Device | None:
+        """Where its arrays must lie; None: anywhere."""
+        return jax.devices(self.platform)[0] if self.platform else None
 
     def choose(self, precision: str) -> str:
         """The precision to compute in: the one asked for, or for "auto" the fastest that sounds the same."""
@@ -43,33 +49,41 @@ class Backend(NamedTuple):
 
 
 def _jax() -> Backend:
-    return Backend("jax", 1, lambda: ("fp32",), lambda _, weights, __: weights, reference.generate, reference.score)
+    return Backend(
+        "jax", None, 1, lambda: ("fp32",), lambda _, weights, __: weights, reference.generate, reference.score
+    )
 
 
 def _cpu() -> Backend:
     from synth.kernels import cpu
 
     cpu.load()
-    return Backend("cpu", cpu.GRANULE, cpu.precisions, cpu.prepare, cpu.generate, cpu.score)
+    return Backend("cpu", "cpu", cpu.GRANULE, cpu.precisions, cpu.prepare, cpu.generate, cpu.score)
 
 
-def _unavailable(name: str) -> Callable[[], Backend]:
-    def refuse() -> Backend:
-        raise WavekeysError(f"there is no {name} kernel in this version; use --backend cpu or --backend jax")
+def _gpu() -> Backend:
+    from synth.kernels import gpu
 
-    return refuse
+    gpu.load()
+    return Backend("gpu", "cuda", gpu.GRANULE, gpu.precisions, gpu.prepare, gpu.generate, gpu.score)
 
 
-_MAKERS: dict[str, Callable[[], Backend]] = {
-    "cpu": _cpu,
-    "gpu": _unavailable("gpu"),
-    "tpu": _unavailable("tpu"),
-    "jax": _jax,
-}
+def _tpu() -> Backend:
+    from synth.kernels import tpu
+
+    tpu.load()
+    return Backend("tpu", "tpu", tpu.GRANULE, tpu.precisions, tpu.prepare, tpu.generate, tpu.score)
+
+
+# In the order in which they are tried and listed.
+_MAKERS: dict[str, Callable[[], Backend]] = {"gpu": _gpu, "tpu": _tpu, "cpu": _cpu, "jax": _jax}
 
 
 def backend(name: str = "auto") -> Backend:
-    """The backend of that name; "auto" is the compiled CPU kernel, or pure JAX where that was not built."""
+    """The backend of that name; "auto" is the compiled CPU kernel, or pure JAX where that was not built.
+
+    A stream's "auto" compares accelerators with it: `synth.stream.choose`.
+    """
     if name not in NAMES:
         raise UsageError(f"unknown backend {name!r}; one of {', '.join(NAMES)}")
     if name != "auto":
@@ -81,7 +95,7 @@ def backend(name: str = "auto") -> Backend:
 
 
 def available() -> tuple[str, ...]:
-    """The backends that work here, fastest first."""
+    """The backends that work here, accelerators first, pure JAX last."""
     names = []
     for name, make in _MAKERS.items():
         try:

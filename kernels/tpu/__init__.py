@@ -13,8 +13,9 @@ from synth.errors import WavekeysError
 from synth.kernels.tpu.decode import Packed, generate, prepare, score
 
 PRECISIONS = ("fp32", "bf16")
+GRANULE = 16  # widths are padded to multiples of this
 
-__all__ = ["PRECISIONS", "Packed", "generate", "load", "precisions", "prepare", "score"]
+__all__ = ["GRANULE", "PRECISIONS", "Packed", "generate", "load", "precisions", "prepare", "score"]
 
 
 def load() -> None:

@@ -16,11 +16,12 @@ from jax import Array, lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 
+from synth.errors import WavekeysError
 from synth.kernels import sampling
-from synth.kernels.ahead import Ahead, audio_of, latest_first, look_ahead, ring
+from synth.kernels.ahead import Ahead, audio_of, first_rows, latest_first, look_ahead, ring
 from synth.kernels.spec import HISTORY, Block, Sizes, State, Weights
 from synth.kernels.tpu.draw import bin_at, logistic
-from synth.kernels.tpu.estimate import STRETCH
+from synth.kernels.tpu.estimate import STRETCH, vmem_bytes
 
 VMEM_BYTES = 100 * 2**20  # of the 128 MiB of a v5e or v6e; a smaller chip's compiler says that it has less
 DTYPES = {"fp32": jnp.float32, "bf16": jnp.bfloat16}
@@ -67,6 +68,10 @@ def prepare(sizes: Sizes, weights: Weights, precision: str = "fp32") -> Packed:
     return Packed(weights, matrices)
 
 
+def precision_of(packed: Packed) -> str:
+    return next(name for name, dtype in DTYPES.items() if packed.matrices.taps.dtype == dtype)
+
+
 def _times(x: Array, matrix: Array) -> Array:
     """A product in the matrix's type, summed in fp32."""
     precision = lax.Precision.HIGHEST if matrix.dtype == jnp.float32 else lax.Precision.DEFAULT
@@ -75,7 +80,7 @@ def _times(x: Array, matrix: Array) -> Array:
 
 def _decode(
     sizes: Sizes,
-    first_rows: Any,  # [L] int32 in SMEM: the stream's step at the block's first sample, modulo each ring's length
+    rows: Any,  # [L] int32 in SMEM: `first_rows`
     ahead: Ahead,  # of this stretch
     forced: Any | None,  # [stretch, V, 1]
     matrices: Matrices,
@@ -100,7 +105,7 @@ def _decode(
         skips = _times(x, matrices.skip_start[...]) + matrices.skip_bias[...]
         for layer, dilation in enumerate(sizes.dilations):
             length = (sizes.filter_width - 1) * dilation
-            offset, row = sizes.cache_offsets[layer], first_rows[layer] + now
+            offset, row = sizes.cache_offsets[layer], rows[layer] + now
             gates = _times(x, matrices.taps[layer, -1]) + ahead.gates[i, layer]
             for tap in range(sizes.filter_width - 1):
                 distance = (sizes.filter_width - 1 - tap) * dilation
@@ -143,6 +148,12 @@ def _call(
     sizes: Sizes, packed: Packed, state: State, block: Block, forced: Array | None, interpret: bool
 ) -> tuple[Array, ...]:
     """The state after the block, then audio [V, T], or outputs [V, T, O] and predictions [V, T]."""
+    needed = vmem_bytes(sizes, precision_of(packed), block.clock.shape[0])
+    if needed > VMEM_BYTES and not interpret:
+        raise WavekeysError(
+            f"the TPU kernel would need {needed / 2**20:.0f} MiB on the chip for {block.clock.shape[0]} voices and has "
+            f"{VMEM_BYTES // 2**20}; use fewer voices, bf16, or --backend jax"
+        )
     known, ages = look_ahead(sizes, packed.weights, state, block)
     voices, samples = block.clock.shape
     ahead = known._replace(
@@ -150,8 +161,6 @@ def _call(
         sounding=known.sounding[..., None],
         coefficients=jnp.pad(known.coefficients, ((0, 0), (0, 0), (0, HISTORY - sizes.prediction_order))),
     )
-    lengths = [(sizes.filter_width - 1) * dilation for dilation in sizes.dilations]
-    first_rows = jnp.stack([state.step % jnp.uint32(length) for length in lengths]).astype(jnp.int32)
     stretch = max(size for size in range(1, STRETCH + 1) if samples % size == 0)
 
     def of_stretch(array: Any) -> pl.BlockSpec:
@@ -161,7 +170,7 @@ def _call(
         return pl.BlockSpec(array.shape, lambda _: (0,) * array.ndim, pipeline_mode=pl.Buffered(1))
 
     scored = () if forced is None else (forced.T[..., None],)
-    inputs = (first_rows, ahead, scored, packed.matrices)
+    inputs = (first_rows(sizes, state.step), ahead, scored, packed.matrices)
     before = (state.cache.swapaxes(0, 1), latest_first(state.history, state.step))
     widths = (sizes.outputs, 1) if scored else (1,)  # of what each sample yields
     out = [jax.ShapeDtypeStruct((samples, voices, width), jnp.float32) for width in widths]

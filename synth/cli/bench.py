@@ -27,6 +27,9 @@ SIZES = "live, large or paper"
 @click.option("--precision", default="fp32", show_default=True, help="Of the weights: fp32,bf16,int8 or some of them.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of the CPU kernel; by default one a core.")
 @click.option("--soak", type=click.FloatRange(1.0), metavar="SECONDS", help="Play in real time that long: worst block.")
+@click.option(
+    "--estimate", type=click.Choice(["gpu", "tpu"]), help="Work out what it should cost there, and measure nothing."
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def command(
     size: str,
@@ -35,6 +38,7 @@ def command(
     precision: str,
     threads: int | None,
     soak: float | None,
+    estimate: str | None,
     as_json: bool,
 ) -> None:
     """Time the decoder's step for each backend, precision and number of voices, in blocks of 64 samples as in playing.
@@ -57,6 +61,9 @@ def command(
         raise UsageError(f"--voices {voices!r} must be numbers with commas between, such as 1,4,8") from None
     if min(counts) < 1:
         raise UsageError(f"--voices {voices!r} must be at least 1")
+    if estimate:
+        click.echo(_estimate(estimate, size, counts))
+        return
     precisions = precision.split(",")
     for wanted in precisions:
         if wanted not in PRECISIONS:
@@ -72,6 +79,16 @@ def command(
     else:
         report["results"] = _measure(size, counts, chosen, precisions, threads)
     click.echo(json.dumps(report, indent=1) if as_json else _table(report))
+
+
+def _estimate(accelerator: str, size: str, counts: list[int]) -> str:
+    from synth.kernels.gpu import estimate as gpu
+    from synth.kernels.tpu import estimate as tpu
+    from synth.stream import sizes_of
+    from synth.wavenet import SIZES as KNOWN
+
+    sizes, rate_hz = sizes_of(KNOWN[size], 16), KNOWN[size].sample_rate_hz
+    return {"gpu": gpu, "tpu": tpu}[accelerator].table(sizes, counts, rate_hz)
 
 
 def _table(report: dict[str, Any]) -> str:

@@ -271,7 +271,7 @@ class _Session:
         for name, part in rack.parts.items():
             channel = "" if part.channel is None else f" on channel {part.channel + 1}"
             voices = getattr(part.instrument, "voices", "?")
-            say(f"plays      {name}{channel}: {voices} voices, backend {getattr(part.instrument, 'backend', 'none')}")
+            say(f"plays      {name}{channel}: {voices} voices, backend {getattr(part.instrument, 'why', 'none')}")
         say(f"MIDI       {', '.join(self._inputs.names)}")
         if settings.osc_port is not None:
             say(f"OSC        127.0.0.1, port {settings.osc_port}")

@@ -123,6 +123,11 @@ class Instrument:
         return self._player.backend
 
     @property
+    def why(self) -> str:
+        """The backend, and why it is that one."""
+        return self._player.why
+
+    @property
     def precision(self) -> str:
         return self._player.precision
 

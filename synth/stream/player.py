@@ -85,6 +85,10 @@ class Player:
         return self._stream.backend
 
     @property
+    def why(self) -> str:
+        return self._stream.why
+
+    @property
     def precision(self) -> str:
         return self._stream.precision
 

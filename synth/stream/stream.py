@@ -29,12 +29,23 @@ class Stream:
     def __init__(self, model: WaveNet, *, voices: int = 1, backend: str = "auto", precision: str = "fp32") -> None:
         self.config = model.config
         self.voices = voices
+        self.why = f"{backend}: as asked for"  # this backend
+        if backend == "auto":
+            from synth.stream.choose import choose  # which tries streams
+
+            backend, self.why = choose(model, voices=voices, precision=precision)
         self.kernel = kernels.backend(backend)
         self.sizes = sizes_of(self.config, self.kernel.granule)
         self.precision = self.kernel.choose(precision)
-        self.weights = self.kernel.prepare(self.sizes, weights_of(model, self.sizes), self.precision)
-        self.conditioning_weights = conditioning_weights_of(model, self.sizes)
-        self.state = kernels.initial_state(self.sizes, voices)
+        # Everything else that a call takes follows these to their device.
+        self.weights, self.conditioning_weights, self.state = jax.device_put(
+            (
+                self.kernel.prepare(self.sizes, weights_of(model, self.sizes), self.precision),
+                conditioning_weights_of(model, self.sizes),
+                kernels.initial_state(self.sizes, voices),
+            ),
+            self.kernel.device(),
+        )
 
     @property
     def backend(self) -> str:

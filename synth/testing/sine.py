@@ -37,7 +37,7 @@ class SineInstrument:
     sample_rate_hz = SAMPLE_RATE_HZ
     latency_frames = 0
     tail_frames = RELEASE_FRAMES
-    backend = "sine"
+    backend = why = "sine"
 
     def __init__(self, *, voices: int = 4) -> None:
         self.voices = voices

@@ -14,12 +14,12 @@ import pytest
 from synth.kernels import Block, Sizes, State, Weights, initial_state, reference
 from synth.stream import conditioning, conditioning_weights_of, sizes_of, weights_of
 
-VOICES, SAMPLES, GIVEN = 3, 24, 16  # voices; samples a block; the granule of the widths
+VOICES, SAMPLES, GIVEN = 5, 24, 16  # voices; samples a block; the granule of the widths
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Two blocks in a row: voices begin at the first sample, at the second, and within the second block."""
+    """Two blocks in a row: voices begin at the first sample, at the second, and in the second block."""
 
     sizes: Sizes
     weights: Weights
@@ -74,7 +74,7 @@ def tiny_problem(tiny_model) -> Callable[[str], Problem]:
         z[..., 0] = 0.5  # the level: -20 dBFS
         pitch = jnp.linspace(100.0, 300.0, VOICES) if kind == "live" else None
         frames = conditioning(model.config, sizes, conditioning_weights_of(model, sizes), jnp.asarray(z), pitch)
-        begins = np.array([0, 1, SAMPLES + 5])
+        begins = np.array([0, 1, SAMPLES + 5, 0, SAMPLES])
         blocks = []
         for start in (0, SAMPLES):
             begin = np.clip(begins - start, 0, SAMPLES).astype(np.int32)

@@ -1,0 +1,95 @@
+// Weights in three formats, and their products with activations in fp32. Activations of kVoices voices lie side by
+// side, [K, kVoices], so that a weight is read once for all of them.
+#pragma once
+
+#include "problem.h"
+
+namespace wavekeys::gpu {
+
+WAVEKEYS_DEVICE float as_float(uint32_t bits) {
+#if defined(__CUDACC__)
+  return __uint_as_float(bits);
+#else
+  float value;
+  __builtin_memcpy(&value, &bits, sizeof value);
+  return value;
+#endif
+}
+
+// kCount words at once; on the GPU in the widest loads there are.
+template <int kCount>
+WAVEKEYS_DEVICE void load(const uint32_t* from, uint32_t (&to)[kCount]) {
+#if defined(__CUDACC__)
+  if constexpr (kCount % 4 == 0) {
+    for (int i = 0; i < kCount / 4; ++i) {
+      const uint4 four = reinterpret_cast<const uint4*>(from)[i];
+      to[4 * i] = four.x, to[4 * i + 1] = four.y, to[4 * i + 2] = four.z, to[4 * i + 3] = four.w;
+    }
+  } else {
+    const uint2 two = *reinterpret_cast<const uint2*>(from);
+    to[0] = two.x, to[1] = two.y;
+  }
+#else
+  for (int i = 0; i < kCount; ++i) to[i] = from[i];
+#endif
+}
+
+struct Fp32 {
+  static constexpr int kWords = 8;  // of a chunk
+  static WAVEKEYS_DEVICE float weight(const uint32_t (&words)[kWords], int i) { return as_float(words[i]); }
+};
+
+struct Bf16 {
+  static constexpr int kWords = 4;
+  static WAVEKEYS_DEVICE float weight(const uint32_t (&words)[kWords], int i) {
+    return as_float(i % 2 ? words[i / 2] & 0xFFFF0000u : words[i / 2] << 16);
+  }
+};
+
+struct Int8 {
+  static constexpr int kWords = 2;
+  static WAVEKEYS_DEVICE float weight(const uint32_t (&words)[kWords], int i) {
+    return (float)((int32_t)(words[i / 4] << (24 - 8 * (i % 4))) >> 24);
+  }
+};
+
+// Some columns of a matrix where they are read from: the device's memory or the team's own.
+struct Piece {
+  const uint32_t* words;
+  const float* scale;
+  int column_stride, chunk_stride;  // words
+};
+
+template <class F>
+WAVEKEYS_DEVICE Piece columns_of(const Matrix& matrix, int rows, int64_t first_column) {
+  const int column = rows / kChunk * F::kWords;
+  return {matrix.words + first_column * column, matrix.scale + first_column, column, F::kWords};
+}
+
+// Adds one chunk's share of a column's products with x [K, kVoices].
+template <class F, int kVoices>
+WAVEKEYS_DEVICE void multiply(const Piece& piece, int column, int chunk, const float* x, float (&sum)[kVoices]) {
+  uint32_t words[F::kWords];
+  load(piece.words + column * piece.column_stride + chunk * piece.chunk_stride, words);
+  const float* activations = x + chunk * kChunk * kVoices;
+  for (int i = 0; i < kChunk; ++i) {
+    const float weight = F::weight(words, i);
+    for (int v = 0; v < kVoices; ++v) sum[v] += weight * activations[i * kVoices + v];
+  }
+}
+
+// A whole product of the team: `piece` [rows, columns] with x [rows, kVoices], each sum handed to store(column, sum).
+template <class F, int kLanes, int kVoices, class Store>
+WAVEKEYS_DEVICE void product(const Team& team, const Piece& piece, int rows, int columns, const float* x, Store store) {
+  team.sums<kLanes, kVoices>(
+      columns, rows / kChunk,
+      [&](int column, int chunk, float(&sum)[kVoices]) { multiply<F>(piece, column, chunk, x, sum); },
+      [&](int column, float(&sum)[kVoices]) {
+        for (int v = 0; v < kVoices; ++v) sum[v] *= piece.scale[column];
+        store(column, sum);
+      });
+}
+
+WAVEKEYS_DEVICE float gate(float filter, float gate) { return tanhf(gate) / (1.0f + expf(-filter)); }
+
+}  // namespace wavekeys::gpu

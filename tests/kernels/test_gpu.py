@@ -1,0 +1,128 @@
+"""The GPU kernels compute what the reference does: as plain C++, a thread for each block, or on a GPU."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jaxlib
+import numpy as np
+import pytest
+
+from synth import SIZES, WavekeysError, kernels
+from synth.kernels import gpu
+from synth.kernels.gpu import estimate
+from synth.stream import sizes_of
+
+SOURCES = Path(kernels.__file__).parent / "gpu"
+FLAGS = ["g++", "-std=c++20", "-Wall", "-Wextra", "-pthread", f"-I{SOURCES}"]
+# Several links or teams, each with little memory: what a small GPU would be.
+CHAIN_BYTES = {"paper": 62_000, "live": 26_000}
+KERNELS = ("chain", "grid")
+TOLERANCE = {"fp32": 1e-5, "bf16": 1e-2, "int8": 2e-2}  # of the largest output; measured: 3e-7, 3e-3, 6e-3
+
+
+@pytest.fixture(scope="session")
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], gpu.Launch]:
+    """How to run a kernel here: emulated, or where there is a GPU as it would be played."""
+    if "gpu" in kernels.available():
+        return lambda kernel, _: gpu.Launch(kernel=kernel)
+    folder = tmp_path_factory.mktemp("emulation")
+    include = Path(jaxlib.__file__).parent / "include"
+    common = [*FLAGS, "-O1", "-fPIC", "-DWAVEKEYS_EMULATED", "-isystem", str(include)]
+    sources = [str(SOURCES / name) for name in ("handler.cpp", "emulate.cpp")]
+    jobs = [subprocess.Popen([*common, "-c", source, "-o", str(folder / Path(source).stem)]) for source in sources]
+    assert [job.wait() for job in jobs] == [0, 0]
+    objects = [str(folder / Path(source).stem) for source in sources]
+    subprocess.run([*common, "-shared", *objects, "-o", str(folder / "emulated.so")], check=True)
+    gpu.register(folder / "emulated.so", "cpu")
+
+    def small(kernel: str, kind: str) -> gpu.Launch:
+        if kernel == "grid":
+            return gpu.Launch(kernel=kernel, teams=4, shared_bytes=60_000)
+        return gpu.Launch(kernel=kernel, teams=3, shared_bytes=CHAIN_BYTES[kind])
+
+    return small
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kind", ["paper", "live"])
+def test_the_same_samples_are_drawn_as_by_the_reference(kind: str, kernel: str, layout, tiny_problem) -> None:
+    problem = tiny_problem(kind)
+    generate = functools.partial(gpu.generate, launch=layout(kernel, kind))
+    audio, state = problem.generate(generate, gpu.prepare(problem.sizes, problem.weights))
+    assert np.abs(problem.audio).max() > 5e-3
+    np.testing.assert_allclose(audio, problem.audio, rtol=0, atol=1e-6)  # measured: 0 paper, 1e-9 live
+    np.testing.assert_array_equal(state.age, problem.state.age)
+    np.testing.assert_array_equal(state.step, problem.state.step)
+
+
+@pytest.mark.parametrize("precision", gpu.PRECISIONS)
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kind", ["paper", "live"])
+def test_samples_are_scored_as_by_the_reference(kind: str, kernel: str, precision: str, layout, tiny_problem) -> None:
+    problem = tiny_problem(kind)
+    score = functools.partial(gpu.score, launch=layout(kernel, kind))
+    outputs, prediction = problem.score(score, gpu.prepare(problem.sizes, problem.weights, precision))
+    allowed = TOLERANCE[precision] * np.abs(problem.outputs).max()
+    np.testing.assert_allclose(outputs, problem.outputs, rtol=0, atol=allowed)
+    np.testing.assert_allclose(prediction, problem.prediction, rtol=0, atol=1e-6)  # measured: 3e-8
+
+
+def test_too_small_a_gpu_is_refused_before_anything_runs(layout, tiny_problem) -> None:
+    problem = tiny_problem("live")
+    layout("chain", "live")
+    generate = functools.partial(gpu.generate, launch=gpu.Launch(kernel="chain", teams=2, shared_bytes=9_000))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="too few processors, or too little memory"):
+        problem.generate(generate, gpu.prepare(problem.sizes, problem.weights))
+
+
+@pytest.mark.skipif("gpu" in kernels.available(), reason="there is a GPU")
+def test_a_machine_without_a_gpu_is_told_so() -> None:
+    with pytest.raises(WavekeysError, match="JAX sees no NVIDIA GPU here"):
+        kernels.backend("gpu")
+
+
+@pytest.fixture(scope="session")
+def races(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    program = tmp_path_factory.mktemp("races") / "races"
+    sources = [str(SOURCES / "emulate.cpp"), str(Path(__file__).parent / "races.cpp")]
+    sanitizer = ["-fsanitize=thread", "-fno-sanitize-recover=all"]
+    subprocess.run([*FLAGS, "-O1", "-g", *sanitizer, *sources, "-o", str(program)], check=True)
+    return program
+
+
+def test_blocks_meet_by_flags_alone_and_both_kernels_agree(races: Path) -> None:
+    done = subprocess.run([races], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("worst difference")
+
+
+def test_an_h100_holds_the_live_sizes_in_chains_and_spreads_the_paper_over_all_processors(races: Path) -> None:
+    h100 = estimate.GPUS[0]
+    problems, expected = [], []
+    for size, precision, voices in (
+        ("live", "bf16", 64),
+        ("large", "bf16", 64),
+        ("large", "int8", 1),
+        ("paper", "int8", 1),
+    ):
+        s = sizes_of(SIZES[size], gpu.GRANULE)
+        numbers = [gpu.PRECISIONS.index(precision), s.layers, s.filter_width, s.residual, s.skip, s.outputs, voices]
+        problems.append(" ".join(map(str, [*numbers, h100.processors, h100.shared_bytes])))
+        expected.append(estimate.estimate(h100, s, precision, voices).kernel)
+    done = subprocess.run([races, "plan"], input="\n".join(problems), capture_output=True, text=True, check=True)
+    planned = [line.split() for line in done.stdout.splitlines()]
+    assert [f"{kernel} of {count}" for kernel, _, count, *_ in planned] == expected
+    assert expected == ["chain of 4", "chain of 11", "chain of 5", "grid of 128"]
+
+
+def test_a_step_of_the_paper_size_is_bound_by_flags_for_one_voice_and_by_products_for_eight() -> None:
+    sizes = sizes_of(SIZES["paper"])
+    one, eight = (estimate.estimate(estimate.GPUS[0], sizes, "int8", voices) for voices in (1, 8))
+    assert one.hops_us > one.products_us
+    assert eight.products_us > eight.hops_us
+    assert one.step_us < 62.5 < eight.step_us, "eight in real time need the tensor cores"
