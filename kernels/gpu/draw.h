@@ -100,11 +100,11 @@ struct Voices {
         value = predicted + scalars[kScale] * (mean + scalars[kTemperature] * expf(log_scale) * noise);
         value = fminf(fmaxf(value, -8.0f), 8.0f);
       }
-      if (problem.forced) value = problem.forced[at(t, v)] - harmonics;
+      if (problem.forced) value = (problem.forced[at(t, v)] - harmonics) / scalars[kRest];
       ring[t % kHistory * kVoices + v] = value;
       if (writes) {
         problem.value[at(t, v)] = value;
-        if (problem.prediction) problem.prediction[at(t, v)] = harmonics + predicted;
+        if (problem.prediction) problem.prediction[at(t, v)] = harmonics + scalars[kRest] * predicted;
       }
     });
   }

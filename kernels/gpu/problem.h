@@ -11,10 +11,10 @@ namespace wavekeys::gpu {
 constexpr int kHistory = 64;  // past inputs of a voice, as HISTORY in kernels/spec.py
 constexpr int kMaxLayers = 64;
 constexpr int kChunk = 8;      // weights of a column that are read together; residual and skip are multiples of 16
-constexpr int kScalars = 6;    // of a sample, in the order of SCALARS in kernels/ahead.py
+constexpr int kScalars = 7;    // of a sample, in the order of SCALARS in kernels/ahead.py
 constexpr int kSegments = 32;  // of the softmax, summed apart
 
-enum Scalar { kU, kV, kTemperature, kScale, kGain, kHarmonics };
+enum Scalar { kU, kV, kTemperature, kScale, kGain, kHarmonics, kRest };
 enum class Format { kFp32, kBf16, kInt8 };
 
 struct Sizes {
