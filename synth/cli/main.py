@@ -29,6 +29,7 @@ VERBS: dict[str, str] = {
     "train": "Train a model on notes.",
     "baseline": "Train and run the paper's spectral autoencoder.",
     "evaluate": "Measure a preset note by note against its sources.",
+    "experiments": "Repeat the NSynth paper's experiments, as a report.",
     "rainbowgram": "Draw notes as the NSynth paper does.",
 }
 """Each verb's module is `synth.cli.<verb>` with dashes as underscores, its click command named `command`."""

@@ -83,7 +83,9 @@ def synthesise(
 
     def improved(_: int, spectrum: Array) -> Array:
         found = stft(istft(spectrum, config.fft, config.hop), config.fft, config.hop)
-        return magnitude * found / jnp.maximum(jnp.abs(found), 1e-12).astype(found.dtype)
+        scale = magnitude / jnp.maximum(jnp.abs(found), 1e-12)
+        return lax.complex(scale * found.real, scale * found.imag)
 
-    spectrum = lax.fori_loop(0, iterations, improved, magnitude * jnp.exp(1j * phase))
+    start = lax.complex(magnitude * jnp.cos(phase), magnitude * jnp.sin(phase))
+    spectrum = lax.fori_loop(0, iterations, improved, start)
     return istft(spectrum, config.fft, config.hop)

@@ -1,0 +1,84 @@
+"""`wavekeys experiments`: the NSynth paper's experiments, as a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from synth.cli.files import make_folder
+from synth.errors import UsageError
+
+
+@click.command("experiments", short_help="Repeat the paper's experiments, as a report.")
+@click.argument("preset", default="factory")
+@click.option("--sources", type=click.Path(path_type=Path), required=True, help="The training config that names notes.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FOLDER")
+@click.option("--baseline", "baseline_path", type=click.Path(path_type=Path), help="A baseline.safetensors.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this experiment; may be given again.")
+@click.option("--every", type=click.IntRange(1), default=4, show_default=True, help="1: all pitches; 4: each fourth.")
+@click.option("--steps", type=click.IntRange(2, 17), default=5, show_default=True, help="Of interpolations.")
+@click.option("--iterations", type=click.IntRange(1), default=1000, show_default=True, help="Of Griffin and Lim.")
+@click.option("--batch", type=click.IntRange(1, 256), default=16, show_default=True, help="Notes decoded together.")
+def command(
+    preset: str,
+    sources: Path,
+    output: Path,
+    baseline_path: Path | None,
+    only: tuple[str, ...],
+    every: int,
+    steps: int,
+    iterations: int,
+    batch: int,
+) -> None:
+    """Measure PRESET's model and a baseline on notes; FOLDER/report.md has the tables, pictures and sounds.
+
+    The experiments: reconstruction and pitch, interpolation in sound and in embedding, dynamics between velocities,
+    notes longer than training, sequences of notes.
+    """
+    from synth.bank import load_preset
+    from synth.cli.output import progress_bar, write_text
+    from synth.experiments.bench import Bench, Note
+    from synth.experiments.paper import EXPERIMENTS, report
+    from synth.instrument.parameters import initial_values
+    from synth.spectral import load_baseline
+    from synth.stream import BatchDecoder
+    from synth.training import read_config
+    from synth.training.trainer import render_dataset
+
+    unknown = [name for name in only if name not in EXPERIMENTS]
+    if unknown:
+        raise UsageError(f"unknown experiment {unknown[0]!r}; one of {', '.join(EXPERIMENTS)}")
+    loaded = load_preset(preset)
+    baseline = load_baseline(baseline_path) if baseline_path else None
+    make_folder(output)
+    data = render_dataset(read_config(sources).data)
+    taken = {int(pitch) for pitch in sorted({*data["pitch"]})[::every]}
+    notes = tuple(
+        Note(instrument=data["names"][number], pitch=int(pitch), velocity=int(velocity), audio=audio)
+        for number, pitch, velocity, audio in zip(
+            data["instrument"], data["pitch"], data["velocity"], data["audio"], strict=True
+        )
+        if int(pitch) in taken
+    )
+    bench = Bench(
+        model=loaded.model,
+        decoder=BatchDecoder(loaded.model, voices=batch),
+        temperature=float(initial_values(loaded.info.parameters)["temperature"]),
+        baseline=baseline,
+        notes=notes,
+        folder=output,
+        iterations=iterations,
+        steps=steps,
+    )
+    compared = "no baseline" if baseline is None else f"the baseline of size {baseline.config.name}"
+    head = (
+        f"# The NSynth paper's experiments: {loaded.info.name}\n\n"
+        f"The WaveNet of size {loaded.model.config.name} ({loaded.info.model_sha256[:16]}), at temperature "
+        f"{bench.temperature:g}, and {compared}; {len(notes)} notes of {', '.join(bench.instruments)}."
+    )
+    names = [name for name in EXPERIMENTS if not only or name in only]
+    with progress_bar("experimenting", len(names)) as progress:
+        text = report(bench, head, names, progress)
+    write_text(output / "report.md", text)
+    click.echo(f"{output / 'report.md'}: {len(names)} experiments on {len(notes)} notes")

@@ -1,0 +1,117 @@
+"""What the experiments share: the notes, the two models that are compared, and where results go."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from synth.analysis.rainbowgram import draw
+from synth.spectral import Baseline
+from synth.stream import BatchDecoder
+from synth.wavenet import WaveNet
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Note:
+    """One recording, as the experiments know it."""
+
+    instrument: str
+    pitch: int  # MIDI number
+    velocity: int
+    audio: np.ndarray  # [T]
+
+    @property
+    def name(self) -> str:
+        return f"{self.instrument}-{self.pitch:03}-{self.velocity:03}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Section:
+    """One experiment's part of the report."""
+
+    title: str
+    text: str  # Markdown
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bench:
+    """A WaveNet, a baseline to compare it with where there is one, and recorded notes."""
+
+    model: WaveNet
+    decoder: BatchDecoder
+    temperature: float
+    baseline: Baseline | None
+    notes: tuple[Note, ...]
+    folder: Path  # of the report
+    iterations: int  # of Griffin and Lim
+    steps: int  # of interpolations
+
+    @property
+    def rate_hz(self) -> int:
+        return self.model.config.sample_rate_hz
+
+    @property
+    def instruments(self) -> list[str]:
+        return list(dict.fromkeys(note.instrument for note in self.notes))
+
+    def embed(self, sounds: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The WaveNet's embeddings [F, C] of sounds [T]."""
+        return [np.asarray(self.model.encode(sound[None]))[0] for sound in sounds]
+
+    def sound(self, embeddings: Sequence[np.ndarray], pitches: Sequence[int]) -> list[np.ndarray]:
+        """The WaveNet's sounds of embeddings, all with the same random numbers."""
+        return self.decoder.all(
+            embeddings, pitches=[*map(float, pitches)], seeds=[0] * len(embeddings), temperature=self.temperature
+        )
+
+    def rebuild(self, notes: Sequence[Note]) -> dict[str, list[np.ndarray]]:
+        """Notes through each model and back, in their own lengths."""
+        embeddings = self.embed([note.audio for note in notes])
+        sounds = self.sound(embeddings, [note.pitch for note in notes])
+        found = {"WaveNet": [sound[: len(note.audio)] for note, sound in zip(notes, sounds, strict=True)]}
+        if self.baseline is not None:
+            found["baseline"] = [self.rebuild_spectrum(note.audio, note.pitch) for note in notes]
+        return found
+
+    def rebuild_spectrum(self, audio: np.ndarray, pitch: int) -> np.ndarray:
+        """A sound [T], or as much of it as the baseline takes, through the baseline and back."""
+        assert self.baseline is not None
+        cut = audio[None, : self.baseline.config.samples]
+        return np.asarray(self.baseline.reconstruct(cut, [pitch], iterations=self.iterations))[0]
+
+    def middle(self, instrument: str) -> Note:
+        """An instrument's note in the middle of its pitches, its loudest."""
+        own = [note for note in self.notes if note.instrument == instrument]
+        pitches = sorted({note.pitch for note in own})
+        same = [note for note in own if note.pitch == pitches[len(pitches) // 2]]
+        return max(same, key=lambda note: note.velocity)
+
+    def keep(self, name: str, audio: np.ndarray) -> str:
+        """Write a sound into the report's folder; its link in Markdown."""
+        place = Path("wav") / f"{name}.wav"
+        (self.folder / "wav").mkdir(exist_ok=True)
+        soundfile.write(self.folder / place, np.clip(audio, -1.0, 1.0), self.rate_hz, subtype="PCM_24")
+        return f"[{name}]({place.as_posix()})"
+
+    def picture(
+        self, name: str, notes: Sequence[tuple[str, np.ndarray]], *, columns: int, row_names: Sequence[str] = ()
+    ) -> str:
+        """Draw sounds into the report's folder; the picture in Markdown."""
+        place = Path("pictures") / f"{name}.png"
+        (self.folder / "pictures").mkdir(exist_ok=True)
+        draw(notes, self.folder / place, columns=columns, row_names=row_names)
+        return f"![{name}]({place.as_posix()})"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str | float]]) -> str:
+    """A Markdown table; numbers with three digits."""
+
+    def cell(value: str | float) -> str:
+        return value if isinstance(value, str) else f"{value:.3g}"
+
+    lines = [heads, ["---"] * len(heads), *([cell(value) for value in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,98 @@
+"""The experiments run on small notes and models, and their report shows what it links to."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+from flax import nnx
+
+from synth import bank
+from synth.bank import Preset
+from synth.experiments.bench import table
+from synth.spectral import Baseline
+from synth.spectral.config import BaselineConfig, Layer
+from synth.training import trainer
+from synth.wavenet.model import from_tensors
+
+RATE_HZ = 16_000
+SHALLOW = BaselineConfig(
+    name="shallow",
+    encoder=(Layer(4, 16, 16, 16), Layer(4, 16, 16, 16), Layer(4, 2, 2, 1)),
+    embedding=8,
+    pitch_embedding=4,
+    decoder=(Layer(4, 2, 2, 1), Layer(4, 16, 16, 16), Layer(4, 16, 16, 16)),
+)
+
+
+def tone(pitch: int, level: float) -> np.ndarray:
+    hertz = 440.0 * 2.0 ** ((pitch - 69) / 12.0)
+    t = np.arange(RATE_HZ) / RATE_HZ
+    return (level * (np.sin(2 * np.pi * hertz * t) + 0.3 * np.sin(4 * np.pi * hertz * t))).astype(np.float32)
+
+
+@pytest.fixture
+def at_hand(tiny_preset: Preset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Two instruments of a pitch and two velocities, a preset with frames of 512 samples, a baseline; its path."""
+    config = dataclasses.replace(tiny_preset.model.config, hop=512)
+    model = from_tensors(config, tiny_preset.model.tensors(), where="a tiny model")
+    monkeypatch.setattr(bank, "load_preset", lambda _: dataclasses.replace(tiny_preset, model=model))
+    notes = {
+        "names": ("bell", "pipe"),
+        "instrument": np.array([0, 0, 1, 1]),
+        "pitch": np.array([60, 60, 60, 60]),
+        "velocity": np.array([50, 100, 50, 100]),
+        "audio": np.stack([tone(60, level) for level in (0.05, 0.2, 0.1, 0.3)]),
+    }
+    monkeypatch.setattr(trainer, "render_dataset", lambda _: notes)
+    fine = librosa.pyin
+    # In steps of 20 cents instead of 2: tracking takes a hundredth of the time.
+    monkeypatch.setattr(librosa, "pyin", lambda audio, **options: fine(audio, **{**options, "resolution": 0.2}))
+    (tmp_path / "notes.toml").write_text("")
+    path = tmp_path / "baseline.safetensors"
+    Baseline(SHALLOW, rngs=nnx.Rngs(0)).save(path)
+    return path
+
+
+def test_the_report_has_every_experiment_and_all_that_it_links_to(wavekeys, at_hand: Path, tmp_path: Path) -> None:
+    options = ("--sources", tmp_path / "notes.toml", "--baseline", at_hand, "--iterations", 2, "--steps", 3)
+    code, said, complaint = wavekeys("experiments", "tiny", "-o", tmp_path / "out", *options, "--batch", 4)
+    assert code == 0, complaint
+    assert "5 experiments on 4 notes" in said
+    text = (tmp_path / "out" / "report.md").read_text()
+    heads = re.findall("^## (.*)$", text, re.MULTILINE)
+    assert heads == [
+        "Reconstruction and pitch",
+        "Interpolation",
+        "Dynamics",
+        "Notes longer than training",
+        "Sequences of notes",
+    ]
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert sum(link.endswith(".png") for link in links) == 4
+    for link in links:
+        assert (tmp_path / "out" / link).is_file()
+    original = next(line for line in text.splitlines() if line.startswith("| original"))
+    assert original.split("|")[2:4] == [" 100 ", " 100 "]
+    assert original.split("|")[5] == " 0 "
+
+
+def test_some_experiments_can_be_left_out(wavekeys, at_hand: Path, tmp_path: Path) -> None:
+    options = ("--sources", tmp_path / "notes.toml", "--only", "dynamics", "--steps", 2, "--batch", 2)
+    assert wavekeys("experiments", "tiny", "-o", tmp_path / "out", *options)[0] == 0
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "no baseline" in text
+    assert "bell, dBFS" in text
+    assert "## Interpolation" not in text
+    code, _, said = wavekeys("experiments", "tiny", "-o", tmp_path, "--sources", "x.toml", "--only", "none")
+    assert code == 2
+    assert "one of reconstruction, interpolation" in said
+    assert at_hand.is_file()
+
+
+def test_a_table_is_markdown() -> None:
+    assert table(["a", "b"], [["x", 1.23456]]) == "| a | b |\n| --- | --- |\n| x | 1.23 |"
