@@ -61,7 +61,9 @@ def load() -> None:
 
     paths = [path for folder in package.__path__ for path in sorted(Path(folder).glob("libwavekeys_gpu.*"))]
     if not paths:
-        raise WavekeysError("the GPU kernel was not built (no nvcc at install time): install CUDA 13 and install again")
+        raise WavekeysError(
+            "the GPU kernel was not built (no nvcc or GPU at install time): install CUDA 13, then wavekeys"
+        )
     register(paths[0], "CUDA")
 
 
