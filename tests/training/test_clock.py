@@ -74,4 +74,4 @@ def test_thinned_bands_give_what_whole_ones_would(program: int, pitch: int) -> N
     for name in ("audio", "rest", "amplitudes"):
         a, b = getattr(expected, name), getattr(found, name)
         error_db = 10 * np.log10(np.sum((a - b) ** 2) / np.sum(expected.audio**2))
-        assert error_db < -60, name
+        assert error_db < -60, name  # measured: -65 at most
