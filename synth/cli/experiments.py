@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from synth.cli.files import make_folder
+from synth.cli.files import left_out, make_folder
 from synth.errors import UsageError
 
 
@@ -44,7 +44,7 @@ def command(
     from synth.spectral import load_baseline
     from synth.stream import BatchDecoder
     from synth.training import read_config
-    from synth.training.trainer import render_dataset
+    from synth.training.data import good_notes, open_notes
 
     unknown = [name for name in only if name not in EXPERIMENTS]
     if unknown:
@@ -52,14 +52,13 @@ def command(
     loaded = load_preset(preset)
     baseline = load_baseline(baseline_path) if baseline_path else None
     make_folder(output)
-    data = render_dataset(read_config(sources).data)
-    taken = {int(pitch) for pitch in sorted({*data["pitch"]})[::every]}
+    source = open_notes(read_config(sources).data, loaded.model.config.sample_rate_hz)
+    recorded = list(good_notes(source, left_out))
+    taken = set(sorted({note.pitch for note in recorded})[::every])
     notes = tuple(
-        Note(instrument=data["names"][number], pitch=int(pitch), velocity=int(velocity), audio=audio)
-        for number, pitch, velocity, audio in zip(
-            data["instrument"], data["pitch"], data["velocity"], data["audio"], strict=True
-        )
-        if int(pitch) in taken
+        Note(instrument=note.instrument, pitch=note.pitch, velocity=note.velocity, audio=note.audio)
+        for note in recorded
+        if note.pitch in taken
     )
     bench = Bench(
         model=loaded.model,

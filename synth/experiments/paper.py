@@ -13,7 +13,7 @@ from synth.bank.bank import FRAMES_PER_SECOND
 from synth.experiments.bench import Bench, Note, Section, table
 from synth.experiments.between import between
 from synth.pitch import midi_to_hertz
-from synth.training.evaluate import note_cents
+from synth.training.evaluation import note_cents
 
 LONG_SECONDS = 10.0
 PART_SECONDS = 1.0  # of a note in a sequence

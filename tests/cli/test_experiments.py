@@ -16,7 +16,8 @@ from synth.bank import Preset
 from synth.experiments.bench import table
 from synth.spectral import Baseline
 from synth.spectral.config import BaselineConfig, Layer
-from synth.training import trainer
+from synth.training import data
+from synth.training.data import Note, NoteSource
 from synth.wavenet.model import from_tensors
 
 RATE_HZ = 16_000
@@ -41,14 +42,10 @@ def at_hand(tiny_preset: Preset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     config = dataclasses.replace(tiny_preset.model.config, hop=512)
     model = from_tensors(config, tiny_preset.model.tensors(), where="a tiny model")
     monkeypatch.setattr(bank, "load_preset", lambda _: dataclasses.replace(tiny_preset, model=model))
-    notes = {
-        "names": ("bell", "pipe"),
-        "instrument": np.array([0, 0, 1, 1]),
-        "pitch": np.array([60, 60, 60, 60]),
-        "velocity": np.array([50, 100, 50, 100]),
-        "audio": np.stack([tone(60, level) for level in (0.05, 0.2, 0.1, 0.3)]),
-    }
-    monkeypatch.setattr(trainer, "render_dataset", lambda _: notes)
+    labels = (("bell", 50, 0.05), ("bell", 100, 0.2), ("pipe", 50, 0.1), ("pipe", 100, 0.3))
+    notes = [Note(name, 60, velocity, tone(60, level)) for name, velocity, level in labels]
+    source = NoteSource(where="four tones", at_most=4, read=lambda: iter(notes))
+    monkeypatch.setattr(data, "open_notes", lambda *_: source)
     fine = librosa.pyin
     # In steps of 20 cents instead of 2: tracking takes a hundredth of the time.
     monkeypatch.setattr(librosa, "pyin", lambda audio, **options: fine(audio, **{**options, "resolution": 0.2}))
