@@ -41,7 +41,8 @@ def evaluate(
     """Measure all notes of every `every`-th pitch of the bank against their sources, where there are any.
 
     Every `long_notes_every`-th of these pitches is also held for `long_seconds` (0: not at all), played by pairs of
-    instruments, and bent while it sounds. More than one job: processes of their own, for a preset that can be loaded from its folder.
+    instruments, and bent while it sounds. More than one job: processes of their own, for a preset that can be loaded
+    from its folder.
     """
     pitches = tuple(int(pitch) for pitch in preset.bank.pitches[::every])
     some = pitches[::long_notes_every]
