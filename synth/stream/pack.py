@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from synth.kernels import Sizes, Weights
 from synth.wavenet import WaveNet, WaveNetConfig
@@ -119,16 +119,20 @@ def conditioning(
 ) -> Array:
     """Conditioning frames for the kernels: [V, F, 16], [V] -> [V, F, columns]; see `Sizes.conditioning`.
 
-    A voice's are the same to the bit alone and in company: XLA drops an axis of length one and then rounds otherwise,
-    so a voice alone is computed twice.
+    A voice's are the same to the bit alone and in company. XLA rounds by where in an array a number stands, so voices
+    are computed one after the other, each by the same code. It would unroll a loop of one: a voice alone goes twice.
     """
     if z.shape[0] == 1:
         twice = None if pitch_hz is None else jnp.repeat(pitch_hz, 2, axis=0)
         return conditioning(config, sizes, weights, jnp.repeat(z, 2, axis=0), twice)[:1]
-    frames = frame_conditioning(config, z, pitch_hz)
-    return jnp.concatenate(
-        [layer_columns(weights, frames), head_columns(config, sizes, weights, frames, pitch_hz)], axis=-1
-    )
+
+    def of_voice(voice: tuple[Array, Array | None]) -> Array:
+        z, pitch_hz = jax.tree.map(lambda array: array[None], voice)
+        frames = frame_conditioning(config, z, pitch_hz)
+        layers, head = layer_columns(weights, frames), head_columns(config, sizes, weights, frames, pitch_hz)
+        return jnp.concatenate([layers, head], axis=-1)[0]
+
+    return lax.map(of_voice, (z, pitch_hz))
 
 
 def layer_columns(weights: ConditioningWeights, frames: Array) -> Array:
@@ -147,8 +151,8 @@ def head_columns(
     log_amplitudes = _affine(hidden, weights.harmonic, weights.harmonic_bias)
     frame = frame_prediction(config, frames, raw, log_amplitudes, pitch_hz)
     amplitudes = _widen(frame.amplitudes, (-1, sizes.harmonics))
-    scalars = jnp.stack([frame.scale, frame.rest, frame.gain], axis=-1)
-    return jnp.concatenate([frame.coefficients, amplitudes, scalars], axis=-1)
+    scalars = (scalar[..., None] for scalar in (frame.scale, frame.rest, frame.gain))
+    return jnp.concatenate([frame.coefficients, amplitudes, *scalars], axis=-1)
 
 
 def _affine(x: Array, matrix: Array, bias: Array) -> Array:
