@@ -55,21 +55,23 @@ class Checkpoints:
             name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
             for name, leaf in _named(like).items()
         }
+        where = self.folder / str(step)
         try:
+            # Looked at first: a restore that is broken off leaves reads that complain when nobody expects it.
+            there = {name: array.shape for name, array in self._manager.item_metadata(step).items()}
+            if there != {name: array.shape for name, array in wanted.items()}:
+                raise WavekeysError(f"{where}: a checkpoint of another model; use its config, or run without --resume")
             found = self._manager.restore(step, args=ocp.args.StandardRestore(wanted))
-        except ValueError:
-            raise WavekeysError(
-                f"{self.folder / str(step)}: a checkpoint of another model; use its config, or run without --resume"
-            ) from None
-        except OSError as error:
-            raise WavekeysError(f"{self.folder / str(step)}: not a readable checkpoint ({error})") from None
+        except (OSError, ValueError) as error:
+            raise WavekeysError(f"{where}: not a readable checkpoint ({error})") from None
         return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in wanted])
 
     def _open(self) -> None:
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("checkpoints")
         options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(self.folder, options=options)
+        handler = ocp.StandardCheckpointHandler()
+        self._manager = ocp.CheckpointManager(self.folder, options=options, item_handlers=handler)
 
 
 def _named(state: Stepped) -> dict[str, Any]:
