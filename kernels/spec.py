@@ -9,7 +9,10 @@ import dataclasses
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+
+from synth.errors import WavekeysError
 
 HISTORY = 64  # past inputs that a voice remembers: a power of two, at least the taps and the prediction order
 
@@ -75,6 +78,15 @@ class Weights(NamedTuple):
     out1: Array  # [S, S]; its bias is in the conditioning
     logits: Array  # [S, O]
     logits_bias: Array  # [O]
+
+
+def finite(weights: Weights) -> Weights:
+    """The same as float32 in NumPy. Raises WavekeysError for a weight that is not a number."""
+    arrays = {name: np.asarray(value, np.float32) for name, value in weights._asdict().items()}
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise WavekeysError(f"the model's weights {name!r} are not all finite: it cannot be played")
+    return Weights(**arrays)
 
 
 class State(NamedTuple):

@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 
 from synth.errors import WavekeysError
-from synth.kernels.spec import Sizes, Weights
+from synth.kernels.spec import Sizes, Weights, finite
 
 STRIP = 16  # columns of the widest vector
 PANEL = 4  # strips that lie side by side, at most
@@ -41,11 +41,7 @@ class Packed(NamedTuple):
 
 def pack(sizes: Sizes, weights: Weights, precision: str) -> Packed:
     """Lay the weights out for the C++. Raises WavekeysError for a weight that is not a number."""
-    arrays = {name: np.asarray(value, np.float32) for name, value in weights._asdict().items()}
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise WavekeysError(f"the model's weights {name!r} are not all finite: it cannot be played")
-    w = Weights(**arrays)
+    w = finite(weights)
     r, s = sizes.residual, sizes.skip
     for name, width in (("residual", r), ("skip", s)):
         if width % STRIP:

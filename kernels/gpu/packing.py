@@ -7,8 +7,7 @@ from typing import NamedTuple
 import ml_dtypes
 import numpy as np
 
-from synth.errors import WavekeysError
-from synth.kernels.spec import Sizes, Weights
+from synth.kernels.spec import Sizes, Weights, finite
 
 GRANULE = 16  # widths are padded to multiples of this
 DTYPES = {"fp32": np.dtype(np.float32), "bf16": np.dtype(ml_dtypes.bfloat16), "int8": np.dtype(np.int8)}
@@ -41,11 +40,7 @@ class Packed(NamedTuple):
 
 def pack(sizes: Sizes, weights: Weights, precision: str) -> Packed:
     """Lay the weights out. Raises WavekeysError for a weight that is not a number."""
-    arrays = {name: np.asarray(value, np.float32) for name, value in weights._asdict().items()}
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise WavekeysError(f"the model's weights {name!r} are not all finite: it cannot be played")
-    w = Weights(**arrays)
+    w = finite(weights)
     dtype, fp32 = DTYPES[precision], DTYPES["fp32"]
     # Filter and gate by turns.
     turns = np.arange(2 * sizes.residual).reshape(2, sizes.residual).T.reshape(-1)

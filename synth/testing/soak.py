@@ -11,7 +11,7 @@ import collections
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -140,7 +140,7 @@ def soak(
     return report
 
 
-def _play(instrument: Instrument, report: Report, blocks: Sequence[list[Event]] | collections.abc.Iterable) -> None:
+def _play(instrument: Instrument, report: Report, blocks: Iterable[list[Event]]) -> None:
     audio, onsets = [], []
     for number, events in enumerate(blocks):
         strikes = [offset for offset, event in events if getattr(event, "type", "") == "note_on"]
