@@ -11,7 +11,9 @@ from jax import Array
 
 LOGISTIC_TAIL = 0.0025  # the draw stays between these quantiles (+-6 scales), since one wild sample is a click
 LARGEST = 8.0  # in units of the rest: nothing louder leaves the head, whatever the feedback does
-MIN_LOG_SCALE = -4.0  # a logistic is never narrower than exp(-4) of the frame's scale, itself at least exp(-6)
+# How far the network moves a logistic at most, in the frame's scales, and how much narrower and wider it makes it. What
+# it says is what it hears next; the linear prediction is stable by itself, so the network's part has bounds.
+LARGEST_MEAN, MIN_LOG_SCALE, MAX_LOG_SCALE = 2.0, -4.0, 0.7
 
 
 def threefry(key: Array, counter: Array) -> tuple[Array, Array]:
@@ -57,7 +59,8 @@ def logistic(outputs: Array, u: Array, v: Array, temperature: Array) -> Array:
     log_scale = jnp.take_along_axis(log_scales, chosen, axis=-1)[:, 0]
     v = LOGISTIC_TAIL + v * (1.0 - 2.0 * LOGISTIC_TAIL)
     quantile = jnp.log(v) - jnp.log1p(-v)
-    return mean + temperature * jnp.exp(jnp.maximum(log_scale, MIN_LOG_SCALE)) * quantile
+    mean = jnp.clip(mean, -LARGEST_MEAN, LARGEST_MEAN)
+    return mean + temperature * jnp.exp(jnp.clip(log_scale, MIN_LOG_SCALE, MAX_LOG_SCALE)) * quantile
 
 
 def mu_law_decode(bins: Array) -> Array:

@@ -47,7 +47,7 @@ TINY: dict[str, WaveNetConfig] = {
         skip=32,
         clock_harmonics=2,
         harmonics=16,
-        harmonic_width=8,
+        frame_width=8,
         pitch_features=4,
     ),
 }
@@ -78,7 +78,7 @@ def tiny_model() -> Callable[[str], WaveNet]:
 @pytest.fixture(scope="session")
 def tiny_preset() -> Preset:
     """Two instruments, pitches 60 to 64, velocities 50 and 100, of random embeddings and a tiny live model."""
-    z = np.random.default_rng(3).normal(scale=0.3, size=(2, 5, 2, 20, 16)).astype(np.float32)
+    z = np.random.default_rng(3).normal(scale=0.3, size=(2, 5, 2, 20, 16)).astype(np.float16).astype(np.float32)
     z[..., 0] = 0.5  # the level: -20 dBFS
     bank = Bank(
         instruments=("bell", "pipe"),

@@ -93,8 +93,8 @@ struct Voices {
         const int order = problem.sizes.prediction_order;
         for (int tap = 0; tap < order; ++tap)
           predicted += input(t, v, tap + 1) * problem.ahead.coefficients[at(t, v) * order + tap];
-        const float mean = outputs[(choices + chosen) * kVoices + v];
-        const float log_scale = fmaxf(outputs[(2 * choices + chosen) * kVoices + v], -4.0f);
+        const float mean = fminf(fmaxf(outputs[(choices + chosen) * kVoices + v], -2.0f), 2.0f);
+        const float log_scale = fminf(fmaxf(outputs[(2 * choices + chosen) * kVoices + v], -4.0f), 0.7f);
         const float quantile = 0.0025f + scalars[kV] * (1.0f - 2.0f * 0.0025f);
         const float noise = logf(quantile) - log1pf(-quantile);
         value = predicted + scalars[kScale] * (mean + scalars[kTemperature] * expf(log_scale) * noise);

@@ -37,4 +37,6 @@ def logistic(outputs: Array, u: Array, v: Array, temperature: Array) -> Array:
 
     v = sampling.LOGISTIC_TAIL + v * (1.0 - 2.0 * sampling.LOGISTIC_TAIL)
     quantile = jnp.log(v) - jnp.log(1.0 - v)
-    return pick(1) + temperature * jnp.exp(jnp.maximum(pick(2), sampling.MIN_LOG_SCALE)) * quantile
+    mean = jnp.clip(pick(1), -sampling.LARGEST_MEAN, sampling.LARGEST_MEAN)
+    log_scale = jnp.clip(pick(2), sampling.MIN_LOG_SCALE, sampling.MAX_LOG_SCALE)
+    return mean + temperature * jnp.exp(log_scale) * quantile

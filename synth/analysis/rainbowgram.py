@@ -6,7 +6,7 @@ As in the NSynth paper's figures (and Engel's published notebook): 40 bins an oc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import librosa
@@ -50,18 +50,34 @@ def picture(audio: np.ndarray) -> np.ndarray:
     return hue * level[..., None]
 
 
-def draw(
-    notes: Sequence[tuple[str, np.ndarray]], path: Path, *, columns: int = 4, row_names: Sequence[str] = ()
-) -> None:
-    """Draw named notes at 16 kHz side by side, row by row, to PNG or SVG; all of them on one scale of time."""
+Cell = tuple[str, np.ndarray | None]  # a title and a note at 16 kHz [T], or an empty place
+
+
+def draw_compared(rows: Mapping[str, Sequence[Cell]], path: Path, *, width: int = 8) -> None:
+    """Draw named rows of cells under each other, `width` columns of each, then the next columns."""
+    count = len(next(iter(rows.values())))
+    columns = min(width, count)
+    cells: list[Cell] = []
+    for first in range(0, count, columns):
+        for row in rows.values():
+            part = row[first : first + columns]
+            cells += [*part, *[("", None)] * (columns - len(part))]
+    draw(cells, path, columns=columns, row_names=[*rows] * (len(cells) // columns // len(rows)))
+
+
+def draw(notes: Sequence[Cell], path: Path, *, columns: int = 4, row_names: Sequence[str] = ()) -> None:
+    """Draw named notes side by side, row by row, to PNG or SVG; all of them on one scale of time."""
     columns = min(columns, len(notes))
     rows = -(-len(notes) // columns)
-    seconds = max(len(audio) for _, audio in notes) / RATE_HZ
+    seconds = max(len(audio) for _, audio in notes if audio is not None) / RATE_HZ
     figure = Figure(figsize=(3.2 * columns, 2.6 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axis in axes.flat[len(notes) :]:
         axis.set_axis_off()
     for axis, (name, audio) in zip(axes.flat, notes, strict=False):
+        if audio is None:
+            axis.set_axis_off()
+            continue
         extent = (0.0, len(audio) / RATE_HZ, 0.0, float(OCTAVES))
         axis.imshow(picture(audio), origin="lower", aspect="auto", extent=extent, interpolation="nearest")
         axis.set_facecolor("black")

@@ -26,7 +26,6 @@ from synth.bank.preset import (
     FORMAT_VERSION,
     PresetInfo,
     Zone,
-    bank_of,
     check_blends,
     factory_folder,
     file_of,
@@ -210,9 +209,9 @@ def import_preset(path: Path, *, name: str | None = None, overwrite: bool = Fals
 
 
 def search(presets: Iterable[PresetInfo], text: str = "", *, tags: Iterable[str] = ()) -> list[PresetInfo]:
-    """The presets that have all these tags, and every word of `text` in name, tags, instruments or description.
+    """The presets that have all these tags, and every word of `text` in name, tags, description or what they play.
 
-    Upper and lower case are the same. Raises WavekeysError for a preset whose bank cannot be read.
+    Upper and lower case are the same.
     """
     words = text.casefold().split()
     wanted = {tag.casefold() for tag in tags}
@@ -220,7 +219,7 @@ def search(presets: Iterable[PresetInfo], text: str = "", *, tags: Iterable[str]
     def matches(info: PresetInfo) -> bool:
         if not wanted <= {tag.casefold() for tag in info.tags}:
             return False
-        said = [info.name, *info.tags, info.description, *(bank_of(info).instruments if words else ())]
+        said = [info.name, *info.tags, info.description, *info.plays]
         return all(word in "\n".join(said).casefold() for word in words)
 
     return [info for info in presets if matches(info)]

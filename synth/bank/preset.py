@@ -92,6 +92,13 @@ class PresetInfo:
     folder: Path
     factory: bool
 
+    @property
+    def plays(self) -> tuple[str, ...]:
+        """The instruments that can be heard in it without a change of blend, of all that its bank has."""
+        blends = [self.blend, *(zone.blend or {} for zone in self.zones), *(m.blend for m in self.modulations)]
+        weighed = [name for blend in blends for name, weight in blend.items() if weight > 0]
+        return tuple(dict.fromkeys([*weighed, *(self.pad or {}).values()]))
+
     def blended(self, blend: Mapping[str, float]) -> PresetInfo:
         """The same preset with this blend alone: pad, modulations and the zones' own blends give way to it.
 

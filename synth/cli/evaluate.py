@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from synth.training.evaluation import HeldOut
 
 HELD_OUT_VELOCITY, HELD_OUT_EVERY = 80, 6  # for --precisions: a velocity that training did not see, every sixth pitch
+_NOTE = re.compile(r"(?:(?P<name>(?!\d+-\d+$).+?)-)?(?P<pitch>\d{1,3})(?:-(?P<velocity>\d{1,3}))?")
 
 
 @click.command("evaluate", short_help="Measure a preset note by note against its sources.")
@@ -32,7 +34,13 @@ HELD_OUT_VELOCITY, HELD_OUT_EVERY = 80, 6  # for --precisions: a velocity that t
     "--sheet", type=click.Path(path_type=Path), help="Only draw rainbowgrams: sources above, renderings below."
 )
 @click.option("--precisions", is_flag=True, help="Only compare fp32, bf16 and int8, on held-out notes of --sources.")
-@click.option("--sheet-pitch", type=click.IntRange(0, 127), default=60, show_default=True, help="MIDI pitch to draw.")
+@click.option(
+    "--sheet-notes",
+    default="60",
+    show_default=True,
+    metavar="NOTE,…",
+    help="What to draw: a MIDI pitch of every instrument, or notes such as flute-60 and flute-60-100.",
+)
 def command(
     *,
     preset: str,
@@ -43,7 +51,7 @@ def command(
     as_json: bool,
     sheet: Path | None,
     precisions: bool,
-    sheet_pitch: int,
+    sheet_notes: str,
 ) -> None:
     """Render every note of PRESET, held for 3 seconds, and measure its pitch, its sound, and how far its source is.
 
@@ -60,8 +68,9 @@ def command(
         return
     notes = _sources(sources) if sources else {}
     if sheet is not None:
-        contact_sheet(loaded, notes, sheet_pitch, sheet)
-        click.echo(f"{sheet}: {len(loaded.bank.instruments)} instruments at pitch {sheet_pitch}")
+        chosen = chosen_notes(loaded, sheet_notes)
+        contact_sheet(loaded, notes, chosen, sheet)
+        click.echo(f"{sheet}: {len(chosen)} notes")
         return
     with progress_bar("evaluating", 1.0) as progress:
         result = evaluate(loaded, notes, every=every, long_seconds=hold, jobs=jobs, progress=progress)
@@ -76,6 +85,25 @@ def command(
         rows = [row for row in result["notes"] if row["instrument"] == name]
         click.echo(f"{name:12} {_line(summarise(rows))}")
     click.echo(f"{'all':12} {_line(result['summary'])}")
+
+
+def chosen_notes(preset: Preset, listed: str) -> list[tuple[str, int, int]]:
+    """Notes (instrument, pitch, velocity) from `--sheet-notes`; the loudest where no velocity is told."""
+    from synth.errors import UsageError
+
+    chosen = []
+    for note in listed.split(","):
+        match = _NOTE.fullmatch(note.strip())
+        if not match or max(int(match["pitch"]), int(match["velocity"] or 0)) > 127:
+            raise UsageError(f"--sheet-notes: {note.strip()!r} is neither a MIDI pitch nor a note such as flute-60-100")
+        if match["name"] and match["name"] not in preset.bank.instruments:
+            raise UsageError(
+                f"--sheet-notes: no instrument {match['name']!r}; one of {', '.join(preset.bank.instruments)}"
+            )
+        names = [match["name"]] if match["name"] else preset.bank.instruments
+        velocity = int(match["velocity"] or preset.bank.velocities[-1])
+        chosen += [(name, int(match["pitch"]), velocity) for name in names]
+    return chosen
 
 
 def _compare_precisions(preset: Preset, sources: Path | None, as_json: bool) -> None:

@@ -59,6 +59,7 @@ def _description(info: PresetInfo, favourites: frozenset[str]) -> dict[str, Any]
         "favourite": info.name in favourites,
         "tags": list(info.tags),
         "instruments": list(bank.instruments),
+        "plays": list(info.plays),
         "pitch_low": int(bank.pitches[0]),
         "pitch_high": int(bank.pitches[-1]),
         "velocities": bank.velocities.tolist(),
@@ -83,7 +84,7 @@ def _favourites() -> frozenset[str]:
 
 
 @command.command("list")
-@click.option("--search", "text", default="", metavar="TEXT", help="Words in name, tags, instruments or description.")
+@click.option("--search", "text", default="", metavar="TEXT", help="Words in name, tags, description or instruments.")
 @click.option("--tag", "tags", multiple=True, help="Only with this tag; may be given again for another.")
 @click.option("--favourites", "only_favourites", is_flag=True, help="Only favourites.")
 @_json_option
@@ -105,7 +106,7 @@ def list_command(text: str, tags: tuple[str, ...], only_favourites: bool, as_jso
         return
     for row in rows:
         mark = "*" if row["favourite"] else " "
-        click.echo(f"{mark} {row['name']:20} {', '.join(row['instruments']):40} {', '.join(row['tags'])}")
+        click.echo(f"{mark} {row['name']:20} {', '.join(row['plays']):40} {', '.join(row['tags'])}")
 
 
 @command.command("show")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from synth.analysis.rainbowgram import draw
+from synth.analysis.rainbowgram import Cell, draw_compared
 from synth.spectral import Baseline
 from synth.stream import BatchDecoder
 from synth.wavenet import WaveNet
@@ -97,13 +97,11 @@ class Bench:
         soundfile.write(self.folder / place, np.clip(audio, -1.0, 1.0), self.rate_hz, subtype="PCM_24")
         return f"[{name}]({place.as_posix()})"
 
-    def picture(
-        self, name: str, notes: Sequence[tuple[str, np.ndarray]], *, columns: int, row_names: Sequence[str] = ()
-    ) -> str:
-        """Draw sounds into the report's folder; the picture in Markdown."""
+    def picture(self, name: str, rows: Mapping[str, Sequence[Cell]], *, width: int = 8) -> str:
+        """Draw named rows of sounds into the report's folder; the picture in Markdown."""
         place = Path("pictures") / f"{name}.png"
         (self.folder / "pictures").mkdir(exist_ok=True)
-        draw(notes, self.folder / place, columns=columns, row_names=row_names)
+        draw_compared(rows, self.folder / place, width=width)
         return f"![{name}]({place.as_posix()})"
 
 

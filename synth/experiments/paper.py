@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from synth.analysis import level_db, log_mel_distance, median_cents
+from synth.analysis.rainbowgram import Cell
 from synth.bank import arithmetic
 from synth.bank.bank import FRAMES_PER_SECOND
 from synth.experiments.bench import Bench, Note, Section, table
@@ -16,6 +17,7 @@ from synth.pitch import midi_to_hertz
 from synth.training.evaluation import note_cents
 
 LONG_SECONDS = 10.0
+MORPHED = 4  # instruments at most that are interpolated between
 PART_SECONDS = 1.0  # of a note in a sequence
 SEQUENCE = (0, 2, 4, 7)  # semitones above the first note, as far as they are at hand
 
@@ -33,10 +35,8 @@ def reconstruction(bench: Bench) -> Section:
         rows.append([name, 100 * np.mean(away <= 20), 100 * np.mean(away <= 50), np.median(away), distance, level])
     middles = [bench.middle(name) for name in bench.instruments]
     places = [bench.notes.index(note) for note in middles]
-    shown = [
-        (note.name, sounds[place]) for sounds in found.values() for note, place in zip(middles, places, strict=True)
-    ]
-    picture = bench.picture("reconstruction", shown, columns=len(middles), row_names=list(found))
+    shown = {name: [(bench.notes[place].name, sounds[place]) for place in places] for name, sounds in found.items()}
+    picture = bench.picture("reconstruction", shown)
     links = [
         bench.keep(f"{note.name}-{name}", sounds[place])
         for name, sounds in found.items()
@@ -50,7 +50,8 @@ def reconstruction(bench: Bench) -> Section:
 def interpolation(bench: Bench) -> Section:
     """Between two instruments, in sound (two notes at once) and in embedding (one note between them)."""
     parts = []
-    for first, second in itertools.pairwise(bench.instruments[:4]):
+    spread = bench.instruments[:: -(-len(bench.instruments) // MORPHED)]  # neighbours are often of one family
+    for first, second in itertools.pairwise(spread):
         a, b = _common(bench, first, second)
         mixed, decoded = between(
             bench.model,
@@ -63,13 +64,13 @@ def interpolation(bench: Bench) -> Section:
         )
         shares = np.linspace(0.0, 1.0, bench.steps)
         titles = [f"{100 * share:.0f} % {second}" for share in shares]
+        rows = {"sounds mixed": mixed, "embeddings mixed": decoded}
         picture = bench.picture(
             f"between-{first}-{second}",
-            list(zip(titles * 2, mixed + decoded, strict=True)),
-            columns=bench.steps,
-            row_names=["sounds mixed", "embeddings mixed"],
+            {name: list(zip(titles, row, strict=True)) for name, row in rows.items()},
+            width=bench.steps,
         )
-        rows = [
+        measured = [
             [
                 title,
                 note_cents(x, a.pitch, bench.rate_hz),
@@ -85,7 +86,7 @@ def interpolation(bench: Bench) -> Section:
             bench.keep(f"{first}-{second}-half-embeddings", decoded[half]),
         ]
         heads = ["", "sounds, cents", "embeddings, cents", "sounds, dBFS", "embeddings, dBFS"]
-        parts.append(f"### {first} to {second}\n\n{picture}\n\n{table(heads, rows)}\n\n{', '.join(links)}")
+        parts.append(f"### {first} to {second}\n\n{picture}\n\n{table(heads, measured)}\n\n{', '.join(links)}")
     return Section(title="Interpolation", text="\n\n".join(parts) or "One instrument: nothing to interpolate between.")
 
 
@@ -128,7 +129,7 @@ def long_notes(bench: Bench) -> Section:
         links.append(bench.keep(f"{note.name}-long", sound))
         shown.append((note.name, sound))
     heads = ["", "seconds", "cents at the beginning", "in the middle", "towards the end"]
-    picture = bench.picture("long", shown, columns=len(shown))
+    picture = bench.picture("long", {"WaveNet": shown})
     remark = "The baseline embeds whole notes of a fixed length and has no longer ones."
     return Section(
         title="Notes longer than training", text=f"{table(heads, rows)}\n\n{remark}\n\n{picture}\n\n{', '.join(links)}"
@@ -140,7 +141,8 @@ def sequences(bench: Bench) -> Section:
 
     A decoder with a pitch clock is told each note's pitch, part by part; the baseline has one pitch, the first.
     """
-    rows, links, shown = [], [], []
+    rows, links = [], []
+    shown: dict[str, list[Cell]] = {}
     part = round(PART_SECONDS * bench.rate_hz / bench.model.config.hop) * bench.model.config.hop
     for name in bench.instruments:
         notes = _sequence(bench, name)
@@ -164,9 +166,9 @@ def sequences(bench: Bench) -> Section:
             distance = log_mel_distance(audio, sound, bench.rate_hz)
             rows.append([name, model, f"{right} of {len(notes)}", distance])
             links.append(bench.keep(f"{name}-sequence-{model}", sound))
-            shown.append((f"{name}, {model}", sound))
+            shown.setdefault(model, []).append((name, sound))
     heads = ["", "", "notes within 50 cents", "log-mel distance, dB"]
-    picture = bench.picture("sequences", shown, columns=2 + (bench.baseline is not None))
+    picture = bench.picture("sequences", shown)
     return Section(title="Sequences of notes", text=f"{table(heads, rows)}\n\n{picture}\n\n{', '.join(links)}")
 
 

@@ -198,7 +198,7 @@ PARAMETERS: dict[str, Parameter] = {
         Parameter(id="unison_width", low=0, high=1, default=0.5, meaning="How far apart a note's voices are heard."),
         # Sound
         Parameter(
-            id="temperature", low=0, high=1.5, default=0.4, meaning="0 is the likeliest sample, 1 draws as learnt."
+            id="temperature", low=0, high=1.5, default=1.0, meaning="0 is the likeliest sample, 1 draws as learnt."
         ),
         Parameter(
             id="brightness",

@@ -80,11 +80,10 @@ class ConditioningWeights(NamedTuple):
 
     columns: Array  # [C, L * 2R + S], the gates of each layer and the first head layer
     columns_bias: Array  # [L * 2R + S], with the biases that `Weights` leaves to the conditioning
-    prediction: Array  # [C, P + 1 or P + 2], empty without a mixture
+    frame_hidden: tuple[tuple[Array, Array], ...]  # matrix and bias of each layer, none without a mixture
+    prediction: Array  # [width, P + 2], empty without a mixture
     prediction_bias: Array
-    harmonic_hidden: Array  # [C, width], empty without harmonics
-    harmonic_hidden_bias: Array  # [width]
-    harmonic: Array  # [width, H]
+    harmonic: Array  # [width, H], empty without a mixture
     harmonic_bias: Array  # [H]
 
 
@@ -93,9 +92,11 @@ def conditioning_weights_of(model: WaveNet, sizes: Sizes) -> ConditioningWeights
     maps = [*decoder.cond_map, decoder.cond_map_out1]
     targets = [*decoder.dilatedconv, decoder.out1]
 
-    def optional(layer: str, there: bool, rows: int) -> tuple[Array, Array]:
-        if not there:
-            return jnp.zeros((rows, 0)), jnp.zeros(0)
+    has_mixture = config.head == "logistics"
+
+    def affine_of(layer: str) -> tuple[Array, Array]:
+        if not has_mixture:
+            return jnp.zeros((0, 0)), jnp.zeros(0)
         conv = getattr(decoder, layer)
         return conv.W[0, 0], conv.biases[...]
 
@@ -107,9 +108,9 @@ def conditioning_weights_of(model: WaveNet, sizes: Sizes) -> ConditioningWeights
     return ConditioningWeights(
         widened([cond.W[0, 0] for cond in maps]),
         widened([cond.biases[...] + conv.biases[...] for cond, conv in zip(maps, targets, strict=True)]),
-        *optional("prediction", config.head == "logistics", config.conditioning_channels),
-        *optional("harmonic_hidden", config.harmonics > 0, config.conditioning_channels),
-        *optional("harmonic", config.harmonics > 0, 0),
+        tuple((layer.W[0, 0], layer.biases[...]) for layer in decoder.frame_hidden) if has_mixture else (),
+        *affine_of("prediction"),
+        *affine_of("harmonic"),
     )
 
 
@@ -146,8 +147,10 @@ def head_columns(
     """The columns behind those of the layers, which only a mixture has: [V, F, P + H + 3]."""
     if config.head != "logistics":
         return frames[..., :0]
-    raw = _affine(frames, weights.prediction, weights.prediction_bias)
-    hidden = jax.nn.silu(_affine(frames, weights.harmonic_hidden, weights.harmonic_hidden_bias))
+    hidden = frames
+    for matrix, bias in weights.frame_hidden:
+        hidden = jax.nn.silu(_affine(hidden, matrix, bias))
+    raw = _affine(hidden, weights.prediction, weights.prediction_bias)
     log_amplitudes = _affine(hidden, weights.harmonic, weights.harmonic_bias)
     frame = frame_prediction(config, frames, raw, log_amplitudes, pitch_hz)
     amplitudes = _widen(frame.amplitudes, (-1, sizes.harmonics))

@@ -32,7 +32,7 @@ class Features(NamedTuple):
 class Analysis(NamedTuple):
     """A note as training sees it."""
 
-    normal: np.ndarray  # [T] float32, set to the clock, in units of the level
+    rest: np.ndarray  # [T] float32, what of it is no partial, in units of the level
     noise: np.ndarray  # [NOISE_DRAWS, T] float16, noise as the rest beside the partials is, in units of the level
     phase: np.ndarray  # [T] uint32
     amplitudes: np.ndarray  # [F, H] float32, in units of the level
@@ -45,7 +45,7 @@ def analyse_note(note: Features, *, sample_rate_hz: int, hop: int, harmonics: in
     points = np.arange(len(note.levels)) * hop
     gain = np.interp(np.arange(len(note.audio)), points, note.levels).astype(np.float32)
     return Analysis(
-        normal=clocked.audio / gain,
+        rest=clocked.rest / gain,
         noise=shaped_noise(clocked.rest / gain, np.random.default_rng(0), NOISE_DRAWS).astype(np.float16),
         phase=clocked.phase,
         amplitudes=(clocked.amplitudes[:, points] / note.levels).T.astype(np.float32),

@@ -28,7 +28,9 @@ def batches(
     """
 
     def crop_of(note: int, rng: np.random.Generator) -> Crop:
-        return draw(notes, config, note, rng, frames=training.frames, history_noise=training.history_noise)
+        others = rng.choice(chosen, training.more_notes)
+        settings = {"frames": training.frames, "history_noise": training.history_noise}
+        return draw(notes, config, note, rng, others=others, **settings)
 
     dataset = (
         grain.MapDataset.source(chosen)
@@ -44,4 +46,4 @@ def batches(
 
 def stacked(crops: Sequence[Crop]) -> Crop:
     """Single crops as a batch."""
-    return Crop(*(np.stack(part) for part in zip(*crops, strict=True)))
+    return jax.tree.map(lambda *parts: np.stack(parts), *crops)

@@ -21,9 +21,9 @@ from synth.training.crops import NoteSet
 from synth.training.data import BadNote, good_notes, open_notes
 from synth.wavenet import SpectralEncoder, WaveNet, WaveNetConfig
 
-VERSION = 1  # of the analysis; another makes it be done again
+VERSION = 3  # of the analysis; another makes it be done again
 LABELS = {"instrument": np.int64, "pitch": np.int64, "velocity": np.int64, "held_out": np.bool_}
-ARRAYS = ("audio", "normal", "noise", "phase", "amplitudes", "levels", "mel")
+ARRAYS = ("audio", "rest", "noise", "phase", "amplitudes", "levels", "mel", "rest_levels", "rest_mel")
 
 
 def analysed_notes(model: WaveNet, data: DataConfig, folder: Path, bad: Callable[[BadNote], None]) -> NoteSet:
@@ -88,8 +88,10 @@ def _analyse(
 
     if isinstance(encoder, SpectralEncoder):
         sizes = {"sample_rate_hz": config.sample_rate_hz, "hop": config.hop, "harmonics": config.harmonics}
+        rest_features = jax.jit(encoder.rest_features)
         for row, analysis in enumerate(analyse_all(spectral(encoder), expected=source.at_most, **sizes)):
-            put(row, analysis._asdict())
+            rest_levels, rest_mel = (np.asarray(part)[0] for part in rest_features(analysis.rest[None]))
+            put(row, analysis._asdict() | {"rest_levels": rest_levels, "rest_mel": rest_mel})
     else:
         for _ in plain():
             pass

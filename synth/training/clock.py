@@ -14,7 +14,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import fftconvolve, firwin
 
-COHERENT = (0.45, 0.8)  # below the first, a band is noise; above the second, a partial
+STEADY = (0.45, 0.8)  # agreement of a band with itself: below the first it is noise, above the second a partial
+ABOVE_NOISE_DB = (2.0, 6.0)  # the same, by how far a band stands above its surroundings
+ASTRAY = 0.45  # multiples of the clock by which a partial's frequency may be off, as a stretched string's are
+PEAK_DB = 20.0  # above the median around it: what is less is no sign of a partial astray
 THINNING = 16  # values of a band over the length of its window: four times what its main lobe needs
 INTERPOLATION = 5  # values on either side that one between them is computed from; images are below -70 dB
 
@@ -45,35 +48,77 @@ def fundamental_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -
     return carrier + np.interp(np.arange(len(audio)), voiced, deviation)
 
 
+def partial_places(audio: np.ndarray, turns: np.ndarray, count: int) -> np.ndarray:
+    """Where each of the first `count` partials of a note is, in multiples of its clock: [count], k if nowhere else.
+
+    That is the highest peak around the multiple in the spectrum over the clock's turns (in which vibrato is still).
+    """
+    even = np.linspace(turns[0], turns[-1], len(turns))
+    warped = np.interp(even, turns, audio)
+    spectrum = np.abs(np.fft.rfft(warped * np.hanning(len(warped))))
+    per_multiple = turns[-1] - turns[0]  # bins
+    places = np.arange(1.0, count + 1.0)
+    for k in range(2, count + 1):
+        first, last = (round((k + side * ASTRAY) * per_multiple) for side in (-1, 1))
+        around = spectrum[first : last + 1]
+        if len(around) and around.max() > 10.0 ** (PEAK_DB / 20.0) * np.median(around):
+            places[k - 1] = (first + int(around.argmax())) / per_multiple
+    return places
+
+
 def set_to_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmonics: int) -> ClockedNote:
     """Find a note's clock and partials, and give the partials the decoder's phases (`decoder.partials`).
 
-    A band is narrow, so it is computed at every `every`-th sample only, and interpolated between them.
+    A band around a multiple of the clock is a partial as far as it is steady or stands above the noise, which the bands
+    halfway to its neighbours tell (their window is blind to steady neighbours): the first finds weak partials, the
+    second those that waver with vibrato, chorus or a bow. A partial that is off its multiple (`partial_places`) is
+    heard where it is, and put on it. A band is narrow, so it is computed at every `every`-th sample only, and
+    interpolated between them.
     """
     turns = fundamental_turns(audio, pitch_hz, sample_rate_hz)
     period = sample_rate_hz / pitch_hz
-    narrow = _window(max(4 * period, 0.02 * sample_rate_hz))  # separates neighbouring partials
+    narrow = _window(max(4 * period, 0.008 * sample_rate_hz))  # separates neighbouring partials
     every = -(-len(narrow) // THINNING)
     apart = THINNING  # two values of a band so far apart share no sample, hence no noise
     wide = _window(max(3 * len(narrow), 0.12 * sample_rate_hz))
     wide = every * wide[len(wide) // 2 % every :: every]
     thin, fill = _Thinning(narrow, every), _Filling(every, len(audio))
-    carrier = np.exp(2j * np.pi * (turns % 1.0)).astype(np.complex64)
-    turned = np.ones_like(carrier)
+    half_carrier = np.exp(1j * np.pi * (turns % 2.0)).astype(np.complex64)
+    turned = np.ones_like(half_carrier)
+
+    def band_power(band: np.ndarray) -> np.ndarray:
+        """Around each of its values."""
+        return np.maximum(np.convolve(np.abs(band) ** 2, wide, mode="same"), 1e-20)
+
+    def next_band() -> tuple[np.ndarray, np.ndarray]:
+        """The band half a harmonic further up, and its power."""
+        turned[:] *= half_carrier
+        band = thin(audio * turned.conj())
+        return band, band_power(band)
+
+    _, below = next_band()
     rest, rephased = audio.astype(np.float32), np.zeros(len(audio), np.float32)
     amplitudes = np.zeros((harmonics, len(audio)), np.float32)
-    for k in range(1, min(harmonics, int(0.47 * period)) + 1):
-        turned *= carrier
-        band = thin(audio * turned.conj())
+    count = min(harmonics, int(0.47 * period))
+    for k, place in enumerate(partial_places(audio, turns, count), 1):
+        band, power = next_band()
+        on_multiple = turned.copy()
+        partial_carrier = on_multiple
+        if place != k:
+            partial_carrier = on_multiple * np.exp(2j * np.pi * ((place - k) * turns % 1.0)).astype(np.complex64)
+            band = thin(audio * partial_carrier.conj())
+            power = band_power(band)
+        _, above = next_band()
         lagged = np.concatenate([np.full(apart, band[0]), band[:-apart]])
         # A steady partial advances by a steady angle over the lag, whatever its frequency; noise by any angle.
         agreement = np.abs(np.convolve(band * np.conj(lagged), wide, mode="same"))
-        power = np.maximum(np.convolve(np.abs(band) ** 2, wide, mode="same"), 1e-20)
-        share = np.clip((agreement / power - COHERENT[0]) / (COHERENT[1] - COHERENT[0]), 0.0, 1.0)
+        height_db = 10.0 * np.log10(power) - 5.0 * np.log10(below * above)
+        share = np.maximum(_between(agreement / power, STEADY), _between(height_db, ABOVE_NOISE_DB))
+        below = above
         partial = fill(2.0 * share * band)
-        rest -= (partial * turned).real
+        rest -= (partial * partial_carrier).real
         amplitudes[k - 1] = np.abs(partial)
-        rephased += amplitudes[k - 1] * (turned * np.complex64(np.exp(2j * np.pi * k * k / 128.0))).real
+        rephased += amplitudes[k - 1] * (on_multiple * np.complex64(np.exp(2j * np.pi * k * k / 128.0))).real
     phase = np.round((turns % 1.0) * 2.0**32).astype(np.uint64).astype(np.uint32)
     return ClockedNote(rephased + rest, rest, phase, amplitudes)
 
@@ -119,6 +164,11 @@ class _Filling:
         near = sliding_window_view(held, 2 * INTERPOLATION)
         filled = near.real @ self.kernel + np.complex64(1j) * (near.imag @ self.kernel)
         return filled.reshape(-1)[: self.length]
+
+
+def _between(value: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """0 at the first of the ends and below, 1 at the second and above, straight between them."""
+    return np.clip((value - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
 
 
 def _window(samples: float) -> np.ndarray:

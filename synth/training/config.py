@@ -60,6 +60,8 @@ class OptimizerConfig:
     steps: int = 50_000
     batch: int = 1  # crops a step
     frames: int = 8  # a crop's length, in frames of 512 samples
+    frames_first: int = 0  # steps at the beginning that teach only what a frame tells: several times faster
+    more_notes: int = 0  # beside each crop, from which only is learnt what a frame tells; cheap next to a crop
     learning_rate: float = 1.2e-3
     warm_up_steps: int = 200
     decay_share: float = 0.3  # of the steps, at the end; the rate falls to a hundredth

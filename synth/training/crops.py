@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -14,21 +15,32 @@ from synth.training.analysis import NOISE_DRAWS, Features, analyse_all
 from synth.wavenet import SpectralEncoder, WaveNetConfig
 
 
-class Crop(NamedTuple):
-    """A batch of crops, as the loss wants them: B crops of T samples, notes of F frames.
+class Notes(NamedTuple):
+    """What the encoder sees of N whole notes of F frames, and what a frame is to tell the decoder.
 
-    For a spectral size `audio` is set to the clock and in units of the level, else as recorded; then what only a
-    spectral size needs is empty, [B, 0].
+    The rest is what of a note is no partial. Without a spectral encoder all but the pitch are empty, [N, 0].
+    """
+
+    levels: Array  # [N, F]
+    mel: Array  # [N, F, mels]
+    amplitudes: Array  # [N, F, H], of the partials, in units of the level
+    rest_levels: Array  # [N, F], in units of the level
+    rest_mel: Array  # [N, F, mels], power in units of the level's
+    pitch_hz: Array  # [N]
+
+
+class Crop(NamedTuple):
+    """A batch of crops, as the loss wants them: B crops of T samples, each with N notes, its own the first.
+
+    For a spectral size `audio` is the note's rest, in units of the level, else the note as recorded; then noise and
+    clock are empty, [B, 0].
     """
 
     audio: Array  # [B, T]
     noise: Array  # [B, T], to be added to what the decoder sees of the past
     first_frame: Array  # [B] int32
-    levels: Array  # [B, F], of the whole note
-    mel: Array  # [B, F, mels], of the whole note
-    amplitudes: Array  # [B, F, H], of the partials, in units of the level
     clock: Array  # [B, T] uint32
-    pitch_hz: Array  # [B]
+    notes: Notes  # [B, N, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,12 +56,14 @@ class NoteSet:
     velocity: np.ndarray  # [N]
     held_out: np.ndarray  # [N] bool, of instruments that the set itself keeps for validation
     audio: np.ndarray  # [N, T] float32, as recorded
-    normal: np.ndarray  # [N, T] float32, set to the clock, in units of the level
+    rest: np.ndarray  # [N, T] float32, what of it is no partial, in units of the level
     noise: np.ndarray  # [N, NOISE_DRAWS, T] float16, noise as the rest beside the partials is, in units of the level
     phase: np.ndarray  # [N, T] uint32
     amplitudes: np.ndarray  # [N, F, H] float32, in units of the level
     levels: np.ndarray  # [N, F]
     mel: np.ndarray  # [N, F, mels]
+    rest_levels: np.ndarray  # [N, F], in units of the level
+    rest_mel: np.ndarray  # [N, F, mels], power in units of the level's
 
     @property
     def pitch_hz(self) -> np.ndarray:
@@ -67,7 +81,7 @@ def analyse(
     audio: np.ndarray,
 ) -> NoteSet:
     """Everything that training needs of the notes [N, T]."""
-    features = jax.jit(encoder.features)
+    features, rest_features = jax.jit(encoder.features), jax.jit(encoder.rest_features)
     levels, mel = (np.concatenate(part) for part in zip(*(features(note[None]) for note in audio), strict=True))
     analyses = analyse_all(
         map(Features, audio, midi_to_hertz(pitch), levels, mel),
@@ -76,7 +90,8 @@ def analyse(
         hop=config.hop,
         harmonics=config.harmonics,
     )
-    normal, noise, phase, amplitudes = (np.stack(part) for part in zip(*analyses, strict=True))
+    rest, noise, phase, amplitudes = (np.stack(part) for part in zip(*analyses, strict=True))
+    rest_levels, rest_mel = (np.concatenate(p) for p in zip(*(rest_features(part[None]) for part in rest), strict=True))
     return NoteSet(
         names=names,
         instrument=instrument,
@@ -84,12 +99,14 @@ def analyse(
         velocity=velocity,
         held_out=np.zeros(len(audio), bool),
         audio=audio,
-        normal=normal,
+        rest=rest,
         noise=noise,
         phase=phase,
         amplitudes=amplitudes,
         levels=levels,
         mel=mel,
+        rest_levels=rest_levels,
+        rest_mel=rest_mel,
     )
 
 
@@ -101,8 +118,11 @@ def draw(
     *,
     frames: int,
     history_noise: tuple[float, float],
+    others: Sequence[int] = (),
 ) -> Crop:
     """A random crop of `frames` frames of one note, without the batch's axis; one in eight starts at the onset.
+
+    `others` are the notes beside its own.
 
     What the decoder sees of the past is a little noisy: in playing, the past is the decoder's own, errors and all, and
     from a perfect one it would never learn to correct them. The amount is log-uniform in its range, relative to the
@@ -116,12 +136,9 @@ def draw(
         amount = np.float32(np.exp(rng.uniform(*np.log(history_noise))))
         noise = amount * noise[rng.integers(NOISE_DRAWS), span].astype(np.float32)
     return Crop(
-        audio=(notes.normal if config.encoder == "spectral" else notes.audio)[note, span],
+        audio=(notes.rest if config.encoder == "spectral" else notes.audio)[note, span],
         noise=noise,
         first_frame=np.int32(first),
-        levels=notes.levels[note],
-        mel=notes.mel[note],
-        amplitudes=notes.amplitudes[note],
         clock=notes.phase[note, span],
-        pitch_hz=np.float32(midi_to_hertz(notes.pitch[note])),
+        notes=Notes(*(getattr(notes, field)[[note, *others]] for field in Notes._fields)),
     )

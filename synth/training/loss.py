@@ -1,71 +1,117 @@
 """What training minimises: the negative log likelihood of each next sample, given the true ones before it.
 
-Where the size has harmonics, their amplitudes are also held to those of the note, on a logarithmic scale; where it has
-a rest level, that too.
+For the live sizes the samples are those of the note without its partials. The partials' amplitudes and the level of
+that rest are held to the note's own, on a logarithmic scale.
 """
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array, lax
 
-from synth.training.crops import Crop
-from synth.wavenet import WaveNet, heads, mulaw
-from synth.wavenet.decoder import past
-from synth.wavenet.encoder import level
+from synth.training.crops import Crop, Notes
+from synth.wavenet import SpectralEncoder, WaveNet, WaveNetConfig, heads, mulaw
+from synth.wavenet.decoder import FramePrediction, past
+from synth.wavenet.encoder import mel_filterbank
 
 # A crop that begins inside a note starts with empty caches, which a player never has; its first samples do not count.
 WARM_UP_SAMPLES = 512
-FAINTEST = 3e-4  # of the level, -70 dB: amplitudes below it need not be told apart
+FAINTEST = 1e-4  # of the level, -80 dB: amplitudes below it need not be told apart
 AMPLITUDE_WEIGHT = 2.0  # nats for each neper by which amplitudes are wrong, on average
 POWER_WEIGHT = 1.0  # nats for each neper by which all partials together are wrong
 REST_WEIGHT = 0.5  # nats for each neper by which the rest's level is wrong
+COLOUR_WEIGHT = 1.0  # nats for each neper by which the linear prediction's spectrum is wrong, on average
 WHITE_SHARE = 0.1  # of the noise in the history; the rest has the note's own colour, with gaps that errors could fill
 
 
-def crop_loss(model: WaveNet, crop: Crop, *, embedding_noise: float, key: Array) -> Array:
+def crop_loss(
+    model: WaveNet, crop: Crop, *, embedding_noise: float, key: Array, frames_alone: Array | bool = False
+) -> Array:
     """Mean negative log likelihood over a batch of crops, in nats a sample.
 
     For the softmax head it is NSynth's cross-entropy over 256 mu-law bins; for the logistic head the density of the
-    sample in units of the note's level, hence comparable between runs but not between heads.
+    sample in units of the note's level, hence comparable between runs but not between heads, and `frame_loss`; with
+    `frames_alone` [] that only.
     """
     config, decoder = model.config, model.decoder
     if config.head == "softmax":
         z = model.encoder(crop.audio)
         codes = mulaw.encode(crop.audio)
         recent = past(codes.astype(jnp.float32) / 128.0, config.input_taps)
-        outputs = decoder.outputs(recent, decoder.upsample(decoder.frame_conditioning(z, crop.pitch_hz)), None)
+        frames = decoder.frame_conditioning(z, crop.notes.pitch_hz[:, 0])
+        outputs = decoder.outputs(recent, decoder.upsample(frames), None)
         return optax.softmax_cross_entropy_with_integer_labels(outputs, codes + 128).mean()
 
-    length = crop.audio.shape[1]
-    z = model.encoder.embed(crop.levels, crop.mel)
+    notes = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), crop.notes)
+    z = model.encoder.embed(notes.levels, notes.mel)
     embedding_key, history_key = jax.random.split(key)
     z = z.at[..., 1:].add(embedding_noise * jax.random.normal(embedding_key, (*z.shape[:-1], z.shape[-1] - 1)))
+    note_frames = decoder.frame_conditioning(z, notes.pitch_hz)
+    told = decoder.frame_prediction(note_frames, notes.pitch_hz)
+    nats = lax.cond(
+        frames_alone, lambda: jnp.float32(0.0), lambda: _rest_nats(model, crop, note_frames, told, history_key)
+    )
+    return nats + frame_loss(config, told, notes)
+
+
+def _rest_nats(model: WaveNet, crop: Crop, note_frames: Array, told: FramePrediction, key: Array) -> Array:
+    """Mean negative log likelihood of the crops' samples, given all their notes' frames [B * N, F, C]."""
+    config, decoder = model.config, model.decoder
+    batch, length = crop.audio.shape
     taken = crop.first_frame[:, None] + jnp.arange(length // config.hop + 1)[None]
-    taken = jnp.minimum(taken, z.shape[1] - 1)[..., None]
-    frames = jnp.take_along_axis(decoder.frame_conditioning(z, crop.pitch_hz), taken, axis=1)
-    frame = decoder.frame_prediction(frames, crop.pitch_hz)
-    wanted = jnp.take_along_axis(crop.amplitudes, taken, axis=1)
-    # The mixture learns what the partials cannot say even with the note's own amplitudes. Were it to learn what the
-    # predicted ones leave, it would continue partials from a past that in playing has its own errors.
-    rest = crop.audio - decoder.harmonic_part(frame._replace(amplitudes=wanted), crop.clock)
+    taken = jnp.minimum(taken, note_frames.shape[1] - 1)
+
+    def of_crops(leaf: Array) -> Array:
+        """Of all notes' frames [B * N, F, ...] those that a crop needs, [B, frames + 1, ...]."""
+        own = leaf.reshape(batch, -1, *leaf.shape[1:])[:, 0]
+        return jax.vmap(lambda note, numbers: note[numbers])(own, taken)
+
+    frames, frame = jax.tree.map(of_crops, (note_frames, told))
+    # The mixture learns the note without its partials. Were it to learn what the predicted ones leave, it would
+    # continue partials from a past that in playing has its own errors.
+    rest = crop.audio
     unit = lax.stop_gradient(decoder.upsample(frame.rest[..., None])[:, :length, 0])
-    white = jax.random.normal(history_key, rest.shape) * jnp.std(crop.noise, axis=1, keepdims=True)
-    history = (rest + crop.noise + WHITE_SHARE * white) / unit
-    mix = decoder.predict(past(history, decoder.reach), frames, frame, crop.clock)
+    white = jax.random.normal(key, rest.shape) * jnp.std(crop.noise, axis=1, keepdims=True)
+    heard = (rest + crop.noise + WHITE_SHARE * white) / unit
+    # Noise in what the network hears makes it careful: in playing it hears itself. The linear prediction is stable.
+    mix = decoder.predict(past(rest / unit, decoder.reach), frames, frame, crop.clock, heard=past(heard, decoder.reach))
     counts = (crop.first_frame[:, None] == 0) | (jnp.arange(length) >= WARM_UP_SAMPLES)[None]
-    loss = -jnp.mean(heads.log_density(mix, rest / unit) - jnp.log(unit), where=counts)
-    if config.harmonics:
-        # The likelihood hardly feels a weak partial; an ear does, and a distance in decibels.
-        audible = jnp.minimum(0.47 * config.sample_rate_hz / crop.pitch_hz, config.harmonics)[:, None]
-        distance = jnp.abs(_log(frame.amplitudes) - _log(wanted)).sum(axis=-1) / audible
-        loss += AMPLITUDE_WEIGHT * distance.mean()
-        loss += POWER_WEIGHT * jnp.abs(_log(_rms(frame.amplitudes)) - _log(_rms(wanted))).mean()
-    if config.rest_level:
-        loss += REST_WEIGHT * jnp.abs(_log(frame.rest[:, :-1]) - _log(level(rest, config.hop))).mean()
-    return loss
+    return -jnp.mean(heads.log_density(mix, rest / unit) - jnp.log(unit), where=counts)
+
+
+def frame_loss(config: WaveNetConfig, told: FramePrediction, notes: Notes) -> Array:
+    """How far what frames tell is from what they should, in nats: amplitudes, the rest's level and its colour.
+
+    The likelihood hardly feels a weak partial or a wrong colour; an ear does, and a distance in decibels. And the
+    linear prediction, stable whatever comes back to it, is to explain all of the colour that it can.
+    """
+    audible = jnp.clip(0.47 * config.sample_rate_hz / notes.pitch_hz, 1.0, max(config.harmonics, 1))[:, None]
+    amplitudes = jnp.abs(_log(told.amplitudes) - _log(notes.amplitudes)).sum(axis=-1) / audible
+    power = jnp.abs(_log(_rms(told.amplitudes)) - _log(_rms(notes.amplitudes)))
+    rest = jnp.abs(_log(told.rest) - _log(notes.rest_levels))
+    linear, wanted = (jnp.log(mel + FAINTEST**2) / 2.0 for mel in (linear_mel_power(config, told), notes.rest_mel))
+    return (
+        AMPLITUDE_WEIGHT * amplitudes.mean()
+        + POWER_WEIGHT * power.mean()
+        + REST_WEIGHT * rest.mean()
+        + COLOUR_WEIGHT * jnp.abs(linear - wanted).mean()
+    )
+
+
+def linear_mel_power(config: WaveNetConfig, told: FramePrediction) -> Array:
+    """`SpectralEncoder.mel_power` that the noise of the linear prediction alone has in the mean: [N, F, mels]."""
+    fft = SpectralEncoder.FFT
+    turns = np.outer(np.arange(1, config.prediction_order + 1), np.arange(fft // 2 + 1) / fft)
+    real = 1.0 - told.coefficients @ jnp.asarray(np.cos(2 * np.pi * turns), jnp.float32)
+    imaginary = told.coefficients @ jnp.asarray(np.sin(2 * np.pi * turns), jnp.float32)
+    window_power = 0.375 * fft  # of a Hann window
+    variance = (np.pi**2 / 3.0) * jnp.square(told.scale * told.rest)  # of a logistic
+    filterbank = mel_filterbank(config.encoder_mels, fft, config.sample_rate_hz)
+    gain = 1.0 / (real**2 + imaginary**2 + 1e-9)  # 90 dB at most, however wild a prediction the beginning makes
+    return variance[..., None] * (gain @ filterbank) * (window_power / fft)
 
 
 def _log(level: Array) -> Array:

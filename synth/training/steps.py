@@ -55,7 +55,13 @@ def make_step(
 
         def loss_of(params: Any) -> Array:
             with products_in(config.precision):
-                return crop_loss(nnx.merge(graph, params), crop, embedding_noise=config.embedding_noise, key=key)
+                return crop_loss(
+                    nnx.merge(graph, params),
+                    crop,
+                    embedding_noise=config.embedding_noise,
+                    key=key,
+                    frames_alone=state.step < config.frames_first,
+                )
 
         loss, gradients = jax.value_and_grad(loss_of)(state.params)
         updates, opt_state = optimizer.update(gradients, state.optimizer, state.params)

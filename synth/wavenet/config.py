@@ -30,7 +30,8 @@ LIMITS: dict[str, tuple[int, int]] = {
     "mixtures": (0, 256),
     "prediction_order": (0, 1024),
     "harmonics": (0, 1024),
-    "harmonic_width": (0, WIDEST),
+    "frame_width": (0, WIDEST),
+    "frame_layers": (0, 16),
 }
 """What a config may hold. Far beyond use; a damaged or hostile file must not take all memory or time."""
 
@@ -76,8 +77,8 @@ class WaveNetConfig:
     mixtures: int = 0
     prediction_order: int = 0
     harmonics: int = 0  # partials of the pitch clock whose amplitudes a frame tells; the mixture models the rest
-    harmonic_width: int = 0  # hidden units between a frame and its amplitudes
-    rest_level: bool = False  # what the mixture models is in units of a level that the frame tells, not of the note's
+    frame_width: int = 0  # of the hidden layers between a frame and what it tells the head
+    frame_layers: int = 0
 
     def __post_init__(self) -> None:
         if self.head == "logistics" and (self.mixtures < 1 or self.prediction_order < 1):
@@ -171,8 +172,8 @@ _LIVE = WaveNetConfig(
     mixtures=4,
     prediction_order=16,
     harmonics=64,
-    harmonic_width=512,
-    rest_level=True,
+    frame_width=384,
+    frame_layers=2,
 )
 SIZES: dict[str, WaveNetConfig] = {
     size.name: size

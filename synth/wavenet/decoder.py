@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from synth.wavenet.config import WaveNetConfig
 from synth.wavenet.encoder import channel_to_level
 from synth.wavenet.layers import Conv
 
+POLE_RADIUS = 0.99  # at most, of a predictor: no resonance of the rest is narrower than 50 Hz at 16 kHz
 PITCH_LOW, PITCH_HIGH = 21.0, 108.0  # MIDI numbers of NSynth's lowest and highest note
 
 
@@ -79,10 +81,11 @@ def frame_conditioning(config: WaveNetConfig, z: Array, pitch_hz: Array | None) 
 def frame_prediction(
     config: WaveNetConfig, frames: Array, raw: Array, log_amplitudes: Array, pitch_hz: Array | None
 ) -> FramePrediction:
-    """Read frames [B, F, C], with the prediction layer's and the amplitude layers' outputs for them.
+    """Read frames [B, F, C], with the prediction layer's and the amplitude layer's outputs for them.
 
     The linear prediction comes as reflection coefficients, which keeps its synthesis filter stable, whatever the
-    network says; the scale stays within -52 and +9 dB of the rest, so that no density is a spike, and the rest within
+    network says; its poles are drawn in a little, so that predictors on the line between two frames' are stable as
+    well. The scale stays within -52 and +9 dB of the rest, so that no density is a spike, and the rest within
     -70 and +9 dB of the level. Partials above 47 % of the sample rate are silent.
     """
     order = config.prediction_order
@@ -93,14 +96,13 @@ def frame_prediction(
         k = jnp.arange(1, config.harmonics + 1, dtype=jnp.float32)
         audible = k[None] < highest[:, None]
         amplitudes = jnp.where(audible[:, None, :], amplitudes, 0.0)
-    rest = jnp.ones_like(raw[..., order])
-    if config.rest_level:
-        rest = jnp.exp(jnp.clip(raw[..., order + 1] - 3.0, -8.0, 1.0))
+    coefficients = linear_prediction(0.99 * jnp.tanh(raw[..., :order]))
+    drawn_in = jnp.asarray(POLE_RADIUS ** np.arange(1, order + 1), jnp.float32)
     return FramePrediction(
-        linear_prediction(0.99 * jnp.tanh(raw[..., :order])),
+        coefficients * jnp.broadcast_to(drawn_in, coefficients.shape),
         amplitudes,
-        jnp.exp(jnp.clip(raw[..., order] - (1.0 if config.rest_level else 3.0), -6.0, 1.0)),
-        rest,
+        jnp.exp(jnp.clip(raw[..., order] - 1.0, -6.0, 1.0)),
+        jnp.exp(jnp.clip(raw[..., order + 1] - 3.0, -8.0, 1.0)),
         channel_to_level(frames[..., 0]),
     )
 
@@ -135,10 +137,10 @@ class Decoder(nnx.Module):
             self.clock = Conv(1, 2 * config.clock_harmonics, r, rngs=rngs)
         if config.head == "logistics":
             self.logits = Conv(1, s, config.outputs, rngs=rngs, scale=0.1)
-            self.prediction = Conv(1, c, config.prediction_order + 1 + config.rest_level, rngs=rngs, scale=0.1)
-            if config.harmonics:
-                self.harmonic_hidden = Conv(1, c, config.harmonic_width, rngs=rngs)
-                self.harmonic = Conv(1, config.harmonic_width, config.harmonics, rngs=rngs)
+            widths = [c, *[config.frame_width] * config.frame_layers]
+            self.frame_hidden = nnx.List(Conv(1, i, o, rngs=rngs) for i, o in itertools.pairwise(widths))
+            self.prediction = Conv(1, widths[-1], config.prediction_order + 2, rngs=rngs, scale=0.1)
+            self.harmonic = Conv(1, widths[-1], config.harmonics, rngs=rngs)
         else:
             self.logits = Conv(1, s, config.outputs, rngs=rngs)
 
@@ -148,10 +150,10 @@ class Decoder(nnx.Module):
 
     def frame_prediction(self, frames: Array, pitch_hz: Array | None) -> FramePrediction:
         """The logistic head's part of the conditioning: [B, F, C], [B] -> predictor, amplitudes, scale, rest, gain."""
-        log_amplitudes = jnp.zeros((*frames.shape[:2], 0))
-        if self.config.harmonics:
-            log_amplitudes = self.harmonic(nnx.silu(self.harmonic_hidden(frames)))
-        return frame_prediction(self.config, frames, self.prediction(frames), log_amplitudes, pitch_hz)
+        hidden = frames
+        for layer in self.frame_hidden:
+            hidden = nnx.silu(layer(hidden))
+        return frame_prediction(self.config, frames, self.prediction(hidden), self.harmonic(hidden), pitch_hz)
 
     def upsample(self, frames: Array) -> Array:
         """Frames [B, F, C] at sample rate, [B, F * hop, C]."""
@@ -214,15 +216,19 @@ class Decoder(nnx.Module):
         amplitudes = self.upsample(frame.amplitudes)[:, : clock.shape[1]]
         return jnp.sum(amplitudes * partials(clock, self.config.harmonics), axis=-1)
 
-    def predict(self, recent: Array, frames: Array, frame: FramePrediction, clock: Array) -> heads.Mixture:
+    def predict(
+        self, recent: Array, frames: Array, frame: FramePrediction, clock: Array, heard: Array | None = None
+    ) -> heads.Mixture:
         """The distribution of what each next sample adds to the harmonic part, in units of the rest.
 
-        `recent` [B, T, reach] is the same of the samples before, the latest last; the frames may go past T.
+        `recent` [B, T, reach] is the same of the samples before, the latest last; the frames may go past T. `heard` is
+        what the network hears instead, where it is not to hear what the linear prediction does.
         """
         config = self.config
         length = clock.shape[1]
+        heard = recent if heard is None else heard
         conditioning = self.upsample(frames)[:, :length]
-        outputs = self.outputs(recent[..., -config.input_taps :], conditioning, clock)
+        outputs = self.outputs(heard[..., -config.input_taps :], conditioning, clock)
         coefficients = self.upsample(frame.coefficients)[:, :length]
         prediction = jnp.sum(coefficients * recent[..., -config.prediction_order :][..., ::-1], axis=-1)
         return heads.mixture(outputs, prediction, self.upsample(frame.scale[..., None])[:, :length, 0])

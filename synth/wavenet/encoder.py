@@ -96,16 +96,23 @@ class SpectralEncoder(nnx.Module):
 
         Frame f is centred on sample f * hop, the point where its embedding applies.
         """
-        config = self.config
-        levels = level(audio, config.hop)
-        frames = levels.shape[1]
+        levels = level(audio, self.config.hop)
+        return levels, jnp.log10(self.mel_power(audio, levels) + 1e-5) / 2.0
+
+    def rest_features(self, rest: Array) -> tuple[Array, Array]:
+        """What a frame is to tell of a signal [B, F * hop] in units of the note's level: levels [B, F], `mel_power`."""
+        levels = level(rest, self.config.hop)
+        return levels, self.mel_power(rest, jnp.ones_like(levels))
+
+    def mel_power(self, audio: Array, units: Array) -> Array:
+        """Power of a signal [B, T] in mel bands around each frame's first sample, in units [B, F]: [B, F, mels]."""
+        config, frames = self.config, units.shape[1]
         padded = jnp.pad(audio, ((0, 0), (self.FFT // 2, self.FFT // 2)))
         starts = np.arange(frames)[:, None] * config.hop + np.arange(self.FFT)[None, :]
         window = np.hanning(self.FFT + 1)[:-1].astype(np.float32)
         windowed = padded[:, starts] * jnp.broadcast_to(window, (audio.shape[0], frames, self.FFT))
-        power = jnp.square(jnp.abs(jnp.fft.rfft(windowed / levels[..., None])))
-        mel = power @ mel_filterbank(config.encoder_mels, self.FFT, config.sample_rate_hz) / self.FFT
-        return levels, jnp.log10(mel + 1e-5) / 2.0
+        power = jnp.square(jnp.abs(jnp.fft.rfft(windowed / units[..., None])))
+        return power @ mel_filterbank(config.encoder_mels, self.FFT, config.sample_rate_hz) / self.FFT
 
     def embed(self, levels: Array, mel: Array) -> Array:
         """[B, F], [B, F, mels] -> [B, F, C]."""

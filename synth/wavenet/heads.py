@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from synth.kernels.sampling import MIN_LOG_SCALE
+from synth.kernels.sampling import LARGEST_MEAN, MAX_LOG_SCALE, MIN_LOG_SCALE
 from synth.wavenet import mulaw
 
 
@@ -30,8 +30,8 @@ def mixture(outputs: Array, prediction: Array, scale: Array) -> Mixture:
     logits, means, log_scales = jnp.split(outputs, 3, axis=-1)
     return Mixture(
         jax.nn.log_softmax(logits),
-        prediction[..., None] + scale[..., None] * means,
-        jnp.log(scale)[..., None] + jnp.maximum(log_scales, MIN_LOG_SCALE),
+        prediction[..., None] + scale[..., None] * jnp.clip(means, -LARGEST_MEAN, LARGEST_MEAN),
+        jnp.log(scale)[..., None] + jnp.clip(log_scales, MIN_LOG_SCALE, MAX_LOG_SCALE),
     )
 
 

@@ -102,6 +102,12 @@ def test_a_bank_survives_its_file(tiny_preset: Preset, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.loops, tiny_preset.bank.loops)
 
 
+def test_an_embedding_that_its_file_cannot_hold_is_refused(tiny_preset: Preset, tmp_path: Path) -> None:
+    bank = dataclasses.replace(tiny_preset.bank, embeddings=tiny_preset.bank.embeddings * np.float32(1e6))
+    with pytest.raises(WavekeysError, match="beyond what float16 can say"):
+        bank.save(tmp_path / "bank.safetensors")
+
+
 DAMAGES = (
     *("nan", "missing", "shape", "loop", "release", "names", "truncated"),
     *("fractions", "axes", "release type"),

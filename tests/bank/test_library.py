@@ -261,7 +261,8 @@ def test_a_damaged_preset_does_not_hide_the_others_and_can_be_deleted(source: Pr
     [
         ("", (), {"mine", "yours"}),
         ("MINE", (), {"mine"}),
-        ("pipe soft", (), {"mine"}),
+        ("bell soft", (), {"mine"}),
+        ("pipe", (), set()),  # in the bank, but not in the blend
         ("soft gong", (), set()),
         ("", ("Warm",), {"mine", "yours"}),
         ("", ("warm", "PAD"), {"yours"}),

@@ -16,7 +16,7 @@ from synth.training.crops import Crop, NoteSet
 from synth.wavenet import SIZES, WaveNetConfig
 
 CONFIG: WaveNetConfig = dataclasses.replace(SIZES["live"], hop=16)
-TRAINING = OptimizerConfig(batch=4, frames=2)
+TRAINING = OptimizerConfig(batch=4, frames=2, more_notes=2)
 
 
 @pytest.fixture
@@ -31,12 +31,14 @@ def notes() -> NoteSet:
         velocity=np.full(n, 100),
         held_out=np.zeros(n, bool),
         audio=signal,
-        normal=signal,
+        rest=signal,
         noise=rng.normal(size=(n, 4, t)).astype(np.float16),
         phase=np.zeros((n, t), np.uint32),
         amplitudes=np.zeros((n, f, 2), np.float32),
         levels=np.ones((n, f), np.float32),
         mel=np.zeros((n, f, 3), np.float32),
+        rest_levels=np.ones((n, f), np.float32),
+        rest_mel=np.zeros((n, f, 3), np.float32),
     )
 
 
@@ -44,19 +46,31 @@ def first(stream: Iterator[Crop], count: int) -> list[Crop]:
     return list(itertools.islice(stream, count))
 
 
+def own_pitches(crop: Crop) -> np.ndarray:
+    """MIDI numbers [B]."""
+    return np.round(69 + 12 * np.log2(crop.notes.pitch_hz[:, 0] / 440.0))
+
+
 def assert_same(expected: list[Crop], found: list[Crop]) -> None:
     for one, other in zip(expected, found, strict=True):
-        for a, b in zip(one, other, strict=True):
-            np.testing.assert_array_equal(a, b)
+        jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
 def test_every_note_comes_once_before_any_comes_again_and_each_time_in_another_order(notes: NoteSet) -> None:
     crops = first(batches(notes, np.arange(7), CONFIG, TRAINING), 7)
-    pitches = np.round(69 + 12 * np.log2(np.concatenate([crop.pitch_hz for crop in crops]) / 440.0)).reshape(4, 7)
+    pitches = np.concatenate([own_pitches(crop) for crop in crops]).reshape(4, 7)
     np.testing.assert_array_equal(np.sort(pitches, axis=1), np.tile(60 + np.arange(7), (4, 1)))
     assert len({tuple(row) for row in pitches}) == 4
     chosen = first(batches(notes, np.array([2, 5]), CONFIG, TRAINING), 3)
-    assert {round(float(x)) for crop in chosen for x in 69 + 12 * np.log2(crop.pitch_hz / 440.0)} == {62, 65}
+    assert {float(pitch) for crop in chosen for pitch in own_pitches(crop)} == {62, 65}
+
+
+def test_beside_each_crop_are_notes_of_those_to_learn_from(notes: NoteSet) -> None:
+    crops = first(batches(notes, np.array([2, 5, 6]), CONFIG, TRAINING), 6)
+    pitches = np.concatenate([crop.notes.pitch_hz for crop in crops])
+    assert pitches.shape == (24, 3)
+    for column in pitches.T:
+        assert set(np.round(69 + 12 * np.log2(column / 440.0))) == {62, 65, 66}
 
 
 def test_a_crop_is_as_long_as_asked_and_noisy_within_the_range(notes: NoteSet) -> None:
@@ -79,5 +93,5 @@ def test_two_processes_together_take_what_one_alone_takes(notes: NoteSet, monkey
     for process in range(2):
         monkeypatch.setattr(jax, "process_index", lambda process=process: process)
         parts.append(first(batches(notes, np.arange(7), CONFIG, TRAINING, first_step=1), 2))
-    together = [Crop(*map(np.concatenate, zip(*pair, strict=True))) for pair in zip(*parts, strict=True)]
+    together = [jax.tree.map(lambda *rows: np.concatenate(rows), *pair) for pair in zip(*parts, strict=True)]
     assert_same(whole[1:], together)

@@ -58,7 +58,7 @@ def test_notes_are_analysed_once_and_mapped_from_disk(
 
     monkeypatch.setattr(cache, "open_notes", lambda *_: pytest.fail("read again"))
     again = analysed_notes(model, data, tmp_path / "cache", bad.append)
-    np.testing.assert_array_equal(notes.normal, again.normal)
+    np.testing.assert_array_equal(notes.rest, again.rest)
 
 
 def test_other_notes_are_analysed_anew(data: DataConfig, tmp_path: Path, tiny_model: Callable[[str], WaveNet]) -> None:
@@ -74,4 +74,4 @@ def test_a_temporal_size_needs_the_sound_alone(
 ) -> None:
     notes = analysed_notes(tiny_model("paper"), data, tmp_path / "cache", lambda _: None)
     assert notes.audio.shape == (2, 4 * RATE)
-    assert notes.normal.shape == notes.noise.shape == notes.mel.shape == (2, 0)
+    assert notes.rest.shape == notes.noise.shape == notes.mel.shape == (2, 0)

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from synth.bank import Preset, load_preset
+from synth.cli.evaluate import chosen_notes
+from synth.errors import UsageError
 from synth.training.evaluation import contact_sheet, evaluate, summarise
 from synth.training.evaluation.blends import between, pairs_of
 
@@ -81,9 +83,10 @@ def test_every_note_of_a_preset_is_measured_and_its_blends_too(tiny_preset: Pres
 def test_processes_of_their_own_measure_what_one_does(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for whole in ("measure_blends", "measure_bends"):  # one process measures them always
         monkeypatch.setattr(importlib.import_module("synth.training.evaluation.evaluate"), whole, lambda *_: [])
+    one_pitch(load_preset(tiny_folder)).bank.save(tiny_folder / "bank.safetensors")
     preset = load_preset(tiny_folder)
-    alone, shared = (evaluate(preset, {}, every=5, long_seconds=0.0, jobs=jobs) for jobs in (1, 2))
-    assert len(alone["notes"]) == 4  # two instruments, one of five pitches, two velocities
+    alone, shared = (evaluate(preset, {}, long_seconds=0.0, jobs=jobs) for jobs in (1, 2))
+    assert len(alone["notes"]) == 2
     assert repr(shared["notes"]) == repr(alone["notes"])  # not a number equals itself so
 
 
@@ -120,5 +123,27 @@ def test_a_blends_centroid_is_between_its_ends_or_not(centroids: tuple[float, ..
 
 
 def test_a_contact_sheet_is_drawn(tiny_preset: Preset, tmp_path: Path) -> None:
-    contact_sheet(one_pitch(tiny_preset), {}, 60, tmp_path / "sheet.png")
+    notes = [("bell", 60, 100), ("pipe", 60, 50)]
+    sources = {notes[0]: np.random.default_rng(0).normal(scale=0.05, size=64_000).astype(np.float32)}
+    contact_sheet(one_pitch(tiny_preset), sources, notes, tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        ("60", [("bell", 60, 100), ("pipe", 60, 100)]),
+        ("62-50", [("bell", 62, 50), ("pipe", 62, 50)]),
+        ("pipe-61, bell-60-50", [("pipe", 61, 100), ("bell", 60, 50)]),
+    ],
+)
+def test_notes_for_the_sheet_are_named_as_files_are(
+    tiny_preset: Preset, listed: str, expected: list[tuple[str, int, int]]
+) -> None:
+    assert chosen_notes(tiny_preset, listed) == expected
+
+
+@pytest.mark.parametrize("listed", ["", "bell", "bell-", "60-128", "harp-60", "C4"])
+def test_what_is_no_note_for_the_sheet_is_named(tiny_preset: Preset, listed: str) -> None:
+    with pytest.raises(UsageError, match="--sheet-notes: "):
+        chosen_notes(tiny_preset, listed)

@@ -12,7 +12,7 @@ from jax import Array, lax
 
 from synth import WaveNet, WaveNetConfig
 from synth.training.config import OptimizerConfig
-from synth.training.crops import Crop
+from synth.training.crops import Crop, Notes
 from synth.training.steps import learning_rate, make_step
 from synth.wavenet import mulaw
 
@@ -91,7 +91,8 @@ def test_a_few_steps_of_the_papers_kind_agree_with_float64(tiny_model: Callable[
     step, losses = jax.jit(step), []
     for crop in audio:
         first = np.zeros(BATCH, np.int32)
-        state, loss = step(state, Crop(crop, empty, first, empty, empty, empty, empty, np.full(BATCH, 220.0)))
+        notes = Notes(*[empty[:, None]] * 5, pitch_hz=np.full((BATCH, 1), 220.0))
+        state, loss = step(state, Crop(crop, empty, first, empty, notes))
         losses.append(float(loss))
     found = nnx.merge(nnx.graphdef(model), state.params).tensors()
 

@@ -16,7 +16,7 @@ from flax import nnx
 from synth import UsageError, WavekeysError, WaveNet
 from synth.training import Progress, Trainer, read_config, trainer
 from synth.training.config import DataConfig, OptimizerConfig, TrainConfig, ValidationConfig
-from synth.training.crops import Crop
+from synth.training.crops import Crop, Notes
 from synth.training.data import sources
 from synth.training.steps import learning_rate, make_step
 from synth.wavenet import heads, mulaw
@@ -89,11 +89,14 @@ def test_in_bf16_the_devices_multiply_in_bfloat16_and_the_weights_stay_in_float3
     state, step = make_step(
         WaveNet(config.model, rngs=nnx.Rngs(0)), dataclasses.replace(config.training, precision="bf16")
     )
-    t, f = 2 * config.model.hop, 15
-    shapes = {"clock": ((1, t), np.uint32), "first_frame": ((1,), np.int32), "pitch_hz": ((1,), np.float32)}
-    shapes |= {"levels": ((1, f), np.float32), "mel": ((1, f, config.model.encoder_mels), np.float32)}
-    shapes |= {"amplitudes": ((1, f, config.model.harmonics), np.float32)}
-    crop = Crop(*(jax.ShapeDtypeStruct(*shapes.get(name, ((1, t), np.float32))) for name in Crop._fields))
+    t, f, mels = 2 * config.model.hop, 15, config.model.encoder_mels
+
+    def array(*shape: int, of: type = np.float32) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((1, *shape), of)
+
+    levels, mel, pitch_hz = array(3, f), array(3, f, mels), array(3)
+    notes = Notes(levels, mel, array(3, f, config.model.harmonics), levels, mel, pitch_hz)
+    crop = Crop(array(t), array(t), array(of=np.int32), array(t, of=np.uint32), notes)
     lowered = jax.jit(step).lower(state, crop)
     products = [line for line in lowered.as_text().splitlines() if "dot_general" in line]
     inexact = [line for line in products if "lhs_precision_type = bf16" in line]

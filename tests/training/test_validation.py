@@ -20,12 +20,14 @@ NOTES = NoteSet(
     velocity=np.full(10, 100),
     held_out=np.zeros(10, bool),
     audio=EMPTY,
-    normal=EMPTY,
+    rest=EMPTY,
     noise=EMPTY,
     phase=EMPTY,
     amplitudes=EMPTY,
     levels=EMPTY,
     mel=EMPTY,
+    rest_levels=EMPTY,
+    rest_mel=EMPTY,
 )
 
 

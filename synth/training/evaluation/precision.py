@@ -17,6 +17,7 @@ from synth.kernels import Block
 from synth.stream import Stream
 from synth.training.config import DataConfig
 from synth.training.crops import NoteSet, analyse
+from synth.training.data.note import SILENT
 from synth.training.evaluation.playing import HELD_SECONDS, note_cents, render_note
 from synth.training.soundfont import render_notes
 from synth.wavenet import WaveNet, heads
@@ -26,8 +27,8 @@ from synth.wavenet import WaveNet, heads
 class HeldOut:
     """Notes of the training instruments that training did not see, as training sees notes and as a bank."""
 
-    notes: NoteSet  # instrument by instrument, pitch by pitch
-    bank: Bank  # of the same notes
+    notes: NoteSet  # instrument by instrument, pitch by pitch, those that sound
+    bank: Bank  # of the same notes, and of the silent ones
 
 
 def held_out(model: WaveNet, data: DataConfig, *, velocity: int, every: int) -> HeldOut:
@@ -38,14 +39,16 @@ def held_out(model: WaveNet, data: DataConfig, *, velocity: int, every: int) -> 
     names = tuple(data.instruments)
     programs = data.instruments.values()
     audio = np.stack([render_notes(Path(data.soundfont), program, pitches, velocity) for program in programs])
+    sounds = np.abs(audio).max(axis=-1) >= SILENT
+    instrument, pitch = np.nonzero(sounds)
     notes = analyse(
         model.config,
         model.encoder,
         names=names,
-        instrument=np.repeat(np.arange(len(names)), len(pitches)),
-        pitch=np.tile(pitches, len(names)),
-        velocity=np.full(len(names) * len(pitches), velocity),
-        audio=audio.reshape(-1, audio.shape[-1]),
+        instrument=instrument,
+        pitch=np.array(pitches)[pitch],
+        velocity=np.full(len(pitch), velocity),
+        audio=audio[sounds],
     )
     bank = build_bank(
         model, audio[:, :, None], instruments=names, pitches=np.array(pitches), velocities=np.array([velocity])
@@ -92,7 +95,7 @@ def held_out_nats(model: WaveNet, notes: NoteSet) -> float:
 
 def _score(model: WaveNet, notes: NoteSet, precision: str) -> tuple[np.ndarray, float]:
     """The head's outputs [N, T, O] and the mean negative log likelihood, teacher-forced through the caches."""
-    count, length = notes.normal.shape
+    count, length = notes.rest.shape
     stream = Stream(model, voices=count, backend="cpu", precision=precision)
     z = model.encoder.embed(jnp.asarray(notes.levels), jnp.asarray(notes.mel))
     frames = model.decoder.frame_conditioning(z, jnp.asarray(notes.pitch_hz))
@@ -108,7 +111,7 @@ def _score(model: WaveNet, notes: NoteSet, precision: str) -> tuple[np.ndarray, 
         seed=zeros.astype(jnp.uint32),
         temperature=jnp.ones(count),
     )
-    forced = jnp.asarray(notes.normal)
+    forced = model.decoder.harmonic_part(frame, clock) + jnp.asarray(notes.rest)
     outputs, prediction, _ = stream.kernel.score(stream.sizes, stream.weights, stream.state, block, forced)
     scale = model.decoder.upsample((frame.scale * frame.rest)[..., None])[:, :length, 0]
     likelihood = jax.jit(lambda *arrays: heads.log_density(heads.mixture(*arrays[:3]), arrays[3]))
