@@ -52,7 +52,8 @@ def test_a_list_is_narrowed_by_words_tags_and_favourites(run: Any) -> None:
     assert [name for name, row in rows(run).items() if row["favourite"]] == ["duo"]
     assert set(rows(run, "--favourites")) == {"duo"}
     assert run("list", "--favourites")[1].startswith("* duo ")
-    assert set(rows(run, "--tag", "BLEND", "--tag", "pad", "--search", "corner")) == {"four-corners"}
+    assert set(rows(run, "--tag", "BLEND", "--tag", "pad", "--search", "corner")) == {"four-corners", "brass-corners"}
+    assert set(rows(run, "--search", "corner horn")) == {"brass-corners"}  # the horn is on its pad
     assert rows(run, "--search", "no such sound") == {}
     assert run("favourite", "duo", "--off")[0] == 0
     assert rows(run, "--favourites") == {}
