@@ -21,4 +21,4 @@ def contact_sheet(preset: Preset, sources: Sources, notes: Sequence[tuple[str, i
         title = f"{name}-{pitch:03}-{velocity:03}"
         recorded.append((title if note in sources else "", sources.get(note)))
         rendered.append((title, render_note(instrument, pitch, velocity, HELD_SECONDS)))
-    draw_compared({"source": recorded, "wavekeys": rendered} if sources else {"wavekeys": rendered}, path)
+    draw_compared({"source": recorded, "wavekeys": rendered} if sources else {"wavekeys": rendered}, path, width=4)
