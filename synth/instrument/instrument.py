@@ -516,7 +516,9 @@ class Instrument:
         pitch = Ramp(start, self._samples(self.values["glide_ms"]))
         if start != end:
             pitch.move(self._now + offset, end)
-        decibels = (127.0 * velocity - 100.0) / 126.0 * self.values["velocity_range_db"] + zone.gain_db
+        # As loud as the bank's notes are between its softest and its hardest; beyond those, by the parameter.
+        told = np.clip(127.0 * velocity, *self.preset.bank.velocities[[0, -1]])
+        decibels = (127.0 * velocity - told) / 126.0 * self.values["velocity_range_db"] + zone.gain_db
         spread = self.values["pan_spread"] * np.clip((key.key - 64) / 44.0, -1.0, 1.0)
         self._voices[slot] = Voice(
             slot=slot,

@@ -65,7 +65,7 @@ PARAMETERS: dict[str, Parameter] = {
             high=60,
             default=24,
             unit="dB",
-            meaning="Loudness of velocity 127 over velocity 1.",
+            meaning="Loudness of velocity 127 over velocity 1, as far as the bank's own velocities do not tell it.",
         ),
         Parameter(
             id="velocity_curve",

@@ -137,9 +137,8 @@ def test_both_pedals_must_be_up_before_a_note_ends(tiny_preset: Preset) -> None:
 def test_the_soft_pedal_makes_new_notes_softer(tiny_preset: Preset) -> None:
     instrument = make(tiny_preset)
     play(instrument, {0: [on(60), control(67, 127), on(62)]}, 64)
-    loud, soft = (voice.gain for voice in sounding(instrument))
-    # 100 * 0.7 is velocity 70: 30 / 126 of 24 dB less.
-    assert soft / loud == pytest.approx(10 ** (-30 / 126 * 24 / 20))
+    loud, soft = (voice.velocity for voice in sounding(instrument))
+    assert soft / loud == pytest.approx(0.7)
 
 
 def test_pan_goes_from_one_side_to_the_other(tiny_preset: Preset) -> None:
@@ -336,3 +335,19 @@ def test_a_controller_with_a_meaning_of_its_own_is_not_learnt(tiny_preset: Prese
     instrument.process([(0, Learn("gain_db")), (1, control(number, 0))], 64)
     assert instrument.learning == "gain_db"
     assert instrument.controllers == before
+
+
+def test_a_velocity_is_as_loud_as_the_bank_says_and_beyond_its_velocities_as_the_parameter_says(
+    tiny_preset: Preset,
+) -> None:
+    """The tiny bank's notes of velocity 50 and 100 are equally loud, so only the parameter tells velocities apart."""
+
+    def gain_db(velocity: int) -> float:
+        instrument = make(tiny_preset, parameters={"velocity_range_db": 24.0})
+        play(instrument, {0: [on(60, velocity)]}, 64)
+        (voice,) = sounding(instrument)
+        return 20.0 * np.log10(voice.gain)
+
+    assert gain_db(50) == gain_db(75) == gain_db(100) == 0.0
+    assert gain_db(20) == pytest.approx(-24.0 * 30 / 126)
+    assert gain_db(127) == pytest.approx(24.0 * 27 / 126)
