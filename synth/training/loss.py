@@ -107,11 +107,11 @@ def linear_mel_power(config: WaveNetConfig, told: FramePrediction) -> Array:
     turns = np.outer(np.arange(1, config.prediction_order + 1), np.arange(fft // 2 + 1) / fft)
     real = 1.0 - told.coefficients @ jnp.asarray(np.cos(2 * np.pi * turns), jnp.float32)
     imaginary = told.coefficients @ jnp.asarray(np.sin(2 * np.pi * turns), jnp.float32)
-    window_power = 0.375 * fft  # of a Hann window
+    window_power = 0.375  # of a Hann window, in the mean
     variance = (np.pi**2 / 3.0) * jnp.square(told.scale * told.rest)  # of a logistic
     filterbank = mel_filterbank(config.encoder_mels, fft, config.sample_rate_hz)
     gain = 1.0 / (real**2 + imaginary**2 + 1e-9)  # 90 dB at most, however wild a prediction the beginning makes
-    return variance[..., None] * (gain @ filterbank) * (window_power / fft)
+    return variance[..., None] * (gain @ filterbank) * window_power
 
 
 def _log(level: Array) -> Array:

@@ -84,8 +84,8 @@ def frame_prediction(
     """Read frames [B, F, C], with the prediction layer's and the amplitude layer's outputs for them.
 
     The linear prediction comes as reflection coefficients, which keeps its synthesis filter stable, whatever the
-    network says; its poles are drawn in a little, so that predictors on the line between two frames' are stable as
-    well. The scale stays within -52 and +9 dB of the rest, so that no density is a spike, and the rest within
+    network says; its poles are drawn in a little, so that predictors on the line between two frames' are stable too,
+    as a rule. The scale stays within -52 and +9 dB of the rest, so that no density is a spike, and the rest within
     -70 and +9 dB of the level. Partials above 47 % of the sample rate are silent.
     """
     order = config.prediction_order
