@@ -15,10 +15,10 @@ from synth.kernels.spec import Block, Sizes, State, Weights
 NAMES = ("auto", "cpu", "gpu", "tpu", "jax")
 
 
-PRECISIONS = ("auto", "fp32", "bf16", "int8")
+PRECISIONS = ("auto", "fp32", "bf16", "int8", "int16")
 # What "auto" takes, the first that the backend has: fastest first, none of which measurements can tell from fp32 by its
 # sound (docs/kernel.md has the table).
-_AUTOMATIC = ("int8", "bf16", "fp32")
+_AUTOMATIC = ("int8", "bf16", "int16", "fp32")
 
 
 class Backend(NamedTuple):

@@ -1,7 +1,7 @@
 """The fused CPU kernel: C++ behind the XLA FFI, in a shared library that knows no Python.
 
 Reading order: packing.py (the weights' layout), problem.h (what is computed with), vector.inc, product.inc and
-operand.inc (products in three precisions), layer.inc (a layer), sampling.inc, decoder.inc (a group of voices through a
+operand.inc (products in each precision), layer.inc (a layer), sampling.inc, decoder.inc (a group of voices through a
 stretch of samples), variants.cpp (choice of instruction set), decode.cpp and pool.h (a block over threads), handler.cpp
 (shapes). Environment: WAVEKEYS_ISA=avx512|avx2|portable forces an instruction set, WAVEKEYS_THREADS sets how many
 threads share a block.
@@ -63,7 +63,7 @@ def instruction_set() -> str:
 
 
 def precisions() -> tuple[str, ...]:
-    """What this processor can compute in, of "fp32", "bf16" and "int8"."""
+    """What this processor can compute in, of "fp32", "bf16", "int8" and "int16"."""
     library = load()
     return tuple(name for index, name in enumerate(PRECISIONS) if library.wavekeys_supports(index))
 

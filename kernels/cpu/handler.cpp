@@ -25,6 +25,9 @@ bool precision_of(const Buffer& buffer, Precision& precision) {
     case ffi::DataType::S8:
       precision = Precision::kInt8;
       return true;
+    case ffi::DataType::S16:
+      precision = Precision::kInt16;
+      return true;
     default:
       return false;
   }
@@ -33,8 +36,10 @@ bool precision_of(const Buffer& buffer, Precision& precision) {
 Matrix matrix(const Buffer& words) { return {static_cast<const Word*>(words.untyped_data()), nullptr, nullptr}; }
 
 Matrix matrix(const Buffer& words, const Buffer& scale, const Buffer& offset) {
-  if (words.element_type() != ffi::DataType::S8) return matrix(words);
-  return {static_cast<const Word*>(words.untyped_data()), scale.typed_data<float>(), offset.typed_data<int32_t>()};
+  Matrix packed = matrix(words);
+  if (scale.element_count()) packed.scale = scale.typed_data<float>();
+  if (offset.element_count()) packed.offset = offset.typed_data<int32_t>();
+  return packed;
 }
 
 // Donated buffers arrive as the results themselves. Where the caller kept its own, the state is copied first.
@@ -84,12 +89,13 @@ ffi::Error handle(ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> dil
   const int64_t R = sizes.residual, S = sizes.skip, L = sizes.layers, past_taps = sizes.taps - 1;
   const int64_t V = clock.dimensions()[0], T = clock.dimensions()[1], scored = forced.element_count() ? V * T : 0;
   Precision& precision = problem.weights.precision;
-  if (!precision_of(layers, precision)) return refuse("weights must be float32, bfloat16 or int8");
+  if (!precision_of(layers, precision)) return refuse("weights must be float32, bfloat16, int8 or int16");
   if (!supports(precision)) return refuse("this processor lacks the instructions for that precision");
   const auto alike = [&](const Buffer& words, const Buffer& scale, const Buffer& offset, int64_t columns) {
-    const int64_t scales = precision == Precision::kInt8 ? columns : 0;
-    return words.element_type() == layers.element_type() && (int64_t)scale.element_count() == scales &&
-           (int64_t)offset.element_count() == scales;
+    const bool bytes = precision == Precision::kInt8, integers = bytes || precision == Precision::kInt16;
+    return words.element_type() == layers.element_type() &&
+           (int64_t)scale.element_count() == (integers ? columns : 0) &&
+           (int64_t)offset.element_count() == (bytes ? columns : 0);
   };
   const auto counts = [](const Buffer& buffer, int64_t count) { return (int64_t)buffer.element_count() == count; };
   const struct {

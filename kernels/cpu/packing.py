@@ -12,11 +12,17 @@ from synth.kernels.spec import Sizes, Weights, finite
 
 STRIP = 16  # columns of the widest vector
 PANEL = 4  # strips that lie side by side, at most
-DTYPES = {"fp32": np.dtype(np.float32), "bf16": np.dtype(ml_dtypes.bfloat16), "int8": np.dtype(np.int8)}
+DTYPES = {
+    "fp32": np.dtype(np.float32),
+    "bf16": np.dtype(ml_dtypes.bfloat16),
+    "int8": np.dtype(np.int8),
+    "int16": np.dtype(np.int16),
+}
+LARGEST_INT16_ACTIVATION = 4095  # `Int16::kLargest` in product.inc
 
 
 class Matrix(NamedTuple):
-    """A packed matrix, flat; scale and offset [columns] are empty but for int8."""
+    """A packed matrix, flat; scale [columns] is empty but for integers, offset [columns] but for int8."""
 
     words: np.ndarray
     scale: np.ndarray
@@ -91,6 +97,12 @@ def _pack(matrix: np.ndarray, dtype: np.dtype, *, pairs: bool = False) -> Matrix
         scale = np.maximum(np.abs(matrix).max(axis=0), 1e-20).astype(np.float32) / np.float32(127)
         matrix = np.rint(matrix / scale)
         offset = (128 * matrix.sum(axis=0)).astype(np.int32)
+    elif dtype == np.int16:
+        # As fine as 16 bits allow, and no finer than that a sum of the largest activations stays within 32.
+        room = (2**31 - 1 - LARGEST_INT16_ACTIVATION * len(matrix)) / LARGEST_INT16_ACTIVATION  # rounding taken off
+        limits = np.abs(matrix).max(axis=0) / 32767, np.abs(matrix).sum(axis=0) / room
+        scale = np.maximum(np.maximum(*limits), 1e-20).astype(np.float32)
+        matrix = np.rint(matrix / scale)
     words = matrix.astype(dtype).reshape(-1, 4 // dtype.itemsize, matrix.shape[1])  # [K / rows, rows, N]
     ends = np.cumsum(panel_widths(matrix.shape[1], pairs=pairs))[:-1]
     panels = [panel.swapaxes(1, 2).reshape(-1) for panel in np.split(words, ends, axis=2)]

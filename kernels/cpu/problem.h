@@ -26,17 +26,18 @@ struct Sizes {
   int64_t columns() const { return layers * 2 * residual + skip + (mixtures ? prediction_order + harmonics + 3 : 0); }
 };
 
-// The smallest piece that a product reads of a row: 1 float, 2 bfloat16, or 4 bytes, whatever the precision.
+// The smallest piece that a product reads of a row: 1 float, 2 bfloat16 or integers of 16 bits, or 4 bytes, whatever
+// the precision.
 typedef uint32_t __attribute__((may_alias)) Word;
 
-enum class Precision { kFp32, kBf16, kInt8 };
+enum class Precision { kFp32, kBf16, kInt8, kInt16 };
 
 // A packed matrix [K, N]: panels of up to 4 strips of 16 columns one after the other, in each the K rows, a Word of
 // rows at a time: [K / rows of a Word, columns of the panel] Words. So a product reads it from one end to the other.
 // The panels are of nearly equal width; the gates of the current sample count in pairs of strips.
 struct Matrix {
   const Word* words;
-  const float* scale;     // [N], what an integer of each column is worth; int8 only
+  const float* scale;     // [N], what an integer of each column is worth; int8 and int16 only
   const int32_t* offset;  // [N], 128 times the column's sum, since activations are stored plus 128; int8 only
 };
 

@@ -11,7 +11,7 @@ namespace {
 
 struct Choice {
   const char* instruction_set;
-  const Variant* variants[3];  // by precision; null where the processor cannot
+  const Variant* variants[4];  // by precision; null where the processor cannot
 };
 
 // The widest instruction set that this processor has, or WAVEKEYS_ISA=avx512|avx2|portable where that is less.
@@ -24,11 +24,11 @@ Choice choose() {
   if (avx512 && wanted == "avx512")
     return {"avx512",
             {&avx512_fp32, __builtin_cpu_supports("avx512bf16") ? &avx512_bf16 : nullptr,
-             __builtin_cpu_supports("avx512vnni") ? &avx512_int8 : nullptr}};
+             __builtin_cpu_supports("avx512vnni") ? &avx512_int8 : nullptr, nullptr}};
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (avx2 && wanted != "portable") return {"avx2", {&avx2_fp32, nullptr, nullptr}};
+  if (avx2 && wanted != "portable") return {"avx2", {&avx2_fp32, nullptr, nullptr, &avx2_int16}};
 #endif
-  return {"portable", {&portable_fp32, nullptr, nullptr}};
+  return {"portable", {&portable_fp32, nullptr, nullptr, nullptr}};
 }
 
 const Choice& choice() {

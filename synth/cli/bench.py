@@ -24,7 +24,7 @@ SIZES = "live, large or paper"
 @click.option("--size", default="live", show_default=True, help=f"A model size: {SIZES}.")
 @click.option("--voices", default="1,2,4,8", show_default=True, help="Voice counts.")
 @click.option("--backend", "backends", multiple=True, help="Backends to measure; by default all that work here.")
-@click.option("--precision", default="fp32", show_default=True, help="Of the weights: fp32,bf16,int8 or some of them.")
+@click.option("--precision", default="fp32", show_default=True, help="Of the weights: fp32,bf16,int8,int16 or some.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of the CPU kernel; by default one a core.")
 @click.option("--soak", type=click.FloatRange(1.0), metavar="SECONDS", help="Play in real time that long: worst block.")
 @click.option(

@@ -33,7 +33,7 @@ _NOTE = re.compile(r"(?:(?P<name>(?!\d+-\d+$).+?)-)?(?P<pitch>\d{1,3})(?:-(?P<ve
 @click.option(
     "--sheet", type=click.Path(path_type=Path), help="Only draw rainbowgrams: sources above, renderings below."
 )
-@click.option("--precisions", is_flag=True, help="Only compare fp32, bf16 and int8, on held-out notes of --sources.")
+@click.option("--precisions", is_flag=True, help="Only compare this processor's precisions, on notes held out.")
 @click.option(
     "--sheet-notes",
     default="60",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from synth.instrument import Effect, Instrument, Rack
 
 BACKENDS = ("auto", "cpu", "gpu", "tpu", "jax")
-PRECISIONS = ("auto", "fp32", "bf16", "int8")
+PRECISIONS = ("auto", "fp32", "bf16", "int8", "int16")
 ENCODINGS = ("pcm16", "pcm24", "float32")
 ON_TERMINAL = "on a terminal"
 

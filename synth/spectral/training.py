@@ -126,7 +126,7 @@ class BaselineTrainer:
                 if len(losses) == REPORT_STEPS or index + 1 == self.training.steps:
                     rate = len(losses) / (now - reported)
                     left = (self.training.steps - index - 1) / rate
-                    mean = float(np.mean(np.array(losses)))
+                    mean = float(jnp.mean(jnp.stack(losses)))
                     report(BaselineProgress(index + 1, mean, rate * self.training.batch, left))
                     losses, reported = [], now
                 if now - saved > self.training.checkpoint_minutes * 60:
