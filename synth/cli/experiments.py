@@ -16,7 +16,9 @@ from synth.errors import UsageError
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FOLDER")
 @click.option("--baseline", "baseline_path", type=click.Path(path_type=Path), help="A baseline.safetensors.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this experiment; may be given again.")
-@click.option("--every", type=click.IntRange(1), default=4, show_default=True, help="1: all pitches; 4: each fourth.")
+@click.option(
+    "--every", type=click.IntRange(1), default=4, show_default=True, help="Reconstruct notes of every fourth pitch."
+)
 @click.option("--steps", type=click.IntRange(2, 17), default=5, show_default=True, help="Of interpolations.")
 @click.option("--iterations", type=click.IntRange(1), default=1000, show_default=True, help="Of Griffin and Lim.")
 @click.option("--batch", type=click.IntRange(1, 256), default=16, show_default=True, help="Notes decoded together.")
@@ -53,12 +55,9 @@ def command(
     baseline = load_baseline(baseline_path) if baseline_path else None
     make_folder(output)
     source = open_notes(read_config(sources).data, loaded.model.config.sample_rate_hz)
-    recorded = list(good_notes(source, left_out))
-    taken = set(sorted({note.pitch for note in recorded})[::every])
     notes = tuple(
         Note(instrument=note.instrument, pitch=note.pitch, velocity=note.velocity, audio=note.audio)
-        for note in recorded
-        if note.pitch in taken
+        for note in good_notes(source, left_out)
     )
     bench = Bench(
         model=loaded.model,
@@ -66,6 +65,7 @@ def command(
         temperature=float(initial_values(loaded.info.parameters)["temperature"]),
         baseline=baseline,
         notes=notes,
+        every=every,
         folder=output,
         iterations=iterations,
         steps=steps,

@@ -46,6 +46,7 @@ class Bench:
     temperature: float
     baseline: Baseline | None
     notes: tuple[Note, ...]
+    every: int  # so many-th pitch is measured, where all would take too long
     folder: Path  # of the report
     iterations: int  # of Griffin and Lim
     steps: int  # of interpolations
@@ -57,6 +58,12 @@ class Bench:
     @property
     def instruments(self) -> list[str]:
         return list(dict.fromkeys(note.instrument for note in self.notes))
+
+    @property
+    def measured(self) -> list[Note]:
+        """The notes of each so many-th pitch."""
+        pitches = set(sorted({note.pitch for note in self.notes})[:: self.every])
+        return [note for note in self.notes if note.pitch in pitches]
 
     def embed(self, sounds: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The WaveNet's embeddings [F, C] of sounds [T]."""
@@ -83,9 +90,9 @@ class Bench:
         cut = audio[None, : self.baseline.config.samples]
         return np.asarray(self.baseline.reconstruct(cut, [pitch], iterations=self.iterations))[0]
 
-    def middle(self, instrument: str) -> Note:
-        """An instrument's note in the middle of its pitches, its loudest."""
-        own = [note for note in self.notes if note.instrument == instrument]
+    def middle(self, instrument: str, among: Sequence[Note] | None = None) -> Note:
+        """An instrument's note in the middle of its pitches, its loudest; of all notes or some."""
+        own = [note for note in (self.notes if among is None else among) if note.instrument == instrument]
         pitches = sorted({note.pitch for note in own})
         same = [note for note in own if note.pitch == pitches[len(pitches) // 2]]
         return max(same, key=lambda note: note.velocity)

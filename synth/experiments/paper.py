@@ -19,23 +19,24 @@ from synth.training.evaluation import note_cents
 LONG_SECONDS = 10.0
 MORPHED = 4  # instruments at most that are interpolated between
 PART_SECONDS = 1.0  # of a note in a sequence
-SEQUENCE = (0, 2, 4, 7)  # semitones above the first note, as far as they are at hand
+SEQUENCE = (0, 2, 4, 7)  # semitones above the first note, or the nearest at hand
 
 
 def reconstruction(bench: Bench) -> Section:
-    """Every note through each model and back: how near it is to the original, and whether its pitch is right."""
-    found = {"original": [note.audio for note in bench.notes], **bench.rebuild(bench.notes)}
+    """Notes through each model and back: how near they are to the original, and whether their pitch is right."""
+    notes = bench.measured
+    found = {"original": [note.audio for note in notes], **bench.rebuild(notes)}
     rows = []
     for name, sounds in found.items():
-        cents = [note_cents(sound, note.pitch, bench.rate_hz) for note, sound in zip(bench.notes, sounds, strict=True)]
+        cents = [note_cents(sound, note.pitch, bench.rate_hz) for note, sound in zip(notes, sounds, strict=True)]
         away = np.nan_to_num(np.abs(cents), nan=600.0)  # what has no pitch is out of tune
-        pairs = list(zip(bench.notes, sounds, strict=True))
+        pairs = list(zip(notes, sounds, strict=True))
         distance = np.mean([log_mel_distance(note.audio, sound, bench.rate_hz) for note, sound in pairs])
         level = np.mean([abs(level_db(sound) - level_db(note.audio)) for note, sound in pairs])
         rows.append([name, 100 * np.mean(away <= 20), 100 * np.mean(away <= 50), np.median(away), distance, level])
-    middles = [bench.middle(name) for name in bench.instruments]
-    places = [bench.notes.index(note) for note in middles]
-    shown = {name: [(bench.notes[place].name, sounds[place]) for place in places] for name, sounds in found.items()}
+    middles = [bench.middle(name, notes) for name in dict.fromkeys(note.instrument for note in notes)]
+    places = [notes.index(note) for note in middles]
+    shown = {name: [(notes[place].name, sounds[place]) for place in places] for name, sounds in found.items()}
     picture = bench.picture("reconstruction", shown)
     links = [
         bench.keep(f"{note.name}-{name}", sounds[place])
@@ -43,7 +44,7 @@ def reconstruction(bench: Bench) -> Section:
         for note, place in zip(middles, places, strict=True)
     ]
     heads = ["", "within 20 cents, %", "within 50 cents, %", "median, cents", "log-mel distance, dB", "level error, dB"]
-    text = f"{len(bench.notes)} notes.\n\n{table(heads, rows)}\n\n{picture}\n\n{', '.join(links)}"
+    text = f"{len(notes)} notes.\n\n{table(heads, rows)}\n\n{picture}\n\n{', '.join(links)}"
     return Section(title="Reconstruction and pitch", text=text)
 
 
@@ -202,7 +203,7 @@ def _common(bench: Bench, first: str, second: str) -> tuple[Note, Note]:
 
 
 def _sequence(bench: Bench, name: str) -> list[Note]:
-    """An instrument's notes that are nearest to those of `SEQUENCE` above its lowest, its loudest ones."""
+    """An instrument's notes that are nearest to those of `SEQUENCE` above its middle one, its loudest ones."""
     own = [note for note in bench.notes if note.instrument == name]
-    lowest = min(note.pitch for note in own)
-    return [min(own, key=lambda note: (abs(note.pitch - lowest - above), -note.velocity)) for above in SEQUENCE]
+    first = bench.middle(name).pitch
+    return [min(own, key=lambda note: (abs(note.pitch - first - above), -note.velocity)) for above in SEQUENCE]

@@ -21,7 +21,7 @@ from synth.stream import Player, Points
 SMOOTHING_MS = 10.0  # from one value of a parameter to the next
 TIMBRE_DB = 12.0  # an octave, added to the brightness by controller 74 at its end
 TURN = 2.0**32
-KNOWN_FRAMES = 4096  # kept of a note; two minutes
+KNOWN_FRAMES = 32  # of a note, blended at once; a second
 # Parameters that are heard at once, also by notes that sound already.
 LIVE = (
     "gain_db",
@@ -99,14 +99,16 @@ class Steering:
     def clocks(self, voices: list[Voice], now: int, samples: int) -> np.ndarray:
         """Phases of the voices' next samples [voices, samples] uint32; their clocks move on by them."""
         pitch = np.zeros((len(voices), samples))
-        steps = np.zeros((len(voices), samples), np.int64)
-        for row, voice in enumerate(voices):
-            times = np.arange(now + max(-voice.age, 0), now + samples)
-            pitch[row, samples - len(times) :] = self.semitones(voice, times) + self._vibrato(voice, times)
-        hertz = np.minimum(midi_to_hertz(pitch), 0.45 * self._rate_hz)
+        block = np.arange(now, now + samples)
         for row, voice in enumerate(voices):
             begin = max(-voice.age, 0)
-            steps[row, begin:] = _whole(hertz[row, begin:] / self._rate_hz)
+            times = block[begin:]
+            pitch[row, begin:] = self.semitones(voice, times) + self._vibrato(voice, times)
+        hertz = np.minimum(midi_to_hertz(pitch), 0.45 * self._rate_hz)
+        steps = _whole(hertz / self._rate_hz)
+        for row, voice in enumerate(voices):
+            if voice.age < 0:
+                steps[row, : -voice.age] = 0
         turns = np.array([voice.turns for voice in voices])
         ends = turns[:, None] + np.cumsum(steps, axis=1)
         for voice, end in zip(voices, ends[:, -1].tolist(), strict=True):
@@ -116,13 +118,13 @@ class Steering:
     def _vibrato(self, voice: Voice, times: np.ndarray) -> float | np.ndarray:
         """In semitones; its oscillator moves on even where it is not heard."""
         steps = _whole(self.over("vibrato_rate_hz", times) / self._rate_hz)
-        turns, advance = voice.vibrato_turns, int(np.sum(np.broadcast_to(steps, len(times))))
-        voice.vibrato_turns = (turns + advance) % 2**32
+        turns = voice.vibrato_turns
+        voice.vibrato_turns = (turns + int(steps.sum() if steps.ndim else steps * len(times))) % 2**32
         cents = self.over("vibrato_cents", times)
         for channel in self._channels.of_note(voice.channel):
             cents = cents + self.over("wheel_vibrato_cents", times) * channel.wheel.over(times)
             cents = cents + self.over("pressure_vibrato_cents", times) * channel.pressure_over(voice.key, times)
-        if not np.any(cents):
+        if isinstance(cents, float) and cents == 0.0:
             return 0.0
         phases = turns + np.cumsum(np.broadcast_to(steps, len(times))) - steps
         return 0.01 * cents * np.sin(phases * (2.0 * np.pi / TURN))
@@ -135,10 +137,9 @@ class Steering:
         # A period late, but not before the note.
         numbers = np.arange(voice.point - 1, first + count - 1)
         times = np.maximum(begun + numbers * self._period, begun)
-        speed = np.broadcast_to(self.over("speed", times), len(times))
-        moved = _running(voice.time, speed * self._frames_a_point)
-        rate = np.broadcast_to(self.over("movement_hz", times), len(times))
-        turned = _running(voice.movement_turns, _whole(rate * (self._period / self._rate_hz)))
+        moved = _running(voice.time, self.over("speed", times) * self._frames_a_point, len(times))
+        rate = self.over("movement_hz", times)
+        turned = _running(voice.movement_turns, _whole(rate * (self._period / self._rate_hz)), len(times))
         voice.point, voice.time, voice.movement_turns = first, float(moved[skipped]), int(turned[skipped]) % 2**32
         times, moved, turned = times[skipped:], moved[skipped:], turned[skipped:] % 2**32
         channels = self._channels.of_note(voice.channel)
@@ -154,8 +155,8 @@ class Steering:
             frames=frames,
             fraction=moved % 1.0,
             pitch_hz=midi_to_hertz(pitch),
-            learnt_hz=midi_to_hertz(np.clip(pitch, *voice.timbres[-1][0].pitches)),
-            brightness=np.clip(tilt, -24.0, 24.0),
+            learnt_hz=midi_to_hertz(_within(pitch, *voice.timbres[-1][0].pitches)),
+            brightness=_within(tilt, -24.0, 24.0),
         )
 
     def _frames(
@@ -173,17 +174,15 @@ class Steering:
         sources = self._sources(voice, timbre, times, turned, channels)
         backward, freeze = (bool(np.ravel(self.over(name, times))[0]) for name in ("direction", "hold"))
         if voice.let_at is None and all(isinstance(value, float) for value in (x, y, *sources.values())):
-            # Nothing but time moves: the blended frames are kept, since neighbouring blocks need the same ones.
+            # Nothing but time moves: blended frames are kept, since neighbouring blocks need the same ones.
             key = (x, y, *sources.values(), backward, freeze)
-            if timbre.key != key or len(timbre.known) > KNOWN_FRAMES:
-                timbre.known.clear()
-                timbre.key = key
-            missing = [number for number in set(numbers.ravel().tolist()) if number not in timbre.known]
-            if missing:
+            first, last = int(numbers[0, 0]), int(numbers[-1, 1])
+            if timbre.key != key or first < timbre.first or last >= timbre.first + len(timbre.known):
+                timbre.key, timbre.first = key, first
                 weights = timbre.blend.weights(np.array([x]), np.array([y]), sources)
-                layers = timbre.held.at(np.array(missing), backward=backward, freeze=freeze)
-                timbre.known.update(zip(missing, _blended(weights, layers), strict=True))
-            return np.stack([timbre.known[number] for number in numbers.ravel().tolist()]).reshape(len(times), 2, -1)
+                ahead = np.arange(first, max(first + KNOWN_FRAMES, last + 1))
+                timbre.known = _blended(weights, timbre.held.at(ahead, backward=backward, freeze=freeze))
+            return timbre.known[numbers - timbre.first]
         layers = timbre.held.at(numbers.reshape(-1), backward=backward, freeze=freeze)
         if voice.let_at is not None and times[-1] >= voice.let_at:
             index = int(np.searchsorted(times, voice.let_at))
@@ -224,12 +223,13 @@ class Steering:
         for channel in channels:
             pan = pan + channel.pan.over(times)
             swell = self.over("pressure_gain_db", times)
-            if np.any(swell):
+            if not isinstance(swell, float) or swell:
                 decibels = decibels + swell * channel.pressure_over(voice.key, times)
-        angle = (np.clip(pan, -1.0, 1.0) + 1.0) * (np.pi / 4.0)
+        angle = (_within(pan, -1.0, 1.0) + 1.0) * (np.pi / 4.0)
         # Constant power, 1 on both sides in the middle.
         loudness = gain * 10.0 ** (decibels / 20.0) * np.sqrt(2.0)
-        return np.stack([loudness * np.cos(angle), loudness * np.sin(angle)], axis=-1)
+        left, right = loudness * np.cos(angle), loudness * np.sin(angle)
+        return np.array((left, right)) if np.ndim(left) == 0 else np.stack((left, right), axis=-1)
 
 
 def _whole(cycles: float | np.ndarray) -> np.ndarray:
@@ -245,9 +245,16 @@ def _blended(weights: np.ndarray, layers: np.ndarray) -> np.ndarray:
     return blended
 
 
-def _running(start: float, steps: np.ndarray) -> np.ndarray:
-    """`start`, and the sums after each step but the last, added up one by one: the same however they are cut."""
-    return np.cumsum(np.concatenate([[start], steps[:-1]]))
+def _running(start: float, steps: float | np.ndarray, count: int) -> np.ndarray:
+    """`start`, and the sums after each of `count` steps but the last, one by one: the same however they are cut."""
+    terms = np.empty(count, np.asarray(steps).dtype)
+    terms[0] = start
+    terms[1:] = steps if np.ndim(steps) == 0 else steps[:-1]
+    return np.cumsum(terms)
+
+
+def _within(value: float | np.ndarray, low: float, high: float) -> float | np.ndarray:
+    return min(max(value, low), high) if isinstance(value, float) else np.clip(value, low, high)
 
 
 def _largest(values: list[float | np.ndarray]) -> float | np.ndarray:

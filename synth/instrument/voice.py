@@ -31,8 +31,11 @@ class Timbre:
     blend: Blend
     pitches: tuple[float, float]  # lowest and highest of the bank
     sources: dict[str, float]  # those of its modulations that do not move, 0 to 1
-    key: tuple[float, ...] = ()  # what `known` holds for
-    known: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)  # blended frames by number
+    known: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros((0, 0))
+    )  # blended frames from number `first` on, [N, 16]
+    first: int = 0
+    key: tuple[float, ...] = ()  # what they hold for
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
