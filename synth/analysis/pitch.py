@@ -7,18 +7,20 @@ import numpy as np
 
 _COMB_CENTS = 0.5  # resolution of `spectral_cents`
 _COMB_PARTIALS = 10
+_RANGE = 2.0 ** (7.5 / 12.0)  # a multiple of pyin's 2 cents, so that the nominal pitch is one that it chooses among
+_LOWEST_HZ = 17.0  # of which a frame holds two periods
 
 
 def median_cents(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> float:
     """Median pitch of a note [T] against `pitch_hz` in cents, octaves folded to +-600; NaN where none is found.
 
-    librosa.pyin (Mauch and Dixon 2014) at a resolution of 2 cents, in frames of 128 ms, within an octave and a half of
-    the nominal pitch.
+    librosa.pyin (Mauch and Dixon 2014) at a resolution of 2 cents, in frames of 128 ms, within 7.5 semitones of the
+    nominal pitch: its time grows with the square of the range, and whole octaves are folded anyway.
     """
     track, _, _ = librosa.pyin(
         audio,
-        fmin=max(pitch_hz / 2.9, 30.0),
-        fmax=min(pitch_hz * 2.9, sample_rate_hz / 2.1),
+        fmin=max(pitch_hz / _RANGE, _LOWEST_HZ),
+        fmax=min(pitch_hz * _RANGE, sample_rate_hz / 2.1),
         sr=sample_rate_hz,
         resolution=0.02,
         frame_length=2 * round(0.064 * sample_rate_hz),
