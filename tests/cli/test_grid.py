@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
 import soundfile
+
+from synth.analysis import level_db, median_cents
+from synth.pitch import midi_to_hertz
+from synth.training.soundfont import render_notes
 
 
 def test_a_grid_is_a_folder_of_notes_and_an_instrument_and_goes_on_where_it_was(
@@ -38,3 +46,24 @@ def test_what_was_typed_wrong_is_said(wavekeys, tiny_folder: Path, tmp_path: Pat
         code, _, said = wavekeys("grid", tiny_folder, "-o", tmp_path / "grid", *options)
         assert (code, said.count("\n")) == (2, 1)
         assert complaint in said
+
+
+def test_a_sampler_loads_the_instrument_and_plays_it_in_tune(wavekeys, tmp_path: Path) -> None:
+    for program in ("polyphone", "fluidsynth"):
+        if shutil.which(program) is None:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{program} is not installed")
+    out = tmp_path / "grid"
+    code, _, complaint = wavekeys("grid", "factory", "-o", out, "--steps", 1, "--pitches", "57,69", "--batch", 2)
+    assert code == 0, complaint
+    subprocess.run(
+        ["polyphone", "-1", "-i", out / "factory.sfz", "-d", tmp_path, "-o", "sampler"],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+        check=True,
+        timeout=60,
+        capture_output=True,
+    )
+    keys = [55, 57, 60, 69]  # some have a sample of their own, others a neighbour's
+    for key, sound in zip(keys, render_notes(tmp_path / "sampler.sf2", 0, keys, 100), strict=True):
+        held = sound[4000:44_000]
+        assert level_db(held) > -60.0
+        assert abs(median_cents(held, midi_to_hertz(key), 16_000)) < 20  # measured: 2
