@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,6 +47,19 @@ class Let:
     level: np.ndarray  # channel 0 then, of every instrument
 
 
+class Fade(NamedTuple):
+    """An exponential fall of a voice's level."""
+
+    begin: int  # age
+    level: float  # there
+    factor: float  # a sample
+
+    def over(self, ages: np.ndarray) -> np.ndarray:
+        """The level at ages [T] after its beginning; silence from -60 dB on."""
+        fall = self.level * self.factor ** np.maximum(ages - self.begin, 0)
+        return np.where(fall > SILENCE, fall, 0.0)
+
+
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Voice:
     """A sounding slot of the stream. Times are in samples at the model's rate."""
@@ -76,9 +90,7 @@ class Voice:
     let: Let | None = None
     sostenuto: bool = False  # held down by that pedal
     phase: Phase = Phase.HELD
-    fading_from: int | None = None  # age at which the level begins to fall
-    fade: float = 1.0  # factor a sample, while falling
-    level_at_fade: float = 1.0
+    fades: list[Fade] = dataclasses.field(default_factory=list)  # each goes on where the one before had come
 
     def release(self, at: int, *, samples: float, after: int = 0) -> None:
         """Fall to -60 dB in `samples`, from so many after age `at` on."""
@@ -90,9 +102,7 @@ class Voice:
 
     def _fade(self, at: int, samples: float, phase: Phase) -> None:
         at = max(at, 0)
-        self.level_at_fade = self.level(at)
-        self.fading_from = at
-        self.fade = SILENCE ** (1.0 / max(samples, 1.0))
+        self.fades.append(Fade(at, self.level(at), SILENCE ** (1.0 / max(samples, 1.0))))
         self.phase = phase
 
     def level(self, age: int) -> float:
@@ -104,23 +114,22 @@ class Voice:
 
         Where it stands still, one number. In double precision: whether a neighbour moves must not change a rounding.
         """
-        if self.fading_from is None and self.sustain == 1.0 and ages[0] + 1 >= self.attack:
+        if not self.fades and self.sustain == 1.0 and ages[0] + 1 >= self.attack:
             return 1.0
         level = np.clip((ages + 1) / self.attack, 0.0, 1.0)
         if self.sustain < 1.0:
             falling = self.decay ** np.maximum(ages + 1 - self.attack, 0)
             level = level * (self.sustain + (1.0 - self.sustain) * falling)
-        if self.fading_from is not None:
-            fall = self.level_at_fade * self.fade ** np.maximum(ages - self.fading_from, 0)
-            level = np.where(ages >= self.fading_from, np.where(fall > SILENCE, fall, 0.0), level)
+        for fade in self.fades:
+            level = np.where(ages >= fade.begin, fade.over(ages), level)
         return level
 
     @property
     def finished(self) -> bool:
         """Whether the fall has reached silence by the block's start."""
-        if self.fading_from is None or self.age < self.fading_from:
+        if not self.fades or self.age < self.fades[-1].begin:
             return False
-        return self.level_at_fade * self.fade ** (self.age - self.fading_from) <= SILENCE
+        return not self.fades[-1].over(np.array([self.age]))[0]
 
     def become(self, timbre: Timbre, at: int, *, samples: int) -> None:
         """Take on another timbre from time `at` on, in so many samples."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from synth.kernels import Backend, Block, Sizes, State
 from synth.stream.pack import ConditioningWeights, head_columns, layer_columns
@@ -19,6 +19,7 @@ from synth.wavenet import WaveNet, WaveNetConfig
 from synth.wavenet.decoder import frame_conditioning
 
 CONTROL_PERIOD = 64  # samples from one control point to the next, at most
+VOICES_TOGETHER = 4  # whose conditioning is computed at once
 
 
 class Points(NamedTuple):
@@ -129,12 +130,33 @@ def _advance(
     points: Points,
     inputs: tuple[Array, ...],
 ) -> tuple[Array, State]:
-    frames = _steered(sizes, config, conditioning_weights, points)
-    return kernel.generate(sizes, weights, state, Block(frames, *(jnp.asarray(value) for value in inputs)))
+    block = Block(jnp.zeros(0), *(jnp.asarray(value) for value in inputs))
+    sounding = block.begin < block.clock.shape[1]
+    frames = _steered(sizes, config, conditioning_weights, points, sounding)
+    return kernel.generate(sizes, weights, state, block._replace(conditioning=frames))
 
 
-def _steered(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, points: Points) -> Array:
-    """The kernels' conditioning at each voice's points: [V, N, columns]."""
+def _steered(
+    sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, points: Points, sounding: Array
+) -> Array:
+    """The kernels' conditioning at the points of the voices that sound [V] bool: [V, N, columns].
+
+    A few voices at a time: where none of those sounds there is nothing to compute, and what sounds is computed in the
+    same shapes, hence rounded alike, whoever else does.
+    """
+    together = math.gcd(VOICES_TOGETHER, len(sounding))
+    groups = jax.tree.map(lambda array: jnp.asarray(array).reshape(-1, together, *array.shape[1:]), points)
+    columns = sizes.conditioning
+
+    def of_group(group: tuple[Points, Array]) -> Array:
+        silence = jnp.zeros((together, points.fraction.shape[1], columns))
+        return lax.cond(jnp.any(group[1]), lambda: _columns(sizes, config, weights, group[0]), lambda: silence)
+
+    return lax.map(of_group, (groups, sounding.reshape(-1, together))).reshape(len(sounding), -1, columns)
+
+
+def _columns(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, points: Points) -> Array:
+    """The conditioning at the points of some voices: [V, N, columns]."""
     voices, count, pair, channels = points.frames.shape
     z = jnp.asarray(points.frames).reshape(voices * count, pair, channels)
     pitch, learnt = (

@@ -91,6 +91,15 @@ def test_stealing_takes_released_voices_first(instrument: Instrument) -> None:
     assert held == {60, 62, 63}
 
 
+def test_a_voice_that_fades_already_goes_on_fading_until_the_very_sample_at_which_it_is_stolen(
+    tiny_preset: Preset,
+) -> None:
+    phrase = {0: [on(60)], 10: [on(61)], 20: [on(62)], 200: [off(61)], 570: [on(63)]}
+    stolen_within_a_block = play(Instrument(tiny_preset, voices=3), phrase, 640, 64)
+    between_blocks = play(Instrument(tiny_preset, voices=3), phrase, 640, 10)
+    np.testing.assert_allclose(stolen_within_a_block, between_blocks, atol=1e-7)
+
+
 def test_the_pedal_holds_notes_until_it_is_lifted(instrument: Instrument) -> None:
     play(instrument, {0: [control(64, 127), on(60)], 64: [off(60)]}, 4096)
     assert instrument.sounding == 1
