@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from synth.bank import Preset
     from synth.training.evaluation import HeldOut
 
-HELD_OUT_VELOCITY, HELD_OUT_EVERY = 80, 6  # for --precisions: a velocity that training did not see, every sixth pitch
+HELD_OUT_VELOCITY, HELD_OUT_EVERY = 80, 6  # a velocity that training did not see, every sixth of the pitches
 _NOTE = re.compile(r"(?:(?P<name>(?!\d+-\d+$).+?)-)?(?P<pitch>\d{1,3})(?:-(?P<velocity>\d{1,3}))?")
 
 
@@ -64,7 +64,7 @@ def command(
 
     loaded = load_preset(preset)
     if precisions:
-        _compare_precisions(loaded, sources, as_json)
+        _compare_precisions(loaded, sources, every, as_json)
         return
     notes = _sources(sources) if sources else {}
     if sheet is not None:
@@ -106,14 +106,14 @@ def chosen_notes(preset: Preset, listed: str) -> list[tuple[str, int, int]]:
     return chosen
 
 
-def _compare_precisions(preset: Preset, sources: Path | None, as_json: bool) -> None:
+def _compare_precisions(preset: Preset, sources: Path | None, every: int, as_json: bool) -> None:
     from synth.errors import UsageError
     from synth.kernels import cpu
     from synth.training.evaluation import compare_precisions
 
     if sources is None:
         raise UsageError("--precisions needs --sources, the training config that names the notes")
-    held = _held_out(preset, sources)
+    held = _held_out(preset, sources, HELD_OUT_EVERY * every)
     rows = compare_precisions(preset, held, cpu.precisions())
     if as_json:
         click.echo(
@@ -124,11 +124,11 @@ def _compare_precisions(preset: Preset, sources: Path | None, as_json: bool) -> 
         click.echo(f"{row.pop('precision'):5} {_line(row)}")
 
 
-def _held_out(preset: Preset, sources: Path) -> HeldOut:
+def _held_out(preset: Preset, sources: Path, every: int = HELD_OUT_EVERY) -> HeldOut:
     from synth.training.config import read_config
     from synth.training.evaluation import held_out
 
-    return held_out(preset.model, read_config(sources).data, velocity=HELD_OUT_VELOCITY, every=HELD_OUT_EVERY)
+    return held_out(preset.model, read_config(sources).data, velocity=HELD_OUT_VELOCITY, every=every)
 
 
 def _line(summary: dict[str, float]) -> str:

@@ -58,6 +58,6 @@ def _print(progress: Progress) -> None:
         *(f"{name.replace('_', ' of ')} {nats:.4f}" for name, nats in progress.validation.items()),
         f"{progress.samples_per_second:,.0f} samples/s",
         *([f"{progress.peak_share:.1%} of peak"] if progress.peak_share is not None else []),
-        f"{left} left",
+        f"{'more than ' * progress.slower_later}{left} left",
     ]
     click.echo("  ".join(parts))

@@ -16,6 +16,7 @@ class Progress(NamedTuple):
     loss: float  # median over the steps, nats a sample
     samples_per_second: float
     seconds_left: float
+    slower_later: bool  # so that it will be more: frames are learnt alone, still
     waiting_share: float  # of the time, for crops
     peak_share: float | None  # of what the devices can do, where that is known
     validation: dict[str, float]  # of this step, where there was one: nats a sample
@@ -29,8 +30,9 @@ class Progress(NamedTuple):
 class Pace:
     """A clock beside the steps. Validations and checkpoints take their time too, and count."""
 
-    def __init__(self, first_step: int, last_step: int) -> None:
+    def __init__(self, first_step: int, last_step: int, *, slower_from: int = 0) -> None:
         self._last_step = last_step
+        self._slower_from = slower_from
         self._marks = deque([(first_step, time.monotonic())], maxlen=REMEMBERED_REPORTS + 1)
         self._waited = 0.0
 
@@ -58,10 +60,13 @@ class Pace:
             loss=loss,
             samples_per_second=rate * samples,
             seconds_left=(self._last_step - step) * (now - start) / (step - oldest),
+            slower_later=before < self._slower_from,
             waiting_share=self._waited / (now - then),
             peak_share=flops * rate / peak_flops if peak_flops else None,
             validation=validation,
         )
+        if before < self._slower_from <= step:
+            self._marks.clear()  # a pace that is no more
         self._marks.append((step, now))
         self._waited = 0.0
         return progress

@@ -83,7 +83,7 @@ class Trainer:
                 crop = self.devices.divide(next(crops))
                 step = self._step.lower(self.state, crop).compile()
                 flops = step.cost_analysis()["flops"]
-                pace = Pace(first, config.steps)
+                pace = Pace(first, config.steps, slower_from=config.frames_first)
             for done in range(first + 1, config.steps + 1):
                 self.state, loss = step(self.state, crop)
                 if losses:

@@ -44,3 +44,15 @@ def test_the_pace_counts_what_steps_take_and_waiting(monkeypatch: pytest.MonkeyP
     assert report.samples_per_second == 1250.0
     assert report.seconds_left == 800 * 100.0 / 200
     assert "peak_share" not in report.numbers()
+
+
+def test_a_pace_that_will_slow_down_says_so_and_is_forgotten_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    pace = Pace(0, 1000, slower_from=200)
+    told = []
+    for step, seconds in ((100, 10.0), (200, 10.0), (300, 50.0)):
+        now[0] += seconds
+        report = pace.report(step, 0.0, samples=1, flops=1.0, peak_flops=None, validation={})
+        told.append((report.seconds_left, report.slower_later))
+    assert told == [(90.0, True), (80.0, True), (350.0, False)]
