@@ -86,6 +86,9 @@ def tiny_preset() -> Preset:
         velocities=np.array([50, 100]),
         embeddings=z,
         loops=np.broadcast_to(np.array([8, 16]), (2, 5, 2, 2)),
+        vibrato=np.broadcast_to(
+            np.array([[0.0, 0.0, 0.0], [5.0, 15.0, 0.25]], np.float32)[:, None, None], (2, 5, 2, 3)
+        ),
         release=17,
     )
     info = PresetInfo(

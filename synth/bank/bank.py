@@ -10,11 +10,13 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from synth.bank.vibrato import RISE_SECONDS
 from synth.errors import UsageError, WavekeysError
 from synth.wavenet.encoder import LEVEL_DB_PER_UNIT
 
 STEADY_DB_PER_SECOND = 1.5  # a sustain that falls more slowly than this is held level
 FRAMES_PER_SECOND = 31.25
+DEEPEST = (20.0, 200.0, 1.0)  # of a vibrato, what may be: hertz, cents, turns
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class Bank:
     velocities: np.ndarray  # [V], rising
     embeddings: np.ndarray  # [I, P, V, F, 16] float32
     loops: np.ndarray  # [I, P, V, 2] first and last frame of each note's sustain
+    vibrato: np.ndarray  # [I, P, V, 3] float32, each note's as `synth.bank.vibrato.Vibrato`
     release: int  # the first frame after the key was let go
 
     def __post_init__(self) -> None:
@@ -54,6 +57,13 @@ class Bank:
             )
         if (self.loops[..., 0] >= self.loops[..., 1]).any() or (self.loops >= frames).any():
             raise WavekeysError(f"bank: a loop is not within its {frames} frames")
+        if self.vibrato.shape != (*shape, 3) or self.vibrato.dtype != np.float32:
+            raise WavekeysError(
+                f"bank: vibrato {self.vibrato.dtype}{list(self.vibrato.shape)} must be float32, "
+                f"[{', '.join(map(str, shape))}, 3]"
+            )
+        if not (np.isfinite(self.vibrato).all() and (self.vibrato >= 0).all() and (self.vibrato <= DEEPEST).all()):
+            raise WavekeysError(f"bank: vibrato must be at most {DEEPEST[0]} Hz, {DEEPEST[1]} cents and 1 turn")
         if not isinstance(self.release, int) or not 0 < self.release < frames:
             raise WavekeysError(f"bank: release {self.release} is not within {frames} frames")
 
@@ -76,8 +86,8 @@ class Bank:
         high = min(low + 1, len(self.velocities) - 1)
         soft, hard = self.embeddings[:, nearest, low], self.embeddings[:, nearest, high]
         frames = soft + np.float32(position - low) * (hard - soft)
-        loops = self.loops[:, nearest, high if position - low > 0.5 else low]
-        return HeldNote.of(frames, loops, self.release, has_level=has_level)
+        there = slice(None), nearest, high if position - low > 0.5 else low
+        return HeldNote.of(frames, self.loops[there], self.release, has_level=has_level, vibrato=self.vibrato[there])
 
     def save(self, path: Path) -> None:
         """Write one safetensors file; the names travel in its metadata.
@@ -93,6 +103,7 @@ class Bank:
             "pitches": self.pitches.astype(np.int32),
             "velocities": self.velocities.astype(np.int32),
             "loops": self.loops.astype(np.int32),
+            "vibrato": self.vibrato,
             "release": np.array([self.release], np.int32),
         }
         try:
@@ -115,7 +126,7 @@ def load_bank(path: Path) -> Bank:
         # The latter two for types of numbers that NumPy does not have.
         raise WavekeysError(f"{path}: not a readable safetensors file ({error})") from None
     expected = {"embeddings", "pitches", "velocities", "loops", "release"}
-    if not names or tensors.keys() != expected or tensors["release"].shape != (1,):
+    if not names or tensors.keys() - {"vibrato"} != expected or tensors["release"].shape != (1,):
         raise WavekeysError(f"{path}: not a bank (it needs instruments, {', '.join(sorted(expected))})")
     try:
         return Bank(
@@ -124,6 +135,7 @@ def load_bank(path: Path) -> Bank:
             velocities=tensors["velocities"],
             embeddings=_as_float32(tensors["embeddings"]),
             loops=tensors["loops"],
+            vibrato=tensors.get("vibrato", np.zeros((*tensors["embeddings"].shape[:3], 3), np.float32)),
             release=tensors["release"].item(),
         )
     except WavekeysError as error:
@@ -145,10 +157,19 @@ class HeldNote:
     frames: np.ndarray  # [I, F, 16]
     loops: np.ndarray  # [I, 2]
     slopes: np.ndarray  # [I] units of channel 0 a frame, at most 0
+    vibrato: np.ndarray  # [I, 3] as `Vibrato`
     release: int
 
     @classmethod
-    def of(cls, frames: np.ndarray, loops: np.ndarray, release: int, *, has_level: bool) -> HeldNote:
+    def of(
+        cls,
+        frames: np.ndarray,
+        loops: np.ndarray,
+        release: int,
+        *,
+        has_level: bool,
+        vibrato: np.ndarray | None = None,
+    ) -> HeldNote:
         slopes = np.zeros(len(frames), np.float32)
         if has_level:
             for i, (first, last) in enumerate(loops):
@@ -156,12 +177,17 @@ class HeldNote:
                 slope = float(n @ frames[i, first : last + 1, 0] / (n @ n))
                 if slope * LEVEL_DB_PER_UNIT * FRAMES_PER_SECOND <= -STEADY_DB_PER_SECOND:
                     slopes[i] = slope
-        return cls(frames=frames, loops=loops, slopes=slopes, release=release)
+        vibrato = np.zeros((len(frames), 3), np.float32) if vibrato is None else vibrato
+        return cls(frames=frames, loops=loops, slopes=slopes, vibrato=vibrato, release=release)
 
     def only(self, instruments: np.ndarray) -> HeldNote:
         """The same note of some instruments, by their numbers."""
-        return dataclasses.replace(
-            self, frames=self.frames[instruments], loops=self.loops[instruments], slopes=self.slopes[instruments]
+        return HeldNote(
+            frames=self.frames[instruments],
+            loops=self.loops[instruments],
+            slopes=self.slopes[instruments],
+            vibrato=self.vibrato[instruments],
+            release=self.release,
         )
 
     def at(self, numbers: np.ndarray, *, backward: bool = False, freeze: bool = False) -> np.ndarray:
@@ -183,6 +209,12 @@ class HeldNote:
         if not backward:
             frames[..., 0] += self.slopes[:, None] * (numbers - source)
         return frames
+
+    def cents_at(self, numbers: np.ndarray) -> np.ndarray:
+        """How far the vibrato has moved the pitch at those frames [N]: [I, N]. It goes on for as long as the note."""
+        rate_hz, cents, turns = self.vibrato.T[..., None].astype(np.float64)
+        seconds = numbers / FRAMES_PER_SECOND
+        return cents * np.minimum(seconds / RISE_SECONDS, 1.0) * np.sin(2.0 * np.pi * (rate_hz * seconds + turns))
 
     def after_release(self, numbers: np.ndarray, level: np.ndarray) -> np.ndarray:
         """The frames after the key was let go, by their numbers from there [N]: [I, N, 16].

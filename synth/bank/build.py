@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from synth.bank.bank import FRAMES_PER_SECOND, Bank
+from synth.bank.vibrato import Vibrato, find_vibrato
+from synth.pitch import midi_to_hertz
 from synth.wavenet import WaveNet
 
 KEY_UP_SECONDS = 3.0  # NSynth's notes are held so long
@@ -26,6 +28,9 @@ def build_bank(
     flat = audio.reshape(-1, samples)
     z = np.concatenate([np.asarray(model.encode(flat[n : n + 25])) for n in range(0, len(flat), 25)])
     embeddings = z.reshape(i, p, v, *z.shape[1:])
+    hertz = midi_to_hertz(np.broadcast_to(np.asarray(pitches, np.float64)[:, None], (i, p, v)).reshape(-1))
+    rate = model.config.sample_rate_hz
+    vibrato = [find_vibrato(note, own_hertz, rate) for note, own_hertz in zip(flat, hertz.tolist(), strict=True)]
     release = round(KEY_UP_SECONDS * FRAMES_PER_SECOND)
     return Bank(
         instruments=instruments,
@@ -33,6 +38,7 @@ def build_bank(
         velocities=np.asarray(velocities),
         embeddings=embeddings,
         loops=find_loops(embeddings, release),
+        vibrato=np.array(vibrato, np.float32).reshape(i, p, v, 3),
         release=release,
     )
 
@@ -54,25 +60,30 @@ def bank_of_notes(model: WaveNet, notes: Iterable[Recorded]) -> Bank:
     `held_frames` says.
     """
     release = round(KEY_UP_SECONDS * FRAMES_PER_SECOND)
-    found: dict[str, dict[tuple[int, int], np.ndarray]] = {}
+    found: dict[str, dict[tuple[int, int], tuple[np.ndarray, Vibrato]]] = {}
     for note in notes:
         own = found.setdefault(note.instrument, {})
         if (note.pitch, note.velocity) not in own:
             z = np.asarray(model.encode(note.audio[None]))[0]
-            own[note.pitch, note.velocity] = z[held_frames(note.audio, len(z), release)]
+            vibrato = find_vibrato(note.audio, float(midi_to_hertz(note.pitch)), model.config.sample_rate_hz)
+            own[note.pitch, note.velocity] = z[held_frames(note.audio, len(z), release)], vibrato
     pitches = sorted({pitch for own in found.values() for pitch, _ in own})
     velocities = sorted({velocity for own in found.values() for _, velocity in own})
 
-    def nearest(own: dict[tuple[int, int], np.ndarray], pitch: int, velocity: int) -> np.ndarray:
+    def nearest(own: dict[tuple[int, int], tuple[np.ndarray, Vibrato]], pitch: int, velocity: int):
         return own[min(own, key=lambda there: (abs(there[0] - pitch), abs(there[1] - velocity)))]
 
-    embeddings = np.array([[[nearest(own, p, v) for v in velocities] for p in pitches] for own in found.values()])
+    notes_of = [[[nearest(own, p, v) for v in velocities] for p in pitches] for own in found.values()]
+    embeddings, vibrato = (
+        np.array([[[note[part] for note in row] for row in rows] for rows in notes_of], np.float32) for part in (0, 1)
+    )
     return Bank(
         instruments=tuple(found),
         pitches=np.array(pitches),
         velocities=np.array(velocities),
         embeddings=embeddings,
         loops=find_loops(embeddings, release),
+        vibrato=vibrato,
         release=release,
     )
 

@@ -291,7 +291,6 @@ class Instrument:
         times = np.arange(self._now, self._now + frames)
         temperature = float(np.ravel(self._steering.over("temperature", times))[-1])
         voices = list(self._voices.values())
-        block.clock[list(self._voices)] = self._steering.clocks(voices, self._now, frames)
         for slot, voice in self._voices.items():
             block.set(
                 slot,
@@ -302,6 +301,7 @@ class Instrument:
                 seed=voice.seed,
                 temperature=temperature,
             )
+        block.clock[list(self._voices)] = self._steering.clocks(voices, self._now, frames)
         audio = self._player.advance(block)
         for voice in voices:
             mix += audio[voice.slot][:, None] * self._steering.gains(voice, times)

@@ -169,6 +169,9 @@ PARAMETERS: dict[str, Parameter] = {
             unit="cents",
             meaning="Vibrato added by full pressure.",
         ),
+        Parameter(
+            id="own_vibrato", low=0, high=1, default=1, meaning="Share of the vibrato that the recorded notes have."
+        ),
         # Voices
         _choice(
             "mode",

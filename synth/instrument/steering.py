@@ -33,6 +33,7 @@ LIVE = (
     "vibrato_cents",
     "wheel_vibrato_cents",
     "pressure_vibrato_cents",
+    "own_vibrato",
     "temperature",
     "brightness",
     "blend_x",
@@ -97,13 +98,18 @@ class Steering:
         return pitch
 
     def clocks(self, voices: list[Voice], now: int, samples: int) -> np.ndarray:
-        """Phases of the voices' next samples [voices, samples] uint32; their clocks move on by them."""
+        """Phases of the voices' next samples [voices, samples] uint32, whose `points` have been asked for; their clocks
+        move on by them."""
         pitch = np.zeros((len(voices), samples))
         block = np.arange(now, now + samples)
         for row, voice in enumerate(voices):
             begin = max(-voice.age, 0)
             times = block[begin:]
             pitch[row, begin:] = self.semitones(voice, times) + self._vibrato(voice, times)
+            if voice.cents is not None:
+                points = (voice.point + np.arange(len(voice.cents))) * self._period
+                cents = np.interp(times - (now - voice.age), points, voice.cents)
+                pitch[row, begin:] += 0.01 * self.over("own_vibrato", times) * cents
         hertz = np.minimum(midi_to_hertz(pitch), 0.45 * self._rate_hz)
         steps = _whole(hertz / self._rate_hz)
         for row, voice in enumerate(voices):
@@ -150,10 +156,12 @@ class Steering:
         frames, *others = (self._frames(voice, each, times, moved, turned, channels) for each, _ in voice.timbres)
         for other, share in zip(others, shares[1:], strict=True):
             frames = frames + share[:, None, None] * (other - frames)
-        pitch = self.semitones(voice, times)
+        pitch, fraction = self.semitones(voice, times), moved % 1.0
+        before, after = frames[:, 0, -1], frames[:, 1, -1]
+        voice.cents = before + fraction * (after - before) if before.any() or after.any() else None
         return Points(
-            frames=frames,
-            fraction=moved % 1.0,
+            frames=frames[..., :-1],
+            fraction=fraction,
             pitch_hz=midi_to_hertz(pitch),
             learnt_hz=midi_to_hertz(_within(pitch, *voice.timbres[-1][0].pitches)),
             brightness=_within(tilt, -24.0, 24.0),
@@ -168,7 +176,7 @@ class Steering:
         turned: np.ndarray,
         channels: list[Channel],
     ) -> np.ndarray:
-        """The blended frames on both sides of each point: [N, 2, 16]."""
+        """The blended frames on both sides of each point, and the cents of their vibrato: [N, 2, 16 + 1]."""
         numbers = np.floor(moved).astype(np.int64)[:, None] + np.arange(2)
         x, y = self.over("blend_x", times), self.over("blend_y", times)
         sources = self._sources(voice, timbre, times, turned, channels)
@@ -181,16 +189,16 @@ class Steering:
                 timbre.key, timbre.first = key, first
                 weights = timbre.blend.weights(np.array([x]), np.array([y]), sources)
                 ahead = np.arange(first, max(first + KNOWN_FRAMES, last + 1))
-                timbre.known = _blended(weights, timbre.held.at(ahead, backward=backward, freeze=freeze))
+                timbre.known = _blended(weights, _layers(timbre, ahead, backward=backward, freeze=freeze))
             return timbre.known[numbers - timbre.first]
-        layers = timbre.held.at(numbers.reshape(-1), backward=backward, freeze=freeze)
+        layers = _layers(timbre, numbers.reshape(-1), backward=backward, freeze=freeze)
         if voice.let_at is not None and times[-1] >= voice.let_at:
             index = int(np.searchsorted(times, voice.let_at))
             if voice.let is None:
                 voice.let = Let(number=int(numbers[index, 0]), level=layers[:, 2 * index, 0].copy())
             since = np.maximum(numbers[index:].reshape(-1) - voice.let.number, 0)
             level = voice.let.level if len(voice.let.level) == len(layers) else layers[:, 0, 0]
-            layers[:, 2 * index :] = timbre.held.after_release(since, level)
+            layers[:, 2 * index :, :-1] = timbre.held.after_release(since, level)
         at_points = (np.broadcast_to(value, len(times)) for value in (x, y))
         weights = np.repeat(timbre.blend.weights(*at_points, sources), 2, axis=0)
         return _blended(weights, layers).reshape(len(times), 2, -1)
@@ -232,13 +240,19 @@ class Steering:
         return np.array((left, right)) if np.ndim(left) == 0 else np.stack((left, right), axis=-1)
 
 
+def _layers(timbre: Timbre, numbers: np.ndarray, *, backward: bool, freeze: bool) -> np.ndarray:
+    """Frames of each of its instruments by their numbers [N], and the cents of their vibrato: [I, N, 16 + 1]."""
+    frames, cents = timbre.held.at(numbers, backward=backward, freeze=freeze), timbre.held.cents_at(numbers)
+    return np.concatenate([frames, cents[..., None].astype(np.float32)], axis=-1)
+
+
 def _whole(cycles: float | np.ndarray) -> np.ndarray:
     """Cycles in 1/2**32 of a turn: sums of whole numbers are the same however they are cut into blocks."""
     return np.rint(np.asarray(cycles) * TURN).astype(np.int64)
 
 
 def _blended(weights: np.ndarray, layers: np.ndarray) -> np.ndarray:
-    """Frames [I, N, 16] by weights [N, I] or [1, I]: [N, 16]. Term by term: `einsum` rounds as its shapes suggest."""
+    """Frames [I, N, C] by weights [N, I] or [1, I]: [N, C]. Term by term: `einsum` rounds as its shapes suggest."""
     blended = weights[:, :1] * layers[0]
     for instrument in range(1, len(layers)):
         blended = blended + weights[:, instrument : instrument + 1] * layers[instrument]

@@ -32,9 +32,7 @@ class Timbre:
     blend: Blend
     pitches: tuple[float, float]  # lowest and highest of the bank
     sources: dict[str, float]  # those of its modulations that do not move, 0 to 1
-    known: np.ndarray = dataclasses.field(
-        default_factory=lambda: np.zeros((0, 0))
-    )  # blended frames from number `first` on, [N, 16]
+    known: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))  # blended, [N, 16 + 1]
     first: int = 0
     key: tuple[float, ...] = ()  # what they hold for
 
@@ -86,6 +84,7 @@ class Voice:
     point: int = 0  # the control point up to which the next two have come
     time: float = 0.0  # in the embedding, in frames
     movement_turns: int = 0
+    cents: np.ndarray | None = None  # of its own vibrato at the control points from `point` on, if it has any
     let_at: int | None = None  # when the key was let go, if its source's release is to be heard
     let: Let | None = None
     sostenuto: bool = False  # held down by that pedal
