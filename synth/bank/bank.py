@@ -211,9 +211,13 @@ class HeldNote:
         return frames
 
     def cents_at(self, numbers: np.ndarray) -> np.ndarray:
-        """How far the vibrato has moved the pitch at those frames [N]: [I, N]. It goes on for as long as the note."""
+        """How far the vibrato has moved the pitch at those frames [N]: [I, N]. It goes on for as long as the note.
+
+        A little further than that, in fact: straight lines from frame to frame have it as deep as it should be.
+        """
         rate_hz, cents, turns = self.vibrato.T[..., None].astype(np.float64)
         seconds = numbers / FRAMES_PER_SECOND
+        cents = cents / np.sinc(rate_hz / FRAMES_PER_SECOND) ** 2
         return cents * np.minimum(seconds / RISE_SECONDS, 1.0) * np.sin(2.0 * np.pi * (rate_hz * seconds + turns))
 
     def after_release(self, numbers: np.ndarray, level: np.ndarray) -> np.ndarray:

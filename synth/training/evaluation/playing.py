@@ -14,9 +14,13 @@ STEADY = (0.25, 2.75)  # seconds: where a held note's pitch is tracked
 
 
 def render_note(instrument: Instrument, pitch: int, velocity: int, held_seconds: float) -> np.ndarray:
-    """One note, held and released, and its tail: [T] float32. The same note always sounds the same."""
+    """One note, held and released, and its tail: [T] float32, at full channel volume, as its source was recorded.
+
+    The same note always sounds the same.
+    """
     instrument.reset()
     timeline = [
+        (0.0, mido.Message("control_change", control=7, value=127)),
         (0.0, mido.Message("note_on", note=pitch, velocity=velocity)),
         (held_seconds, mido.Message("note_off", note=pitch)),
     ]
