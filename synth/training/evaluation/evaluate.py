@@ -33,19 +33,20 @@ def evaluate(
     sources: Sources,
     *,
     every: int = 1,
-    long_notes_every: int = 8,
+    long_pitches: int = 4,
     long_seconds: float = LONG_SECONDS,
     jobs: int = 1,
     progress: Callable[[float], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Measure all notes of every `every`-th pitch of the bank against their sources, where there are any.
 
-    Every `long_notes_every`-th of these pitches is also held for `long_seconds` (0: not at all), played by pairs of
-    instruments, and bent while it sounds. More than one job: processes of their own, for a preset that can be loaded
+    `long_pitches` of these pitches, spread evenly, are also held for `long_seconds` (0: not at all), played by pairs of
+    instruments, and bent while they sound. More than one job: processes of their own, for a preset that can be loaded
     from its folder.
     """
     pitches = tuple(int(pitch) for pitch in preset.bank.pitches[::every])
-    some = pitches[::long_notes_every]
+    apart = max(len(pitches) // max(long_pitches, 1), 1)
+    some = pitches[apart // 2 :: apart][:long_pitches]
     tasks = [
         _Task(
             instrument=name,
