@@ -50,6 +50,14 @@ def test_a_click_is_counted_and_a_tone_is_not() -> None:
     assert clicks(broken) > 0
 
 
+def test_the_first_pulse_of_a_sound_is_no_click_and_a_pulse_alone_is() -> None:
+    pulses = np.where(np.arange(RATE) % 160 == 0, 0.1, 0.0) + np.random.default_rng(0).normal(scale=1e-5, size=RATE)
+    beginning = np.where(np.arange(RATE) < 8000, 1e-4, 1.0) * pulses  # its first pulse is the last but two of a window
+    alone = np.where(np.arange(RATE) > 8100, 1e-4, 1.0) * beginning
+    assert clicks(beginning) == 0
+    assert clicks(alone) > 0
+
+
 def test_the_level_of_a_sine_is_three_decibels_below_its_peak() -> None:
     assert level_db(np.sin(2 * np.pi * 100 * T)) == pytest.approx(-3.01, abs=0.01)
 
