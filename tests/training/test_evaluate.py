@@ -25,6 +25,7 @@ def one_pitch(preset: Preset) -> Preset:
         velocities=bank.velocities[:1],
         embeddings=bank.embeddings[:, :1, :1],
         loops=bank.loops[:, :1, :1],
+        vibrato=bank.vibrato[:, :1, :1],
     )
     return dataclasses.replace(preset, bank=small)
 
