@@ -22,6 +22,7 @@ from synth.instrument import Instrument
 from synth.pitch import midi_to_hertz
 from synth.training.evaluation.playing import HELD_SECONDS, STEADY, cut, note_cents, render_note
 
+_DIED_AWAY_DB = 50.0  # below its beginning: there is no pitch to be tracked any more
 _SPAN_S = 1.5  # of a long note, where its pitch and its level are measured
 _TAIL_AFTER_S = 0.5  # from the key's release on nothing should be heard any more
 
@@ -59,16 +60,17 @@ def measure_note(instrument: Instrument, pitch: int, velocity: int, source: np.n
 def measure_long_note(instrument: Instrument, pitch: int, velocity: int, seconds: float) -> dict[str, float]:
     """A note held for at least six seconds: does it stay as it is?
 
-    drift_cents is between spans at its beginning, its middle and its end; drift_db between the later two, and
-    ripple_db the range of its level over quarters of a second between them, since a sound that decays has come to its
-    sustain by then; long_clicks are in all of it. long_cents is the pitch in the middle, spectral_cents a second
-    opinion on that.
+    drift_cents is between spans at its beginning, its middle and its end, as long as it sounds; drift_db between the
+    later two, and ripple_db the range of its level over quarters of a second between them, since a sound that decays
+    has come to its sustain by then; long_clicks are in all of it. long_cents is the pitch in the middle, or at the beginning of a note
+    that has died away by then, spectral_cents a second opinion on that.
     """
     rate, hertz = instrument.sample_rate_hz, midi_to_hertz(pitch)
     note = render_note(instrument, pitch, velocity, seconds)
     middle, end = max(4.0, 0.45 * seconds), seconds - _SPAN_S - 0.1
     spans = [cut(note, rate, (start, start + _SPAN_S)) for start in (0.5, middle, end)]
-    track = [median_cents(span, hertz, rate) for span in spans]
+    sounding = [span for span in spans if level_db(span) > level_db(spans[0]) - _DIED_AWAY_DB]
+    track = [median_cents(span, hertz, rate) for span in sounding]
     quarters = cut(note, rate, (middle, seconds - 0.1))
     quarters = quarters[: len(quarters) // (rate // 4) * (rate // 4)].reshape(-1, rate // 4)
     levels = [level_db(quarter) for quarter in quarters]
@@ -77,6 +79,6 @@ def measure_long_note(instrument: Instrument, pitch: int, velocity: int, seconds
         "drift_db": level_db(spans[2]) - level_db(spans[1]),
         "ripple_db": max(levels) - min(levels),
         "long_clicks": clicks(note),
-        "long_cents": track[1],
-        "spectral_cents": spectral_cents(spans[1], hertz, rate),
+        "long_cents": track[min(1, len(track) - 1)],
+        "spectral_cents": spectral_cents(sounding[min(1, len(track) - 1)], hertz, rate),
     }
