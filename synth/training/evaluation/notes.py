@@ -62,8 +62,8 @@ def measure_long_note(instrument: Instrument, pitch: int, velocity: int, seconds
 
     drift_cents is between spans at its beginning, its middle and its end, as long as it sounds; drift_db between the
     later two, and ripple_db the range of its level over quarters of a second between them, since a sound that decays
-    has come to its sustain by then; long_clicks are in all of it. long_cents is the pitch in the middle, or at the beginning of a note
-    that has died away by then, spectral_cents a second opinion on that.
+    has come to its sustain by then; long_clicks are in all of it. long_cents is the pitch in the middle (of a note that
+    has died away by then, at the beginning), spectral_cents a second opinion on that.
     """
     rate, hertz = instrument.sample_rate_hz, midi_to_hertz(pitch)
     note = render_note(instrument, pitch, velocity, seconds)
