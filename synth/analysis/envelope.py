@@ -37,10 +37,12 @@ def clicks(audio: np.ndarray) -> int:
 def click_positions(audio: np.ndarray) -> np.ndarray:
     """Samples whose second difference stands out of its surroundings' by more than a factor of 12: [T] -> [N].
 
-    And of what follows: the first periods of a sound that swells out of silence are none.
+    And of what is before and after: the first periods of a sound that swells out of silence are none, nor the last ones
+    of a sound that ends.
     """
     second = np.abs(np.diff(audio, 2))
     padded = np.pad(second, (0, -len(second) % _CLICK_WINDOW)).reshape(-1, _CLICK_WINDOW)
     local = np.sqrt(np.mean(padded**2, axis=1, keepdims=True)) + 1e-5
-    local = np.maximum(local, np.append(local[1:], local[-1:], axis=0))
+    around = np.pad(local[:, 0], 1, mode="edge")
+    local = np.maximum(local, np.maximum(around[:-2], around[2:])[:, None])
     return np.flatnonzero(padded > _CLICK_FACTOR * local)
