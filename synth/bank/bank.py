@@ -10,13 +10,12 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from synth.bank.vibrato import RISE_SECONDS
+from synth.bank.vibrato import LARGEST, RISE_SECONDS
 from synth.errors import UsageError, WavekeysError
 from synth.wavenet.encoder import LEVEL_DB_PER_UNIT
 
 STEADY_DB_PER_SECOND = 1.5  # a sustain that falls more slowly than this is held level
 FRAMES_PER_SECOND = 31.25
-DEEPEST = (20.0, 200.0, 1.0)  # of a vibrato, what may be: hertz, cents, turns
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,8 +61,8 @@ class Bank:
                 f"bank: vibrato {self.vibrato.dtype}{list(self.vibrato.shape)} must be float32, "
                 f"[{', '.join(map(str, shape))}, 3]"
             )
-        if not (np.isfinite(self.vibrato).all() and (self.vibrato >= 0).all() and (self.vibrato <= DEEPEST).all()):
-            raise WavekeysError(f"bank: vibrato must be at most {DEEPEST[0]} Hz, {DEEPEST[1]} cents and 1 turn")
+        if not (np.isfinite(self.vibrato).all() and (self.vibrato >= 0).all() and (self.vibrato <= LARGEST).all()):
+            raise WavekeysError(f"bank: vibrato must be at most {LARGEST.rate_hz} Hz, {LARGEST.cents} cents and 1 turn")
         if not isinstance(self.release, int) or not 0 < self.release < frames:
             raise WavekeysError(f"bank: release {self.release} is not within {frames} frames")
 

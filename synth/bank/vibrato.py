@@ -23,8 +23,11 @@ class Vibrato(NamedTuple):
     turns: float = 0.0
 
 
+LARGEST = Vibrato(20.0, 200.0, 1.0)  # that a bank holds
+
+
 def find_vibrato(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> Vibrato:
-    """The vibrato of a note [T] near `pitch_hz`; one of no depth where the pitch is steady or wavers otherwise.
+    """The vibrato of a note [T] near `pitch_hz`; one of no depth where the pitch is steady, wavers otherwise or wails.
 
     The fundamental's own band (up to half the pitch on either side), shifted down to 0 Hz, has the pitch's deviation
     as the slope of its phase. Of that the sinusoid that explains most is taken.
@@ -49,7 +52,7 @@ def find_vibrato(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> Vib
     rate = RATES_HZ[np.abs(np.exp(-2j * np.pi * RATES_HZ[:, None] * t) @ cents).argmax()]
     waves = np.stack([np.sin(2.0 * np.pi * rate * t), np.cos(2.0 * np.pi * rate * t)], axis=1)
     (sine, cosine), *_ = np.linalg.lstsq(waves, cents, rcond=None)
-    left = cents - waves @ (sine, cosine)
-    if left @ left > (1.0 - SHARE) * (cents @ cents):
+    left, depth = cents - waves @ (sine, cosine), float(np.hypot(sine, cosine))
+    if left @ left > (1.0 - SHARE) * (cents @ cents) or depth > LARGEST.cents:
         return Vibrato()
-    return Vibrato(float(rate), float(np.hypot(sine, cosine)), float(np.arctan2(cosine, sine) / (2.0 * np.pi) % 1.0))
+    return Vibrato(float(rate), depth, float(np.arctan2(cosine, sine) / (2.0 * np.pi) % 1.0))

@@ -17,7 +17,7 @@ from synth.errors import UsageError
 @click.option("--baseline", "baseline_path", type=click.Path(path_type=Path), help="A baseline.safetensors.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this experiment; may be given again.")
 @click.option(
-    "--every", type=click.IntRange(1), default=4, show_default=True, help="Reconstruct notes of every fourth pitch."
+    "--every", type=click.IntRange(1), default=4, show_default=True, metavar="N", help="Reconstruct every N-th pitch."
 )
 @click.option("--steps", type=click.IntRange(2, 17), default=5, show_default=True, help="Of interpolations.")
 @click.option("--iterations", type=click.IntRange(1), default=1000, show_default=True, help="Of Griffin and Lim.")

@@ -130,10 +130,9 @@ def _advance(
     points: Points,
     inputs: tuple[Array, ...],
 ) -> tuple[Array, State]:
-    block = Block(jnp.zeros(0), *(jnp.asarray(value) for value in inputs))
-    sounding = block.begin < block.clock.shape[1]
-    frames = _steered(sizes, config, conditioning_weights, points, sounding)
-    return kernel.generate(sizes, weights, state, block._replace(conditioning=frames))
+    _, clock, begin, *_ = inputs
+    frames = _steered(sizes, config, conditioning_weights, points, jnp.asarray(begin) < clock.shape[1])
+    return kernel.generate(sizes, weights, state, Block(frames, *(jnp.asarray(value) for value in inputs)))
 
 
 def _steered(

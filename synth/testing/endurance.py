@@ -8,6 +8,7 @@ says at its end: notes, underruns, the longest block. Needs Debian's jackd2 and 
 from __future__ import annotations
 
 import collections
+import contextlib
 import signal
 import tempfile
 import time
@@ -42,16 +43,16 @@ def play(listener: Listener, *, minutes: float, voices: int, seed: int = 0) -> N
 @click.option("--voices", default=8, show_default=True, type=click.IntRange(1, 60))
 def main(minutes: float, voices: int) -> None:
     """Play the factory preset over JACK and print what came of it."""
-    with tempfile.TemporaryDirectory() as folder, serve(Path(folder) / "jackd.log"):
-        arguments = ("--midi", "virtual", "--voices", str(voices), "--no-screen")
-        player = launch(*arguments, command=PLAY_FACTORY)
-        listener = Listener()
-        try:
-            listener.connect()
-            play(listener, minutes=minutes, voices=voices)
-        finally:
-            player.end(signal.SIGINT)
-            listener.close()
+    arguments = ("--midi", "virtual", "--voices", str(voices), "--no-screen")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serve(Path(folder) / "jackd.log"),
+        contextlib.closing(launch(*arguments, command=PLAY_FACTORY)) as player,
+        contextlib.closing(Listener()) as listener,
+    ):
+        listener.connect()
+        play(listener, minutes=minutes, voices=voices)
+        player.end(signal.SIGINT)
         for line in (*player.out, *player.err):
             click.echo(line)
 

@@ -42,8 +42,9 @@ def test_rate_depth_and_phase_are_found_beside_noise_and_a_slow_drift(wanted: Vi
         np.random.default_rng(2).normal(size=len(T)),
         np.zeros(len(T)),
         tone(20.0 * np.sin(2 * np.pi * 5.0 * T)) * (T < 0.6),
+        tone(300.0 * np.sin(2 * np.pi * 4.0 * T)),
     ],
-    ids=["steady", "wandering", "noise", "silence", "short"],
+    ids=["steady", "wandering", "noise", "silence", "short", "siren"],
 )
 def test_what_does_not_swing_evenly_or_for_long_has_none(audio: np.ndarray) -> None:
     assert find_vibrato(audio, HZ, RATE).cents < 0.5

@@ -79,6 +79,6 @@ def measure_long_note(instrument: Instrument, pitch: int, velocity: int, seconds
         "drift_db": level_db(spans[2]) - level_db(spans[1]),
         "ripple_db": max(levels) - min(levels),
         "long_clicks": clicks(note),
-        "long_cents": track[min(1, len(track) - 1)],
-        "spectral_cents": spectral_cents(sounding[min(1, len(track) - 1)], hertz, rate),
+        "long_cents": track[:2][-1],
+        "spectral_cents": spectral_cents(sounding[:2][-1], hertz, rate),
     }
