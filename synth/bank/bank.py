@@ -28,9 +28,10 @@ class Bank:
     instruments: tuple[str, ...]
     pitches: np.ndarray  # [P] MIDI numbers, rising
     velocities: np.ndarray  # [V], rising
-    embeddings: np.ndarray  # [I, P, V, F, 16] float32
-    loops: np.ndarray  # [I, P, V, 2] first and last frame of each note's sustain
-    vibrato: np.ndarray  # [I, P, V, 3] float32, each note's as `synth.bank.vibrato.Vibrato`
+    embeddings: np.ndarray = dataclasses.field(repr=False)  # [I, P, V, F, 16] float32
+    loops: np.ndarray = dataclasses.field(repr=False)  # [I, P, V, 2] first and last frame of each note's sustain
+    # [I, P, V, 3] float32, each note's as `synth.bank.vibrato.Vibrato`.
+    vibrato: np.ndarray = dataclasses.field(repr=False)
     release: int  # the first frame after the key was let go
 
     def __post_init__(self) -> None:

@@ -115,7 +115,7 @@ class Preset:
 
     info: PresetInfo
     bank: Bank
-    model: WaveNet
+    model: WaveNet = dataclasses.field(repr=False)  # pages of layers
 
 
 def factory_folder() -> Path:

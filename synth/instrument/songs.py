@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import mido
 
 from synth.errors import WavekeysError
+
+_FRAMES_PER_SECOND = {24: 24.0, 25: 25.0, 29: 30_000 / 1001, 30: 30.0}  # of SMPTE time code; 29 is drop frame
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,14 +28,14 @@ class Song:
 
 
 def open_song(path: Path) -> Song:
-    """Read a Standard MIDI File of type 0 or 1, tempo changes applied."""
+    """Read a Standard MIDI File of type 0 or 1, tempo changes applied; ticks are parts of a beat or of a frame."""
     try:
         song = mido.MidiFile(path)
         if song.type == 2:
             raise WavekeysError(f"{path}: a type 2 MIDI file holds independent songs; save it as type 0 or 1")
         seconds, events = 0.0, []
-        for message in song:
-            seconds += message.time
+        for passed, message in _steps(song):
+            seconds += passed
             if message.type == "text" or not (message.is_meta or message.type == "sysex"):
                 events.append((seconds, message))
     except FileNotFoundError:
@@ -47,3 +50,17 @@ def open_song(path: Path) -> Song:
 def read_song(path: Path) -> list[tuple[float, mido.Message]]:
     """The channel messages of a Standard MIDI File with their times in seconds."""
     return open_song(path).timeline
+
+
+def _steps(song: mido.MidiFile) -> Iterator[tuple[float, mido.Message | mido.MetaMessage]]:
+    """All tracks' messages as one, each with the seconds since the one before."""
+    division = song.ticks_per_beat
+    if division >= 0:
+        yield from ((message.time, message) for message in song)
+        return
+    # SMPTE time code: minus the frames a second in the upper byte, the ticks a frame in the lower one.
+    frames, ticks = -(division >> 8), division & 0xFF
+    if frames not in _FRAMES_PER_SECOND:
+        raise ValueError(f"time code of {frames} frames a second")
+    second = _FRAMES_PER_SECOND[frames] * ticks
+    yield from ((message.time / second, message) for message in mido.merge_tracks(song.tracks))

@@ -53,6 +53,7 @@ class BaselineConfig:
         Layer(128, 5, 2, 1),
     )
     norm_decay: float = 0.999  # of the batch statistics' moving averages
+    comb_head: int = 0  # width of a layer before the last that is told the pitch bin by bin; 0: none, as in the paper
 
     def __post_init__(self) -> None:
         for field in ("sample_rate_hz", "fft", "hop", "frames", "embedding", "pitch_embedding"):
@@ -60,6 +61,8 @@ class BaselineConfig:
                 raise WavekeysError(f"baseline {self.name!r}: {field} must be 1 to 192000, not {getattr(self, field)}")
         if self.fft % self.hop or self.fft % 2:
             raise WavekeysError(f"baseline {self.name!r}: fft {self.fft} must be even and a multiple of hop {self.hop}")
+        if not 0 <= self.comb_head <= WIDEST:
+            raise WavekeysError(f"baseline {self.name!r}: comb_head must be 0 to {WIDEST}, not {self.comb_head}")
         if not 0.0 < self.norm_decay < 1.0:
             raise WavekeysError(f"baseline {self.name!r}: norm_decay must be between 0 and 1, not {self.norm_decay}")
         for part in ("encoder", "decoder"):
@@ -109,7 +112,8 @@ SIZES: dict[str, BaselineConfig] = {
     size.name: size
     for size in (
         BaselineConfig(),
-        # A fiftieth of the weights and of the work: an hour on two cores is some ten thousand notes.
+        # A hundredth of the work: an hour on two cores is some fifty thousand notes. That is too few to learn from a
+        # pitch's embedding where its partials are, so a comb says it (docs/experiments.md).
         BaselineConfig(
             name="small",
             encoder=(
@@ -125,15 +129,18 @@ SIZES: dict[str, BaselineConfig] = {
             embedding=256,
             pitch_embedding=32,
             decoder=(
-                Layer(192, 1, 1, 1),
-                *[Layer(96, 4, 2, 2)] * 2,
-                Layer(64, 4, 2, 2),
+                Layer(256, 1, 1, 1),
+                Layer(192, 4, 2, 1),
+                Layer(192, 4, 2, 2),
+                Layer(160, 4, 2, 2),
+                Layer(128, 4, 2, 2),
+                Layer(96, 4, 2, 2),
                 Layer(48, 4, 2, 2),
-                *[Layer(32, 4, 2, 2)] * 2,
-                Layer(16, 4, 2, 2),
-                Layer(16, 4, 2, 2),
-                Layer(8, 4, 2, 1),
+                Layer(24, 4, 2, 2),
+                Layer(12, 4, 2, 2),
+                Layer(8, 4, 2, 2),
             ),
+            comb_head=16,
             norm_decay=0.99,
         ),
     )

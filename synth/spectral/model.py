@@ -13,6 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synth.errors import WavekeysError
+from synth.spectral.comb import COMB_CHANNELS, comb
 from synth.spectral.config import BaselineConfig, Layer
 from synth.spectral.spectrum import ITERATIONS, analyse, synthesise
 from synth.spectral.upwards import Upwards
@@ -67,7 +68,9 @@ class Baseline(nnx.Module):
         self.pitch = nnx.Embed(PITCHES, config.pitch_embedding, rngs=rngs)
         told = config.embedding + config.pitch_embedding
         self.decoder = chain(config.decoder, told, transposed=True, last_bends=True)
-        self.magnitude = nnx.Conv(config.decoder[-1].width, 1, (1, 1), rngs=rngs)
+        width = config.decoder[-1].width
+        self.combed = nnx.Conv(width + COMB_CHANNELS, config.comb_head, (1, 1), rngs=rngs) if config.comb_head else None
+        self.magnitude = nnx.Conv(config.comb_head or width, 1, (1, 1), rngs=rngs)
 
     def embed(self, spectra: Array, *, training: bool = False) -> Array:
         """[B, bins, frames] -> [B, E]."""
@@ -81,6 +84,10 @@ class Baseline(nnx.Module):
         x = jnp.concatenate([z, self.pitch(pitch)], axis=-1)[:, None, None]
         for block in self.decoder:
             x = block(x, training=training)
+        if self.combed is not None:
+            told = comb(self.config, pitch)[:, :, None]
+            x = jnp.concatenate([x, jnp.broadcast_to(told, (*x.shape[:3], COMB_CHANNELS))], axis=-1)
+            x = nnx.leaky_relu(self.combed(x), LEAK)
         return nnx.sigmoid(self.magnitude(x))[..., 0]
 
     def encode(self, audio: ArrayLike) -> tuple[Array, Array]:

@@ -35,12 +35,26 @@ def test_tempo_changes_in_any_track_move_the_notes(tmp_path: Path, kind: int) ->
     assert [(seconds, message.note) for seconds, message in timeline] == [(0.0, 60), (0.5, 60), (0.5, 62), (1.5, 62)]
 
 
+@pytest.mark.parametrize(("code", "frames_per_second"), [(24, 24.0), (25, 25.0), (29, 30_000 / 1001), (30, 30.0)])
+def test_a_song_in_time_code_does_not_hear_tempo_changes(tmp_path: Path, code: int, frames_per_second: float) -> None:
+    """MIDI 1.0, Standard MIDI Files: a negative division is minus the frames a second, then the ticks a frame."""
+    content = bytearray(song(tmp_path / "song.mid", 1).read_bytes())
+    content[12:14] = bytes([256 - code, 40])
+    (tmp_path / "song.mid").write_bytes(content)
+    beat = 480 / 40 / frames_per_second
+    timeline = read_song(tmp_path / "song.mid")
+    assert [message.note for _, message in timeline] == [60, 60, 62, 62]
+    assert [seconds for seconds, _ in timeline] == pytest.approx([0.0, beat, beat, 2 * beat])
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
         (None, "no MIDI file at"),
         (b"", "not a readable Standard MIDI File"),
         (b"RIFF....WAVE", "not a readable Standard MIDI File"),
+        (b"MThd\x00\x00\x00\x06\x00\x01\x00\x00\x80\xe0", "time code of 128 frames"),
+        (b"MThd\x00\x00\x00\x06\x00\x01\x00\x00\xe8\x00", "division by zero"),
         (b"MThd\x00\x00\x00\x06\x00\x02\x00\x00\x01\xe0", "type 2"),
         (b"MThd\x00\x00\x00\x06\x00\x01\x00\x00\x01\xe0", "it holds no notes"),
     ],

@@ -15,6 +15,7 @@ from flax import nnx
 from synth import WavekeysError
 from synth.analysis import log_mel_distance
 from synth.spectral import SIZES, Baseline, load_baseline
+from synth.spectral.comb import COMB_CHANNELS, comb
 from synth.spectral.config import BaselineConfig, Layer
 from synth.spectral.spectrum import analyse, istft, stft, synthesise
 from synth.spectral.training import BaselineTrainer, BaselineTraining, frequency_weights
@@ -30,6 +31,7 @@ TINY = BaselineConfig(
     pitch_embedding=4,
     decoder=(Layer(12, 4, 2, 2), Layer(12, 4, 4, 4), Layer(8, 5, 4, 4)),
     norm_decay=0.9,
+    comb_head=6,
 )
 
 
@@ -93,16 +95,37 @@ def test_the_papers_size_has_its_shapes() -> None:
     assert math.prod(model.encoder[-1].conv.kernel.shape) == 1024 * 1984
 
 
+def test_a_comb_is_the_spectrum_of_a_steady_tone() -> None:
+    """Of ten equal partials, against the transform of their sound."""
+    config, hertz = SIZES["small"], 440.0 * 2.0 ** (3 / 12)
+    seconds = np.arange(config.samples) / config.sample_rate_hz
+    tone = np.sum([np.sin(2 * np.pi * hertz * k * seconds + k) for k in range(1, 11)], axis=0).astype(np.float32)
+    spectra, _ = analyse(config, tone[None])
+    decibels = 120.0 * (np.asarray(spectra[0, :, 100]) - 1.0)
+    told = np.asarray(comb(config, jnp.array([72], jnp.int32)))[0]
+    assert told.shape == (512, COMB_CHANNELS)
+    spacing = hertz * config.fft / config.sample_rate_hz
+    for k in range(1, 11):
+        bins = np.arange(math.ceil(k * spacing - 1.5), math.floor(k * spacing + 1.5) + 1)
+        lobe = 60.0 * (told[bins, 0] - 1.0)
+        found = decibels[bins] - decibels[bins].max() + lobe.max()
+        np.testing.assert_allclose(lobe, found, atol=0.5)
+        np.testing.assert_allclose(told[bins, 1], (bins - k * spacing) / 4.0, atol=1e-3)
+        assert np.sign(told[round(k * spacing), 5]) == (-1) ** k  # odd and even partials
+
+
 def test_errors_count_ten_at_the_bottom_and_one_from_four_kilohertz_on() -> None:
     weights = frequency_weights(SIZES["paper"])
     assert (weights[0], weights[128], weights[256], weights[511]) == (10.0, 5.5, 1.0, 1.0)
 
 
-def test_a_baseline_survives_its_file_and_others_are_refused(tmp_path: Path) -> None:
-    model, path = Baseline(TINY, rngs=nnx.Rngs(0)), tmp_path / "baseline.safetensors"
+@pytest.mark.parametrize("comb_head", [0, 6])
+def test_a_baseline_survives_its_file_and_others_are_refused(tmp_path: Path, comb_head: int) -> None:
+    config = dataclasses.replace(TINY, comb_head=comb_head)
+    model, path = Baseline(config, rngs=nnx.Rngs(0)), tmp_path / "baseline.safetensors"
     model.save(path)
     loaded = load_baseline(path)
-    assert loaded.config == TINY
+    assert loaded.config == config
     assert loaded.tensors().keys() == model.tensors().keys()
     for name, tensor in model.tensors().items():
         np.testing.assert_array_equal(loaded.tensors()[name], tensor)
@@ -120,6 +143,8 @@ def test_a_baseline_survives_its_file_and_others_are_refused(tmp_path: Path) -> 
 def test_sizes_that_do_not_fit_together_are_refused() -> None:
     with pytest.raises(WavekeysError, match="16 bins and 32 frames"):
         dataclasses.replace(TINY, decoder=(Layer(12, 4, 4, 4), Layer(8, 8, 4, 8)))
+    with pytest.raises(WavekeysError, match="comb_head must be 0 to"):
+        dataclasses.replace(TINY, comb_head=-1)
     with pytest.raises(WavekeysError, match="fewer taps than strides"):
         dataclasses.replace(TINY, decoder=(Layer(8, 16, 32, 32),))
 
