@@ -15,6 +15,9 @@ from synth.errors import UsageError, WavekeysError
 from synth.wavenet.encoder import LEVEL_DB_PER_UNIT
 
 STEADY_DB_PER_SECOND = 1.5  # a sustain that falls more slowly than this is held level
+FALL_EXPLAINED = 0.5  # of what its level does, by a straight line; else it wavers, and is held level too
+DECAYING = 0.2  # of an instrument's notes fall; with fewer it sustains, and those few happened to fade just then
+SILENT = 1.0 - 70.0 / LEVEL_DB_PER_UNIT
 FRAMES_PER_SECOND = 31.25
 
 
@@ -33,6 +36,7 @@ class Bank:
     # [I, P, V, 3] float32, each note's as `synth.bank.vibrato.Vibrato`.
     vibrato: np.ndarray = dataclasses.field(repr=False)
     release: int  # the first frame after the key was let go
+    decays: np.ndarray = dataclasses.field(init=False)  # [I] bool: whose held notes die away
 
     def __post_init__(self) -> None:
         shape = (len(self.instruments), np.size(self.pitches), np.size(self.velocities))
@@ -66,6 +70,16 @@ class Bank:
             raise WavekeysError(f"bank: vibrato must be at most {LARGEST.rate_hz} Hz, {LARGEST.cents} cents and 1 turn")
         if not isinstance(self.release, int) or not 0 < self.release < frames:
             raise WavekeysError(f"bank: release {self.release} is not within {frames} frames")
+        held = [
+            note[first : last + 1]
+            for note, (first, last) in zip(
+                self.embeddings[..., 0].reshape(-1, frames), self.loops.reshape(-1, 2).tolist(), strict=True
+            )
+        ]
+        falls = np.array([fall(level) < 0.0 for level in held]).reshape(shape[0], -1)
+        sounds = np.array([level.max() > SILENT for level in held]).reshape(shape[0], -1)
+        share = (falls & sounds).sum(axis=1) / np.maximum(sounds.sum(axis=1), 1)
+        object.__setattr__(self, "decays", share >= DECAYING)
 
     def weights(self, blend: Mapping[str, float]) -> np.ndarray:
         """A blend as weights [I] that sum to 1."""
@@ -87,7 +101,8 @@ class Bank:
         soft, hard = self.embeddings[:, nearest, low], self.embeddings[:, nearest, high]
         frames = soft + np.float32(position - low) * (hard - soft)
         there = slice(None), nearest, high if position - low > 0.5 else low
-        return HeldNote.of(frames, self.loops[there], self.release, has_level=has_level, vibrato=self.vibrato[there])
+        decays = self.decays if has_level else np.zeros_like(self.decays)
+        return HeldNote.of(frames, self.loops[there], self.release, decays=decays, vibrato=self.vibrato[there])
 
     def save(self, path: Path) -> None:
         """Write one safetensors file; the names travel in its metadata.
@@ -142,6 +157,15 @@ def load_bank(path: Path) -> Bank:
         raise WavekeysError(f"{path}: {error}") from None
 
 
+def fall(level: np.ndarray) -> float:
+    """How a sustain's level [N] falls, in units a frame: at most 0, and 0 for one that is steady or wavers."""
+    n = np.arange(len(level)) - 0.5 * (len(level) - 1)
+    slope = float(n @ level / (n @ n))
+    explained = slope**2 * (n @ n) >= FALL_EXPLAINED * np.sum(np.square(level - level.mean()))
+    steep = slope * LEVEL_DB_PER_UNIT * FRAMES_PER_SECOND <= -STEADY_DB_PER_SECOND
+    return slope if steep and explained else 0.0
+
+
 def _as_float32(embeddings: np.ndarray) -> np.ndarray:
     return embeddings.astype(np.float32) if embeddings.dtype == np.float16 else embeddings
 
@@ -151,7 +175,8 @@ class HeldNote:
     """A note of every instrument, that can be held for as long as a key is: the attack as embedded, then the sustain.
 
     Timbre runs to and fro between the loop's ends. The level follows too, but around the straight line that it falls
-    along, which goes on falling: a held piano note decays and a held organ note does not.
+    along, which goes on falling: a held piano note decays and a held organ note does not. Nor does a horn's that happens to
+    fade while it was recorded: a note falls if many of its instrument's do.
     """
 
     frames: np.ndarray  # [I, F, 16]
@@ -167,16 +192,14 @@ class HeldNote:
         loops: np.ndarray,
         release: int,
         *,
-        has_level: bool,
+        decays: np.ndarray,
         vibrato: np.ndarray | None = None,
     ) -> HeldNote:
+        """`decays` [I] says which instruments' levels may go on falling; see `Bank.decays`."""
         slopes = np.zeros(len(frames), np.float32)
-        if has_level:
-            for i, (first, last) in enumerate(loops):
-                n = np.arange(first, last + 1) - 0.5 * (first + last)
-                slope = float(n @ frames[i, first : last + 1, 0] / (n @ n))
-                if slope * LEVEL_DB_PER_UNIT * FRAMES_PER_SECOND <= -STEADY_DB_PER_SECOND:
-                    slopes[i] = slope
+        for i in np.flatnonzero(decays):
+            first, last = loops[i]
+            slopes[i] = fall(frames[i, first : last + 1, 0])
         vibrato = np.zeros((len(frames), 3), np.float32) if vibrato is None else vibrato
         return cls(frames=frames, loops=loops, slopes=slopes, vibrato=vibrato, release=release)
 

@@ -53,7 +53,7 @@ def test_what_does_not_swing_evenly_or_for_long_has_none(audio: np.ndarray) -> N
 def test_a_held_note_goes_on_swinging_once_it_has_begun_to() -> None:
     frames, loops = np.zeros((2, 20, 16), np.float32), np.array([[8, 16]] * 2)
     vibrato = np.array([[5.0, 20.0, 0.0], [0.0, 0.0, 0.0]], np.float32)
-    note = HeldNote.of(frames, loops, 17, has_level=False, vibrato=vibrato)
+    note = HeldNote.of(frames, loops, 17, decays=np.array([False, False]), vibrato=vibrato)
     late = 31.25 * (60.0 + np.array([0.0, 0.05, 0.1, 0.15]))  # a minute on
     deep = 20.0 / np.sinc(5.0 / 31.25) ** 2
     np.testing.assert_allclose(note.cents_at(late)[0], [0.0, deep, 0.0, -deep], atol=1e-6)
