@@ -6,6 +6,7 @@ Some examples with every run; WAVEKEYS_EXAMPLES=10000 makes it ten thousand of e
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import mido
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +22,7 @@ from synth import WavekeysError
 from synth.bank import Bank, Preset
 from synth.bank.bank import load_bank
 from synth.bank.preset import read_info
+from synth.cli.input import read_embeddings, read_sound
 from synth.host.events import EventQueue
 from synth.instrument import Instrument, open_song
 from synth.instrument.songs import Song
@@ -95,6 +98,26 @@ def test_a_damaged_midi_file_is_a_song_or_is_refused(tmp_path: Path, data: st.Da
         times = [seconds for seconds, _ in song.events]
         assert times == sorted(times)
         assert all(0 <= seconds <= song.end_seconds for seconds in times)
+
+
+@many
+@given(data=st.data())
+def test_a_damaged_sound_or_embedding_is_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
+    random = np.random.default_rng(0)
+    sound, embedding = io.BytesIO(), io.BytesIO()
+    kind, subtype = data.draw(
+        st.sampled_from([("WAV", "PCM_16"), ("WAV", "FLOAT"), ("FLAC", "PCM_16"), ("AIFF", "PCM_24")])
+    )
+    soundfile.write(sound, random.uniform(-0.5, 0.5, (200, 2)), 44_100, subtype=subtype, format=kind)
+    np.save(embedding, random.normal(size=(3, 16)).astype(np.float32))
+    path = tmp_path / f"damaged.{kind.lower()}"
+    path.write_bytes(data.draw(damaged(sound.getvalue())))
+    audio = refused_in_one_line(lambda: read_sound(path, 16_000))
+    assert audio is None or np.isfinite(audio).all()
+    path = tmp_path / "damaged.npy"
+    path.write_bytes(data.draw(damaged(embedding.getvalue())))
+    z = refused_in_one_line(lambda: read_embeddings(path, 16))
+    assert z is None or (np.isfinite(z).all() and z.shape[1] == 16)
 
 
 @many

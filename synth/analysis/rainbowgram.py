@@ -20,6 +20,7 @@ RATE_HZ, HOP = 16_000, 256
 BINS_PER_OCTAVE, OCTAVES = 40, 6
 RANGE_DB = 70.0
 SHORTEST = 32_768  # samples
+FLOOR = 1e-13  # of power
 
 
 def rainbowgram(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +40,9 @@ def rainbowgram(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     advance = np.diff(phase, axis=1, prepend=0.0)
     advance = (advance / np.pi + 1.0) % 2.0 - 1.0
     power = np.abs(transform) ** 2
-    level = librosa.power_to_db(power, amin=1e-13, top_db=RANGE_DB, ref=np.max) / RANGE_DB + 1.0
+    if power.max() <= FLOOR:  # else silence, as loud as its loudest bin, would be drawn as bright as a note
+        return advance, np.zeros_like(power)
+    level = librosa.power_to_db(power, amin=FLOOR, top_db=RANGE_DB, ref=np.max) / RANGE_DB + 1.0
     return advance, np.clip(level, 0.0, 1.0)
 
 

@@ -73,19 +73,23 @@ def stretch(z: np.ndarray, factor: float) -> np.ndarray:
     frames = max(1, round(len(z) * factor))
     # A frame stands for the time around its middle.
     places = (np.arange(frames) + 0.5) * len(z) / frames - 0.5
-    return np.stack([np.interp(places, np.arange(len(z)), channel) for channel in z.T], axis=1).astype(np.float32)
+    return _between_frames(z, places).astype(np.float32)
 
 
 def loop(z: np.ndarray, *, first: int, last: int, frames: int) -> np.ndarray:
-    """A note made `frames` long: to and fro between frames `first` and `last` in its middle, its own end at the end."""
+    """A note made `frames` long: to and fro between frames `first` and `last` in its middle, its own end at the end.
+
+    It goes a little slower or faster there than the note did, so that it comes to `last` when the end begins.
+    """
     if not 0 <= first < last < len(z):
         raise UsageError(f"a loop is two different frames of 0 to {len(z) - 1} in their order, not {first} and {last}")
-    tail = len(z) - last - 1
-    if frames < last + 1 + tail:
+    if frames < len(z):
         raise UsageError(f"a loop makes a note longer: at least {len(z)} frames, not {frames}")
-    away = np.maximum(np.arange(frames - tail) - first, 0) % (2 * (last - first))
-    held = np.where(np.arange(frames - tail) < first, np.arange(frames - tail), last - np.abs(last - first - away))
-    return np.concatenate([z[held], z[last + 1 :]]).astype(np.float32)
+    span, tail = last - first, z[last + 1 :]
+    steps = frames - len(tail) - first - 1
+    ways = 2 * round((steps / span - 1) / 2) + 1  # there, and back and there again some times
+    held = last - np.abs(span - np.linspace(0.0, ways * span, steps + 1) % (2 * span))
+    return np.concatenate([z[:first], _between_frames(z, held), tail]).astype(np.float32)
 
 
 def splice(parts: Sequence[np.ndarray], *, overlap: int = 2) -> np.ndarray:
@@ -130,6 +134,11 @@ class SafeRange:
     def only(self, z: np.ndarray, channels: Collection[int]) -> np.ndarray:
         """These channels alone move; the others stand at their middle."""
         return self.scale(z, {channel: 0.0 for channel in range(z.shape[1]) if channel not in channels})
+
+
+def _between_frames(z: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Linear between frames, at any places [N]: [N, C]."""
+    return np.stack([np.interp(places, np.arange(len(z)), channel) for channel in z.T], axis=1)
 
 
 def _same_length(embeddings: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -175,8 +175,8 @@ class HeldNote:
     """A note of every instrument, that can be held for as long as a key is: the attack as embedded, then the sustain.
 
     Timbre runs to and fro between the loop's ends. The level follows too, but around the straight line that it falls
-    along, which goes on falling: a held piano note decays and a held organ note does not. Nor does a horn's that happens to
-    fade while it was recorded: a note falls if many of its instrument's do.
+    along, which goes on falling: a held piano note decays and a held organ note does not. Nor does a horn's that faded
+    for a moment while it was recorded: a note falls only if many of its instrument's do.
     """
 
     frames: np.ndarray  # [I, F, 16]

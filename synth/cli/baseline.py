@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import signal
 from pathlib import Path
@@ -14,6 +15,7 @@ from synth.cli.model import pitch_of
 from synth.errors import UsageError, WavekeysError
 
 if TYPE_CHECKING:
+    from synth.spectral import BaselineConfig
     from synth.spectral.training import BaselineProgress
 
 _model = click.option(
@@ -32,11 +34,13 @@ def command() -> None:
 @click.option("--size", default="small", show_default=True, help="small (for a CPU) or paper.")
 @click.option("--steps", type=click.IntRange(1), default=3000, show_default=True)
 @click.option("--batch", type=click.IntRange(2, 1024), default=8, show_default=True, help="Notes a step.")
-@click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), default=1e-3, show_default=True)
+@click.option(
+    "--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="[0.004 for small, as in the paper for paper.]"
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the output folder.")
 def train(
-    config: Path, output: Path, size: str, steps: int, batch: int, learning_rate: float, seed: int, resume: bool
+    config: Path, output: Path, size: str, steps: int, batch: int, learning_rate: float | None, seed: int, resume: bool
 ) -> None:
     """Train on the notes that CONFIG names, the TOML file of a WaveNet's training."""
     import numpy as np
@@ -55,7 +59,10 @@ def train(
     click.echo(f"reading the notes of {config}")
     source = open_notes(data, SIZES[size].sample_rate_hz)
     notes = list(good_notes(source, left_out))
-    training = BaselineTraining(steps=steps, batch=batch, learning_rate=learning_rate, decay_share=0.3, seed=seed)
+    small = BaselineTraining(steps=steps, batch=batch, seed=seed, learning_rate=4e-3, decay_share=0.3)
+    training = small if size == "small" else BaselineTraining(steps=steps, batch=batch, seed=seed)
+    if learning_rate is not None:
+        training = dataclasses.replace(training, learning_rate=learning_rate)
     audio, pitch = np.stack([note.audio for note in notes]), np.array([note.pitch for note in notes])
     trainer = BaselineTrainer(SIZES[size], training, audio=audio, pitch=pitch, output=output, resume=resume)
     click.echo(f"{len(notes)} notes; training into {output}")
@@ -83,7 +90,7 @@ def encode(sounds: tuple[Path, ...], output: Path, model_path: Path, resume: boo
         for done, job in enumerate(jobs, start=1):
             try:
                 audio = read_sound(job.source, model.config.sample_rate_hz)
-                _check_length(job.source, len(audio), model.config.samples)
+                _check_length(job.source, len(audio), model.config)
                 write_embeddings(job.target, np.asarray(model.encode(audio[None])[0])[0])
             except WavekeysError as error:
                 skipped.add(error)
@@ -121,7 +128,7 @@ def reconstruct(
         for done, job in enumerate(jobs, start=1):
             try:
                 audio = read_sound(job.source, rate_hz)
-                _check_length(job.source, len(audio), model.config.samples)
+                _check_length(job.source, len(audio), model.config)
                 sound = np.asarray(model.reconstruct(audio[None], [pitches[job]], iterations=iterations))[0]
                 write_wav(job.target, sound[:, None], rate_hz=rate_hz, wanted_hz=rate_hz)
             except WavekeysError as error:
@@ -131,9 +138,12 @@ def reconstruct(
     skipped.finish()
 
 
-def _check_length(path: Path, samples: int, most: int) -> None:
-    if samples > most:
-        raise WavekeysError(f"{path}: {samples} samples; the baseline takes whole notes of at most {most}")
+def _check_length(path: Path, samples: int, config: BaselineConfig) -> None:
+    if not config.hop <= samples <= config.samples:
+        raise WavekeysError(
+            f"{path}: {samples} samples at {config.sample_rate_hz} Hz; the baseline takes whole notes of {config.hop} "
+            f"(a frame) to {config.samples}"
+        )
 
 
 def _print(progress: BaselineProgress) -> None:

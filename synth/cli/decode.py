@@ -52,7 +52,7 @@ def command(
     Every file gets its own length: frames times the model's hop. A file that cannot be read is named and skipped.
     """
     from synth.cli.input import read_embeddings
-    from synth.cli.output import Stopwatch, progress_bar, write_wav
+    from synth.cli.output import Stopwatch, progress_bar, tell_limited, write_wav
     from synth.stream import BatchDecoder
 
     every = plan(files, output, taken=EMBEDDINGS, suffix=".wav")
@@ -68,28 +68,33 @@ def command(
         except WavekeysError as error:
             skipped.add(error)
     rate_hz = config.sample_rate_hz
-    samples = {job: _samples(job, len(z) * config.hop, output, like, rate_hz) for job, z in embeddings.items()}
+    samples: dict[Job, int] = {}
+    for job, z in embeddings.items():
+        try:
+            samples[job] = _samples(job, len(z) * config.hop, output, like, rate_hz)
+        except WavekeysError as error:
+            skipped.add(error)
 
-    watch, done, total = Stopwatch(), 0.0, sum(samples.values()) / rate_hz
-    jobs = list(embeddings)
+    watch, over, total = Stopwatch(), 0, sum(samples.values()) / rate_hz
+    jobs = list(samples)
     decoder = BatchDecoder(model, voices=min(batch, len(every)), backend=backend, precision=precision)
     del model  # as large again as the weights that the stream has packed
     with progress_bar("decoding", total) as progress:
         for place, sound in decoder.each(
-            list(embeddings.values()),
+            [embeddings[job] for job in jobs],
             pitches=[pitches[job] for job in jobs],
             seeds=[seed + job.number for job in jobs],
             temperature=temperature,
+            progress=lambda done: progress(done / rate_hz),
         ):
             job = jobs[place]
-            write_wav(job.target, sound[: samples[job], None], rate_hz=rate_hz, wanted_hz=rate_hz)
-            done += samples[job] / rate_hz
-            progress(done)
+            over += write_wav(job.target, sound[: samples[job], None], rate_hz=rate_hz, wanted_hz=rate_hz)
     kept = f", {len(every) - len(jobs) - skipped.count} kept" if resume else ""
     count = f"{len(jobs)} file{'s' * (len(jobs) != 1)}"
     click.echo(
         f"{output}: {count}{kept}, {watch.summary(total)} ({decoder.stream.backend}, {decoder.stream.precision})"
     )
+    tell_limited(over)
     skipped.finish()
 
 
@@ -101,8 +106,10 @@ def _samples(job: Job, most: int, output: Path, like: Path | None, rate_hz: int)
         return most
     if like.is_dir():
         place = job.target.relative_to(output).with_suffix("") if job.target != output else Path(job.source.stem)
-        sounds = [like / place.with_name(place.name + suffix) for suffix in SOUNDS]
-        like = next((sound for sound in sounds if sound.is_file()), like / place.with_name(place.name + ".wav"))
+        name = place.name.removesuffix("_embeddings")  # as the original's own programs named them
+        beside = (like / place).parent
+        sounds = sorted(file for file in beside.glob("*") if file.stem == name and file.suffix.lower() in SOUNDS)
+        like = sounds[0] if sounds else beside / f"{name}.wav"
     seconds = sound_seconds(like)
     if not seconds:
         raise WavekeysError(f"{like}: no sound there whose length {job.target.name} could have")

@@ -71,12 +71,15 @@ def mix(files: tuple[Path, ...], output: Path, weights: str | None) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR")
 @click.option("--steps", type=click.IntRange(2, 1000), default=5, show_default=True, help="Files, A and B included.")
 def interpolate(first: Path, second: Path, output: Path, steps: int) -> None:
-    """From A to B in even steps, a file each."""
+    """From A to B in even steps, a file each, such as 000-flute-060-100-organ-060-100.npy.
+
+    The names end as B's does, so that `decode` finds a pitch there.
+    """
     from synth.bank import arithmetic
 
     make_folder(output)
     for number, z in enumerate(arithmetic.interpolate(_read(first), _read(second), steps)):
-        _save(output / f"{first.stem}-{second.stem}-{number:03}.npy", z)
+        _save(output / f"{number:03}-{first.stem}-{second.stem}.npy", z)
 
 
 @command.command()
@@ -203,11 +206,14 @@ def _each(files: tuple[Path, ...], output: Path, change: Callable[[np.ndarray], 
     skipped = Skipped(len(jobs))
     for job in jobs:
         try:
-            changed = change(_read(job.source))
-        except UsageError:
-            raise
+            z = _read(job.source)
         except WavekeysError as error:
             skipped.add(error)
+            continue
+        try:
+            changed = change(z)
+        except UsageError as error:  # as another file's length may be too short for what is asked
+            skipped.add(UsageError(f"{job.source}: {error}"))
         else:
             _save(job.target, changed)
     skipped.finish()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from synth.wavenet import WaveNetConfig
 
 
+TOGETHER = 2**19  # samples encoded at once: 32 s, for which the paper's encoder needs 2 GB
+
+
 @click.command("encode", short_help="Turn sound into embeddings.")
 @click.argument("sounds", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IN.wav…")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR_OR_NPY")
@@ -47,7 +50,10 @@ def command(sounds: tuple[Path, ...], output: Path, model_path: Path | None, bat
             together = by_length[start : start + batch]
             for same_length, audio in _of_one_length(together, model.config, skipped):
                 for job, z in zip(same_length, np.asarray(model.encode(audio)), strict=True):
-                    write_embeddings(job.target, z)
+                    if np.isfinite(z).all():
+                        write_embeddings(job.target, z)
+                    else:
+                        skipped.add(WavekeysError(f"{job.source}: its embedding is not finite"))
             done_seconds += sum(seconds[job] for job in together)
             progress(done_seconds)
     kept = f", {len(every) - len(jobs)} kept" if resume else ""
@@ -58,7 +64,7 @@ def command(sounds: tuple[Path, ...], output: Path, model_path: Path | None, bat
 def _of_one_length(
     jobs: Sequence[Job], config: WaveNetConfig, skipped: Skipped
 ) -> Iterator[tuple[list[Job], np.ndarray]]:
-    """The jobs whose sounds have the same number of frames, and those [B, frames * hop]."""
+    """The jobs whose sounds have the same number of frames, and those [B, frames * hop], as many as memory is for."""
     import numpy as np
 
     from synth.cli.input import read_sound
@@ -77,5 +83,8 @@ def _of_one_length(
             continue
         padded = np.pad(audio, (0, -len(audio) % config.hop))
         groups.setdefault(len(padded), []).append((job, padded))
-    for group in groups.values():
-        yield [job for job, _ in group], np.stack([audio for _, audio in group])
+    for length, group in groups.items():
+        count = max(TOGETHER // length, 1)
+        for start in range(0, len(group), count):
+            some = group[start : start + count]
+            yield [job for job, _ in some], np.stack([audio for _, audio in some])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import json
 from pathlib import Path
 
 import click
@@ -64,7 +64,7 @@ def command(
     """
     from synth.bank import load_preset
     from synth.bank.preset import CORNERS
-    from synth.cli.output import Stopwatch, progress_bar, write_text, write_wav
+    from synth.cli.output import Stopwatch, progress_bar, tell_limited, write_text, write_wav
     from synth.instrument.grid import Grid
     from synth.instrument.parameters import initial_values
     from synth.stream import BatchDecoder
@@ -83,26 +83,51 @@ def command(
         velocity=velocity,
         held_seconds=held,
     )
+    temperature = float(initial_values(loaded.info.parameters)["temperature"])
     make_folder(output / "wav")
+    _settle(
+        output / "settings.json",
+        {
+            "model": loaded.info.model_sha256,
+            "bank": loaded.info.bank_sha256,
+            "corners": grid.corners,
+            "steps": steps,
+            "held": held,
+            "seed": seed,
+            "temperature": temperature,
+        },
+        resume=resume,
+    )
     every = grid.cells
     cells = [cell for cell in every if not (resume and (output / "wav" / cell.name).is_file())]
     config, rate_hz = loaded.model.config, loaded.model.config.sample_rate_hz
-    decoder = BatchDecoder(loaded.model, voices=min(batch, len(every)), backend=backend, precision=precision)
     embeddings = grid.embeddings(cells)
     total = sum(map(len, embeddings)) * config.hop / rate_hz
-    watch, done, over = Stopwatch(), itertools.count(1), 0
-    with progress_bar("rendering", len(cells)) as progress:
+    watch, over = Stopwatch(), 0
+    decoder = BatchDecoder(loaded.model, voices=min(batch, len(every)), backend=backend, precision=precision)
+    with progress_bar("rendering", total) as progress:
         for place, sound in decoder.each(
             embeddings,
             pitches=[float(cell.pitch) for cell in cells],
             seeds=[seed] * len(cells),
-            temperature=float(initial_values(loaded.info.parameters)["temperature"]),
+            temperature=temperature,
+            progress=lambda samples: progress(samples / rate_hz),
         ):
             over += write_wav(output / "wav" / cells[place].name, sound[:, None], rate_hz=rate_hz, wanted_hz=rate_hz)
-            progress(next(done))
     instrument = output / f"{loaded.info.name}.sfz"
     write_text(instrument, grid.sfz("wav"))
     kept = f", {len(every) - len(cells)} kept" if resume else ""
     click.echo(f"{instrument}: {len(cells)} note{'s' * (len(cells) != 1)}{kept}, {watch.summary(total)}")
-    if over:
-        click.echo(f"wavekeys: {over} samples were limited to full scale", err=True)
+    tell_limited(over)
+
+
+def _settle(path: Path, settings: dict[str, object], *, resume: bool) -> None:
+    """Write down what the grid's files are made with. Refuses to go on with files of other settings."""
+    from synth.cli.output import write_text
+
+    text = json.dumps(settings, indent=1, sort_keys=True) + "\n"
+    if resume and path.is_file() and path.read_text(encoding="utf-8", errors="replace") != text:
+        raise UsageError(
+            f"the files there are of other settings ({path} has them): leave out --resume to make all anew"
+        )
+    write_text(path, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import soundfile
 from synth.errors import WavekeysError
 from synth.instrument.offline import resampled
 
+BLOCK = 2**16  # frames read at once: a damaged header may promise more of them than memory holds
+LOUDEST = 1e6  # times full scale: beyond that, powers and sums leave what float32 can say
 RATES_HZ = (1000, 1_000_000)  # what a file may have; others are no sound, or a damaged header
 
 
@@ -17,25 +20,32 @@ def sound_seconds(path: Path) -> float:
     """How long a sound file says it is, 0 where it says nothing: only its header is read."""
     try:
         info = soundfile.info(path)
-    except (OSError, soundfile.LibsndfileError):
+    except (OSError, TypeError, soundfile.LibsndfileError):
         return 0.0
     return info.frames / max(info.samplerate, 1)
 
 
 def read_sound(path: Path, rate_hz: int) -> np.ndarray:
     """A file of any rate and channel count as mono float32 [T] at `rate_hz`. Refuses what is no sound, by name."""
+    blocks: list[np.ndarray] = []  # mono
     try:
-        audio, file_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.LibsndfileError) as error:
+        with soundfile.SoundFile(path) as file:
+            file_hz = file.samplerate
+            while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+                if not np.abs(block).max() < LOUDEST:
+                    raise WavekeysError(f"{path}: it holds numbers that are not finite, or no sound's")
+                blocks.append(block.mean(axis=1, keepdims=True))
+    except (OSError, TypeError, soundfile.LibsndfileError) as error:  # TypeError: raw samples without a header
         if not path.exists():
             raise WavekeysError(f"no file {path}") from None
         raise WavekeysError(f"{path}: not a readable sound file ({error})") from None
-    if not len(audio) or not np.isfinite(audio).all():
-        raise WavekeysError(f"{path}: {'it is empty' if not len(audio) else 'it holds numbers that are not finite'}")
+    if not blocks:
+        raise WavekeysError(f"{path}: it is empty")
     low, high = RATES_HZ
     if not low <= file_hz <= high:
         raise WavekeysError(f"{path}: its rate is {file_hz} Hz; {low} to {high} can be read")
-    mono = resampled(audio.mean(axis=1, keepdims=True), file_hz, rate_hz)[:, 0]
+    audio = np.concatenate(blocks)
+    mono = resampled(audio, file_hz, rate_hz)[:, 0]
     # libsamplerate may stop a sample early, and a note of 4 seconds has 64,000 of them.
     length = round(len(audio) * rate_hz / file_hz)
     return np.pad(mono[:length], (0, max(0, length - len(mono))))
@@ -44,13 +54,18 @@ def read_sound(path: Path, rate_hz: int) -> np.ndarray:
 def read_embeddings(path: Path, channels: int) -> np.ndarray:
     """A .npy file's embeddings [frames, channels] as float32. Refuses anything else, by name."""
     try:
-        z = np.load(path, allow_pickle=False)
+        # Mapped: memory is taken only for what the file has, whatever its header promises.
+        mapped = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise WavekeysError(f"no file {path}") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise WavekeysError(f"{path}: not a readable .npy file ({error})") from None
-    if z.ndim != 2 or z.shape[1] != channels or not len(z) or z.dtype.kind != "f":
-        raise WavekeysError(f"{path}: embeddings are [frames, {channels}] floats, not {list(z.shape)} {z.dtype}")
+    except (OSError, ValueError, TypeError, OverflowError, EOFError, tokenize.TokenError) as error:
+        raise WavekeysError(f"{path}: not a readable .npy file ({' '.join(str(error).split())})") from None
+    if mapped.ndim != 2 or mapped.shape[1] != channels or not len(mapped) or mapped.dtype.kind != "f":
+        raise WavekeysError(
+            f"{path}: embeddings are [frames, {channels}] floats, not {list(mapped.shape)} {mapped.dtype}"
+        )
+    with np.errstate(over="ignore"):
+        z = mapped.astype(np.float32, order="C")
     if not np.isfinite(z).all():
-        raise WavekeysError(f"{path}: embeddings must be finite numbers")
-    return z.astype(np.float32)
+        raise WavekeysError(f"{path}: embeddings must be finite numbers that float32 can say")
+    return z

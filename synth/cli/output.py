@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+import click
 import numpy as np
 import soundfile
 
@@ -16,7 +17,7 @@ from synth.errors import WavekeysError
 from synth.instrument.offline import resampled
 
 
-@contextmanager
+@contextlib.contextmanager
 def progress_bar(what: str, total_seconds: float) -> Iterator[Callable[[float], None]]:
     """A bar on a terminal, nothing in a pipe; yields a function of the seconds done."""
     if not sys.stderr.isatty():
@@ -48,17 +49,20 @@ def write_wav(path: Path, audio: np.ndarray, *, rate_hz: int, wanted_hz: int) ->
     """Write [frames, channels] as 24-bit WAV at `wanted_hz`; returns how many samples were limited to full scale."""
     audio = resampled(audio, rate_hz, wanted_hz)
     over = int(np.count_nonzero(np.abs(audio) > 1.0))
-    # Beside its place and then into it: when the disk is full, the file that was there before is still there.
-    partial = path.with_name(path.name + ".partial") if path.is_file() or not path.exists() else path
+    # When the disk is full, the file that was there before is still there; a pipe or a device cannot be replaced.
+    place = replacing(path) if path.is_file() or not path.exists() else contextlib.nullcontext(path)
     try:
-        soundfile.write(partial, np.clip(audio, -1.0, 1.0), wanted_hz, subtype="PCM_24", format="WAV")
-        if partial != path:
-            partial.replace(path)
-    except (OSError, soundfile.LibsndfileError) as error:
-        if partial != path:
-            partial.unlink(missing_ok=True)
+        with place as partial:
+            soundfile.write(partial, np.clip(audio, -1.0, 1.0), wanted_hz, subtype="PCM_24", format="WAV")
+    except soundfile.LibsndfileError as error:
         raise WavekeysError(f"cannot write {path}: {error}") from None
     return over
+
+
+def tell_limited(samples: int) -> None:
+    """Say that so many samples were too loud for the files, if any were."""
+    if samples:
+        click.echo(f"wavekeys: {samples} samples were limited to full scale", err=True)
 
 
 def write_embeddings(path: Path, z: np.ndarray) -> None:

@@ -14,7 +14,9 @@ from synth.errors import UsageError, WavekeysError
 if TYPE_CHECKING:
     import numpy as np
 
-    Named = list[tuple[str, np.ndarray]]
+    from synth.analysis.rainbowgram import Cell
+
+PICTURES = (".png", ".svg")
 
 
 @click.command("rainbowgram", short_help="Draw notes as rainbowgrams.")
@@ -49,29 +51,39 @@ def command(
     from synth.cli.input import read_sound
     from synth.cli.output import check_writable
 
+    if output.suffix.lower() not in PICTURES:
+        raise UsageError(f"{output}: give the picture a name that ends with {' or '.join(PICTURES)}")
     check_writable(output)
     paths = [path for path, _ in sources(wavs, taken=SOUNDS)]
     skipped = Skipped(len(paths))
-    notes: Named = []
+    notes: list[Cell] = []
     for path in paths:
         try:
             notes.append((path.stem, read_sound(path, RATE_HZ)))
         except WavekeysError as error:
+            if steps is not None:
+                raise
             skipped.add(error)
+            notes.append(("", None))  # an empty place, so that the others keep theirs
     names = rows.split(",") if rows else []
     if steps is not None:
         if len(notes) != 2:
             raise UsageError(f"--interpolate draws what lies between two notes, not {len(notes)}")
         told = pitch_of(paths[0]) if pitch is None else pitch
-        notes = _between(notes, steps, told, temperature, model_path)
+        notes = _between(
+            [(name, audio) for name, audio in notes if audio is not None], steps, told, temperature, model_path
+        )
         columns, names = steps, names or ["sounds mixed", "embeddings mixed"]
-    if notes:
+    drawn = sum(audio is not None for _, audio in notes)
+    if drawn:
         draw(notes, output, columns=columns, row_names=names)
-        click.echo(f"{output}: {len(notes)} rainbowgrams")
+        click.echo(f"{output}: {drawn} rainbowgrams")
     skipped.finish()
 
 
-def _between(ends: Named, steps: int, pitch: float | None, temperature: float, model_path: Path | None) -> Named:
+def _between(
+    ends: list[tuple[str, np.ndarray]], steps: int, pitch: float | None, temperature: float, model_path: Path | None
+) -> list[Cell]:
     from synth.analysis.rainbowgram import RATE_HZ
     from synth.experiments import between
     from synth.stream import BatchDecoder

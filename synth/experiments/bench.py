@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -99,17 +100,22 @@ class Bench:
 
     def keep(self, name: str, audio: np.ndarray) -> str:
         """Write a sound into the report's folder; its link in Markdown."""
-        place = Path("wav") / f"{name}.wav"
+        place = Path("wav") / f"{_plain(name)}.wav"
         (self.folder / "wav").mkdir(exist_ok=True)
         soundfile.write(self.folder / place, np.clip(audio, -1.0, 1.0), self.rate_hz, subtype="PCM_24")
         return f"[{name}]({place.as_posix()})"
 
     def picture(self, name: str, rows: Mapping[str, Sequence[Cell]], *, width: int = 8) -> str:
         """Draw named rows of sounds into the report's folder; the picture in Markdown."""
-        place = Path("pictures") / f"{name}.png"
+        place = Path("pictures") / f"{_plain(name)}.png"
         (self.folder / "pictures").mkdir(exist_ok=True)
         draw_compared(rows, self.folder / place, width=width)
         return f"![{name}]({place.as_posix()})"
+
+
+def _plain(name: str) -> str:
+    """As a file and a link may be named: an instrument may be called anything."""
+    return re.sub(r"[^\w.-]+", "_", name)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str | float]]) -> str:

@@ -19,6 +19,10 @@ from synth.training.evaluation import note_cents
 LONG_SECONDS = 10.0
 MORPHED = 4  # instruments at most that are interpolated between
 PART_SECONDS = 1.0  # of a note in a sequence
+TRACKED = (
+    "Pitches are those that pYIN finds within 7.5 semitones of the note's own or of its octaves, which count as right; "
+    "a sound without a pitch counts as six semitones off."
+)
 SEQUENCE = (0, 2, 4, 7)  # semitones above the first note, or the nearest at hand
 
 
@@ -44,7 +48,7 @@ def reconstruction(bench: Bench) -> Section:
         for note, place in zip(middles, places, strict=True)
     ]
     heads = ["", "within 20 cents, %", "within 50 cents, %", "median, cents", "log-mel distance, dB", "level error, dB"]
-    text = f"{len(notes)} notes.\n\n{table(heads, rows)}\n\n{picture}\n\n{', '.join(links)}"
+    text = f"{len(notes)} notes. {TRACKED}\n\n{table(heads, rows)}\n\n{picture}\n\n{', '.join(links)}"
     return Section(title="Reconstruction and pitch", text=text)
 
 
@@ -170,7 +174,12 @@ def sequences(bench: Bench) -> Section:
             shown.setdefault(model, []).append((name, sound))
     heads = ["", "", "notes within 50 cents", "log-mel distance, dB"]
     picture = bench.picture("sequences", shown)
-    return Section(title="Sequences of notes", text=f"{table(heads, rows)}\n\n{picture}\n\n{', '.join(links)}")
+    remark = (
+        "Each sequence is embedded as one sound. A WaveNet with a pitch clock is then told each part's pitch and "
+        "begins anew with each; the baseline has one pitch for all, the first note's."
+    )
+    text = f"{remark}\n\n{table(heads, rows)}\n\n{picture}\n\n{', '.join(links)}"
+    return Section(title="Sequences of notes", text=text)
 
 
 EXPERIMENTS: dict[str, Callable[[Bench], Section]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class BatchDecoder:
         pitches: Sequence[float | None] | None = None,
         seeds: Sequence[int] | None = None,
         temperature: float = 1.0,
+        progress: Callable[[int], None] = lambda _: None,
     ) -> Iterator[tuple[int, np.ndarray]]:
         """The place of each of the embeddings [F, C], and its sound [F * hop] float32, as they get done.
 
@@ -34,10 +35,12 @@ class BatchDecoder:
           embeddings: of any lengths; the short ones are done first.
           pitches: MIDI numbers, for a model with a pitch clock; others take no notice.
           seeds: by default, each one's place.
+          progress: is told how many samples of all are done, several times a second.
         """
         voices, hop = self.stream.voices, self.stream.sizes.hop
         # Those of similar length go together, since a batch lasts as long as its longest.
         order = sorted(range(len(embeddings)), key=lambda place: len(embeddings[place]))
+        finished = 0
         for start in range(0, len(order), voices):
             places = order[start : start + voices]
             full = places + places[-1:] * (voices - len(places))  # filled up with the last
@@ -47,7 +50,13 @@ class BatchDecoder:
             if self.has_clock and pitches is not None:
                 hertz = midi_to_hertz(np.array([pitches[p] for p in full], np.float32))
             own = np.array([(p if seeds is None else seeds[p]) % 2**32 for p in full], np.uint32)
-            audio = np.asarray(self.stream.generate(np.stack(z), own, temperature, pitch_hz=hertz))
+            lengths = [len(embeddings[place]) * hop for place in places]
+
+            def tell(done: int, before: int = finished, lengths: list[int] = lengths) -> None:
+                progress(before + sum(min(length, done) for length in lengths))
+
+            audio = np.asarray(self.stream.generate(np.stack(z), own, temperature, pitch_hz=hertz, progress=tell))
+            finished += sum(lengths)
             for place, sound in zip(places, audio, strict=False):
                 yield place, sound[: len(embeddings[place]) * hop]
 
@@ -58,7 +67,8 @@ class BatchDecoder:
         pitches: Sequence[float | None] | None = None,
         seeds: Sequence[int] | None = None,
         temperature: float = 1.0,
+        progress: Callable[[int], None] = lambda _: None,
     ) -> list[np.ndarray]:
         """`each`, when all are done and in their order."""
-        done = dict(self.each(embeddings, pitches=pitches, seeds=seeds, temperature=temperature))
+        done = dict(self.each(embeddings, pitches=pitches, seeds=seeds, temperature=temperature, progress=progress))
         return [done[place] for place in range(len(embeddings))]

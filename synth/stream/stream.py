@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -69,6 +69,7 @@ class Stream:
         *,
         pitch_hz: ArrayLike | None = None,
         block: int = 512,
+        progress: Callable[[int], None] | None = None,
     ) -> Array:
         """Sound of embeddings [V, F, 16]: [V, F * hop] float32 samples.
 
@@ -77,12 +78,19 @@ class Stream:
           temperature: 1 draws from the model's distribution, 0 takes the likeliest sample.
           pitch_hz: [V] hertz, where the size has a pitch clock.
           block: samples a kernel call; it does not change the result.
+          progress: is told after each block how many samples of every voice are done.
         """
         z, pitch = self._checked(z, pitch_hz)
         seeds = jnp.asarray(seed, jnp.uint32)
         seeds = seeds if seeds.ndim else seeds + jnp.arange(self.voices, dtype=jnp.uint32)
         blocks = self._blocks(z, pitch, z.shape[1] * self.sizes.hop, block, seeds, temperature)
-        return jnp.concatenate([self.advance(inputs) for _, inputs in blocks], axis=1)
+        pieces = []
+        for taken, inputs in blocks:
+            pieces.append(self.advance(inputs))
+            if progress is not None:
+                pieces[-1].block_until_ready()
+                progress(taken.stop)
+        return jnp.concatenate(pieces, axis=1)
 
     def score(self, audio: ArrayLike, z: ArrayLike, *, pitch_hz: ArrayLike | None = None, block: int = 512) -> Array:
         """Probabilities [V, T, 256] of each sample's mu-law bin, teacher-forced through the caches.

@@ -28,6 +28,13 @@ class TemporalEncoder(nnx.Module):
         self.ae_res = nnx.List(Conv(1, width, width, rngs=rngs) for _ in range(config.encoder_layers))
         self.ae_bottleneck = Conv(1, width, config.embedding_channels, rngs=rngs)
 
+    @property
+    def reach(self) -> int:
+        """How many frames to either side a frame's embedding hears of."""
+        side = self.config.encoder_filter // 2
+        dilations = (2 ** (i % self.config.dilation_cycle) for i in range(self.config.encoder_layers))
+        return -(-side * (1 + sum(dilations)) // self.config.hop)
+
     def __call__(self, audio: Array) -> Array:
         """[B, F * hop] samples -> [B, F, C]."""
         quantized = mulaw.encode(audio).astype(jnp.float32) / 128.0
@@ -90,6 +97,11 @@ class SpectralEncoder(nnx.Module):
         widths = [config.encoder_mels, *([width] * config.encoder_layers)]
         self.ae_conv = nnx.List(Conv(config.encoder_filter, i, o, rngs=rngs) for i, o in itertools.pairwise(widths))
         self.ae_bottleneck = Conv(1, width, config.embedding_channels - 1, rngs=rngs)
+
+    @property
+    def reach(self) -> int:
+        """How many frames to either side a frame's embedding hears of."""
+        return self.config.encoder_layers * (self.config.encoder_filter // 2) + -(-self.FFT // 2 // self.config.hop) + 1
 
     def features(self, audio: Array) -> tuple[Array, Array]:
         """What the network sees of a note: levels [B, F] and log-mel frames relative to them [B, F, mels].

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from synth.stream import Stream
 
 
+PART_FRAMES = 480  # of a long sound, encoded at once: 15 s
+
+
 class WaveNet(nnx.Module):
     """NSynth's autoencoder, at any size. Arrays: B notes, T samples, F frames of `config.hop` samples, V voices."""
 
@@ -33,11 +36,27 @@ class WaveNet(nnx.Module):
         self.decoder = Decoder(config, rngs=rngs)
 
     def encode(self, audio: ArrayLike) -> Array:
-        """Embeddings [B, F, 16] of notes [B, T]; the last frame is padded with silence."""
+        """Embeddings [B, F, 16] of notes [B, T]; the last frame is padded with silence.
+
+        Long sounds are encoded part by part, each with as much around it as the encoder hears, so that memory is
+        bounded (the paper's encoder needs 65 MB for a second).
+        """
         audio = jnp.asarray(audio, jnp.float32)
         if audio.ndim != 2:
             raise ValueError(f"audio must be [B, samples], not of shape {audio.shape}")
-        return _encode(self, jnp.pad(audio, ((0, 0), (0, -audio.shape[1] % self.config.hop))))
+        hop, reach = self.config.hop, self.encoder.reach
+        audio = jnp.pad(audio, ((0, 0), (0, -audio.shape[1] % hop)))
+        frames, part = audio.shape[1] // hop, PART_FRAMES + 2 * reach
+        if frames <= part:
+            return _encode(self, audio)
+        pieces, done = [], 0
+        while done < frames:
+            begin = min(max(done - reach, 0), frames - part)  # all parts are of one length, hence compiled once
+            end = frames if begin + part == frames else begin + part - reach
+            z = _encode(self, audio[:, begin * hop : (begin + part) * hop])
+            pieces.append(z[:, done - begin : end - begin])
+            done = end
+        return jnp.concatenate(pieces, axis=1)
 
     def logits(self, audio: ArrayLike, z: ArrayLike, pitch_hz: ArrayLike | None = None) -> Array:
         """Teacher-forced log probabilities, up to a constant, of each sample's mu-law bin: [B, T, 256].

@@ -32,6 +32,10 @@ def test_seventy_decibels_lie_between_black_and_full_colour() -> None:
     assert colours[:, 32].max() > 0.7
 
 
+def test_silence_is_black() -> None:
+    assert picture(np.zeros(16_000, np.float32)).max() == 0.0
+
+
 def test_pictures_are_png_and_svg_and_nothing_else(tmp_path: Path) -> None:
     notes = [("a", tone(440.0)), ("b", tone(220.0, 0.75)), ("c", tone(110.0))]
     draw(notes, tmp_path / "a.png", columns=2, row_names=["above", "below"])

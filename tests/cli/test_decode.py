@@ -16,6 +16,12 @@ from synth.cli.main import main
 HOP, RATE_HZ = 512, 16_000
 
 
+def header(shape: tuple[int, ...]) -> bytes:
+    """Of a .npy file that says to be of this shape."""
+    told = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(told).to_bytes(2, "little") + told.encode()
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     def call(*arguments: str | Path) -> tuple[int, str, str]:
@@ -87,6 +93,47 @@ def test_alone_it_is_an_error_of_one_line(run, tmp_path: Path, content, complain
     code, _, said = run(path, "-o", tmp_path / "out.wav", "--pitch", "60")
     assert (code, said.count("\n")) == (1, 1)
     assert complaint in said
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"PK\x03\x04 no zip",
+        b"\x93NUMPY\x01\x00\x10\x00(((((((((((((((",
+        header((10**12, 16)),
+        header((10**22, 16)),
+        header((5, 16)) + bytes(5 * 16 * 3),
+    ],
+    ids=["zip", "brackets", "terabytes", "beyond counting", "cut off"],
+)
+def test_a_damaged_file_is_named_and_the_others_are_decoded(run, organ: Path, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "damaged.npy").write_bytes(content)
+    code, said, complaint = run(tmp_path / "damaged.npy", organ / "short.note.npy", "-o", tmp_path, "--pitch", "69")
+    assert code == 1
+    assert "1 file," in said
+    assert "damaged.npy: not a readable .npy file" in complaint
+
+
+def test_what_float32_cannot_say_is_refused(run, tmp_path: Path) -> None:
+    np.save(tmp_path / "z.npy", np.full((3, 16), 1e300))
+    code, _, complaint = run(tmp_path / "z.npy", "-o", tmp_path / "z.wav", "--pitch", "69")
+    assert code == 1
+    assert "finite numbers" in complaint
+
+
+def test_a_length_is_found_beside_any_namesake_and_what_has_none_is_skipped(run, organ: Path, tmp_path: Path) -> None:
+    z, like = np.load(organ / "short.note.npy"), tmp_path / "like"
+    like.mkdir()
+    for name in ("a-069-100", "b-069-100_embeddings", "c-069-100"):
+        np.save(tmp_path / f"{name}.npy", z)
+    soundfile.write(like / "a-069-100.WAV", np.zeros(6000), RATE_HZ, format="WAV")
+    soundfile.write(like / "b-069-100.flac", np.zeros(7000), RATE_HZ)
+    code, said, complaint = run(*tmp_path.glob("*.npy"), "-o", tmp_path / "out", "--like", like)
+    assert code == 1
+    assert "2 files" in said
+    assert "c-069-100.wav: no sound there" in complaint
+    found = {path.name: soundfile.info(path).frames for path in (tmp_path / "out").iterdir()}
+    assert found == {"a-069-100.wav": 6000, "b-069-100_embeddings.wav": 7000}
 
 
 def test_what_was_typed_wrong_is_said(run, organ: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from synth import WaveNet
+from synth.cli.model import pitch_of
 
 
 @pytest.fixture
@@ -44,7 +45,13 @@ def test_every_operation_writes_embeddings(wavekeys, pair: tuple[Path, Path], tm
 def test_an_interpolation_is_a_folder_of_steps(wavekeys, pair: tuple[Path, Path], tmp_path: Path) -> None:
     assert wavekeys("embeddings", "interpolate", *pair, "-o", tmp_path / "steps", "--steps", 3)[0] == 0
     steps = {path.name: float(np.load(path)[0, 0]) for path in (tmp_path / "steps").iterdir()}
-    assert steps == {"a-b-000.npy": 1.0, "a-b-001.npy": 2.0, "a-b-002.npy": 3.0}
+    assert steps == {"000-a-b.npy": 1.0, "001-a-b.npy": 2.0, "002-a-b.npy": 3.0}
+
+
+def test_a_step_is_decoded_at_the_pitch_of_its_notes(wavekeys, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    notes = [path.rename(tmp_path / f"{name}-060-100.npy") for path, name in zip(pair, ("flute", "organ"), strict=True)]
+    assert wavekeys("embeddings", "interpolate", *notes, "-o", tmp_path / "steps", "--steps", 9)[0] == 0
+    assert {pitch_of(path) for path in (tmp_path / "steps").iterdir()} == {60.0}
 
 
 def test_a_fade_goes_to_what_the_model_embeds_silence_as(
@@ -68,6 +75,21 @@ def test_folders_are_changed_file_by_file_and_bad_ones_named(wavekeys, pair, tmp
     assert code == 1
     assert "flat.npy: embeddings are [frames, 16] floats" in complaint
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.npy", "b.npy"]
+
+
+def test_a_file_too_short_for_what_is_asked_is_named_and_the_others_are_done(wavekeys, pair, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in pair:
+        path.rename(folder / path.name)
+    np.save(folder / "aaa.npy", np.zeros((1, 16), np.float32))
+    for arguments in (("loop", 10), ("fade", "out", "--zeros", "--end", 1)):
+        out = tmp_path / "out" / arguments[0]
+        code, _, complaint = wavekeys("embeddings", *arguments, folder, "-o", out)
+        assert code == 1
+        assert "aaa.npy: " in complaint
+        assert sorted(path.name for path in out.iterdir()) == ["a.npy", "b.npy"]
+    assert wavekeys("embeddings", "loop", 10, folder / "aaa.npy", "-o", tmp_path / "one.npy")[0] == 2
 
 
 @pytest.mark.parametrize(

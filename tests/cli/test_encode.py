@@ -45,6 +45,34 @@ def test_each_sound_of_a_batch_keeps_its_own_length_and_is_what_the_model_makes_
         np.testing.assert_allclose(z, alone, atol=1e-5)  # measured: 6e-7
 
 
+@pytest.mark.parametrize("kind", ["paper", "live"])
+def test_a_long_sound_is_encoded_part_by_part_as_the_whole_would_be(
+    tiny_model: Callable[[str], WaveNet], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    audio = np.random.default_rng(0).normal(scale=0.2, size=(2, 300 * HOP - 7)).astype(np.float32)
+    whole = np.asarray(tiny_model(kind).encode(audio))
+    monkeypatch.setattr("synth.wavenet.model.PART_FRAMES", 40)
+    np.testing.assert_allclose(tiny_model(kind).encode(audio), whole, atol=1e-5)  # measured: 3e-6
+
+
+def test_files_that_promise_more_than_they_hold_are_named_and_the_others_encoded(
+    wavekeys, model: Path, tmp_path: Path
+) -> None:
+    good = write(tmp_path / "good.flac", tone(0.1), subtype="PCM_16")
+    content = bytearray(good.read_bytes())
+    content[21:26] = bytes([content[21] & 0xF0 | 0x0F, 255, 255, 255, 255])  # STREAMINFO: 2**36 - 1 samples
+    (tmp_path / "promises.flac").write_bytes(content)
+    (tmp_path / "plain.raw").write_bytes(bytes(4000))
+    write(tmp_path / "loud.wav", np.full(2000, 1e38, np.float32))
+    write(tmp_path / "louder.wav", np.full((2000, 2), 3e38, np.float32))
+    files = [tmp_path / name for name in ("promises.flac", "plain.raw", "loud.wav", "louder.wav")]
+    code, _, complaint = wavekeys("encode", good, *files, "-o", tmp_path / "z", "--model", model)
+    assert code == 1
+    for name in ("plain.raw: not a readable", "loud.wav: it holds numbers", "louder.wav: it holds numbers"):
+        assert name in complaint
+    assert {"good.npy"} <= {path.name for path in (tmp_path / "z").iterdir()} <= {"good.npy", "promises.npy"}
+
+
 @pytest.mark.parametrize("name", ["vocal", "wav", "a.w.v", ".wav.v", "av. wa"])
 def test_names_are_kept_whole(wavekeys, model: Path, tmp_path: Path, name: str) -> None:
     write(tmp_path / f"{name}.wav", tone(0.1))

@@ -33,6 +33,13 @@ def test_a_grid_is_a_folder_of_notes_and_an_instrument_and_goes_on_where_it_was(
     (out / "wav" / names[0]).unlink()
     assert "1 note, 7 kept" in wavekeys(*grid, "--resume")[1]
     assert (out / "wav" / names[0]).read_bytes() == first
+    (out / "tiny.sfz").unlink()
+    assert "0 notes, 8 kept" in wavekeys(*grid, "--resume")[1]
+    assert (out / "tiny.sfz").is_file()
+    code, _, complaint = wavekeys(*grid, "--resume", "--seed", 1)
+    assert code == 2
+    assert "the files there are of other settings" in complaint
+    assert (out / "wav" / names[0]).read_bytes() == first
 
 
 def test_what_was_typed_wrong_is_said(wavekeys, tiny_folder: Path, tmp_path: Path) -> None:

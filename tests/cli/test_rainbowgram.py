@@ -72,6 +72,23 @@ def test_what_cannot_be_drawn_is_said(wavekeys, notes: Path, tmp_path: Path) -> 
     code, _, complaint = wavekeys("rainbowgram", one, "-o", tmp_path / "a.png", "--interpolate", 3)
     assert code == 2
     assert "between two notes, not 1" in complaint
-    code, _, complaint = wavekeys("rainbowgram", one, "-o", tmp_path)
+    (tmp_path / "folder.png").mkdir()
+    code, _, complaint = wavekeys("rainbowgram", one, "-o", tmp_path / "folder.png")
     assert code == 1
     assert "it is a folder" in complaint
+    for name in ("a", "a.bmp"):
+        code, _, complaint = wavekeys("rainbowgram", one, "-o", tmp_path / name)
+        assert code == 2
+        assert "ends with .png or .svg" in complaint
+    code, _, complaint = wavekeys(
+        "rainbowgram", one, notes / "noise.wav", "-o", tmp_path / "a.png", "--interpolate", 3, "--pitch", 60
+    )
+    assert code == 1
+    assert "noise.wav: not a readable sound file" in complaint
+
+
+def test_a_file_that_is_skipped_leaves_its_place_empty(wavekeys, notes: Path, tmp_path: Path, drawn) -> None:
+    (tmp_path / "noise.wav").write_text("no sound")
+    assert wavekeys("rainbowgram", tmp_path / "noise.wav", notes, "-o", tmp_path / "a.png", "--columns", 1)[0] == 1
+    assert [name for name, _ in drawn["notes"]] == ["", "bell-060-100", "pipe-060-100"]
+    assert drawn["notes"][0][1] is None

@@ -140,6 +140,18 @@ def test_a_baseline_survives_its_file_and_others_are_refused(tmp_path: Path, com
         load_baseline(tmp_path / "none")
 
 
+def test_a_note_is_encoded_alike_alone_and_in_company_and_teaches_nothing() -> None:
+    """NSynth's own program normalised by the batch at hand in use, too: a note's embedding depended on its company."""
+    model = Baseline(TINY, rngs=nnx.Rngs(0))
+    before = model.tensors()
+    notes = np.stack([note(seed) for seed in range(4)])
+    together = np.asarray(model.encode(notes)[0])
+    for place in range(4):
+        np.testing.assert_allclose(model.encode(notes[place : place + 1])[0][0], together[place], atol=1e-5)
+    for name, tensor in model.tensors().items():
+        np.testing.assert_array_equal(tensor, before[name])
+
+
 def test_sizes_that_do_not_fit_together_are_refused() -> None:
     with pytest.raises(WavekeysError, match="16 bins and 32 frames"):
         dataclasses.replace(TINY, decoder=(Layer(12, 4, 4, 4), Layer(8, 8, 4, 8)))

@@ -24,6 +24,16 @@ def test_a_sound_is_the_same_in_any_company(tiny_model: Callable[[str], WaveNet]
         np.testing.assert_array_equal(sound, alone)
 
 
+def test_progress_is_told_within_a_batch_and_ends_with_all(tiny_model: Callable[[str], WaveNet]) -> None:
+    embeddings = [np.zeros((frames, 16), np.float32) for frames in (40, 2, 50)]
+    decoder = BatchDecoder(tiny_model("paper"), voices=2, backend="jax")
+    told: list[int] = []
+    decoder.all(embeddings, progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 92 * 32
+    assert len(set(told)) > 4  # blocks of 512 samples, not two batches
+
+
 def test_the_short_ones_are_done_first(tiny_model: Callable[[str], WaveNet]) -> None:
     embeddings = [np.zeros((frames, 16), np.float32) for frames in (6, 2, 4)]
     decoder = BatchDecoder(tiny_model("paper"), voices=1, backend="jax")
