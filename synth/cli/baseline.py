@@ -59,7 +59,7 @@ def train(
     click.echo(f"reading the notes of {config}")
     source = open_notes(data, SIZES[size].sample_rate_hz)
     notes = list(good_notes(source, left_out))
-    small = BaselineTraining(steps=steps, batch=batch, seed=seed, learning_rate=4e-3, decay_share=0.3)
+    small = BaselineTraining(steps=steps, batch=batch, seed=seed, learning_rate=4e-3, decay_share=0.5)
     training = small if size == "small" else BaselineTraining(steps=steps, batch=batch, seed=seed)
     if learning_rate is not None:
         training = dataclasses.replace(training, learning_rate=learning_rate)

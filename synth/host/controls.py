@@ -81,6 +81,7 @@ class Controls:
         self._now = now
         self._requests: collections.deque[Callable[[], None]] = collections.deque()
         self._recorder: Recorder | None = None
+        self._coming: dict[str, Instrument] = {}  # of each part, the instrument that was last sent for it
         self._remark = ""
         self._limited = 0
         self._load = 0.0
@@ -142,6 +143,9 @@ class Controls:
                 request()
             except WavekeysError as error:
                 self.say(str(error))
+        for part in self._rack.parts.values():
+            while isinstance(part.instrument, Instrument) and part.instrument.refused:
+                self.say(part.instrument.refused.popleft())
         self._status = self._snapshot()
         return self._status
 
@@ -174,13 +178,16 @@ class Controls:
 
     def _load_preset(self, part: str, name: str) -> None:
         preset = self._library.open(name)
-        if preset.info.model_sha256 == self._instrument(part).preset.info.model_sha256:
+        # What plays may still be another one, which the engine has yet to replace.
+        coming = self._coming.get(part, self._instrument(part))
+        if preset.info.model_sha256 == coming.preset.info.model_sha256:
             self._command(part, Load(preset))
             return
         instrument = self._library.instrument(preset)
         self.say(f"preparing {name}, which has another model")
         if isinstance(instrument, Instrument):
-            instrument.controllers = dict(self._instrument(part).controllers)  # what was learnt stays learnt
+            instrument.controllers = dict(coming.controllers)  # what was learnt stays learnt
+            self._coming[part] = instrument
         instrument.warm_up(self._block_frames)
         self._events.put(self._now(), Replace(part, instrument))
         self.say(f"{name} is ready")

@@ -15,6 +15,8 @@ from synth.instrument.ramp import Ramp
 
 SMOOTHING_MS = 5.0  # from one controller value to the next
 MEMBER_BEND_SEMITONES, MASTER_BEND_SEMITONES = 48.0, 2.0  # in an MPE zone
+USUAL_BEND_SEMITONES = 2.0  # what RPN 0 is stepped from, where it was never set
+_REGISTERED = (6, 38, *range(96, 102))
 _LOWER_MASTER, _UPPER_MASTER = 0, 15
 
 
@@ -40,13 +42,15 @@ CONTROLLERS = (
     Controller(66, "sostenuto pedal", "64 and more: the notes that are held now last until it is lifted"),
     Controller(67, "soft pedal", "64 and more: new notes are played more softly"),
     Controller(74, "brightness", "64 is neutral; a source of modulation"),
+    Controller(96, "data increment", "the registered parameter's value, one step up"),
+    Controller(97, "data decrement", "one step down"),
     Controller(98, "NRPN, fine", "deselects the registered parameter"),
     Controller(99, "NRPN", "deselects the registered parameter"),
     Controller(100, "RPN, fine", "0 bend range, 1 fine tuning, 2 coarse tuning, 6 MPE zone"),
     Controller(101, "RPN", "0, or 127 to deselect"),
     Controller(120, "all sound off", "silence at once"),
-    Controller(121, "reset all controllers", "bend, wheel, expression, pressure, brightness and pedals"),
-    Controller(123, "all notes off", "every note is let go, and the pedals with it (124 to 127 the same)"),
+    Controller(121, "reset all controllers", "bend, wheel, expression, pressure and pedals"),
+    Controller(123, "all notes off", "every key is let go; what a pedal holds sounds on (124 to 127 the same)"),
 )
 
 
@@ -122,6 +126,11 @@ class Channel:
     def set_key_pressure(self, at: int, key: int, value: int) -> None:
         self.key_pressure.setdefault(key, Ramp(0.0, self._smoothing)).move(at, value / 127.0)
 
+    def forget_key_pressure(self, at: int, key: int) -> None:
+        """A key is struck: how hard it was pressed before does not matter any more."""
+        if key in self.key_pressure:
+            self.set_key_pressure(at, key, 0)
+
     def pressure_over(self, key: int, times: np.ndarray) -> float | np.ndarray:
         """Channel pressure, or the key's own where that is more."""
         pressure = self.pressure.over(times)
@@ -146,22 +155,57 @@ class Channel:
             self.timbre.move(at, float(np.clip((value - 64) / 63.0, -1.0, 1.0)))
         elif number == 67:
             self.soft = value >= 64
-        elif number in (98, 99):
-            self._registered = None
-        elif number in (100, 101):
-            fine, coarse = self._registered or (127, 127)
-            self._registered = (value, coarse) if number == 100 else (fine, value)
-        elif number == 6:
-            self._data = value << 7
-            self._enter_data()
-        elif number == 38:
-            self._data = self._data & 0x3F80 | value
-            self._enter_data()
+        elif number in _REGISTERED:
+            self._register(number, value)
+
+    def _register(self, number: int, value: int) -> None:
+        """The controllers that choose a registered parameter and give it a value."""
+        fine, coarse = self._registered or (127, 127)
+        match number:
+            case 98 | 99:
+                self._registered = None
+            case 100:
+                self._registered = (value, coarse)
+                self._data = self._present()
+            case 101:
+                self._registered = (fine, value)
+                self._data = self._present()
+            case 6:
+                self._data = value << 7
+                self._enter_data()
+            case 38:
+                self._data = self._data & 0x3F80 | value
+                self._enter_data()
+            case _:
+                self._step(1 if number == 96 else -1)
 
     @property
     def registered(self) -> int | None:
         """The registered parameter that data entry sets now."""
         return self._registered[0] if self._registered and self._registered[1] == 0 else None
+
+    def _present(self) -> int:
+        """The registered parameter's value as data entry would set it: 14 bits."""
+        if self.registered == 0:
+            semitones, cents = divmod(self._bend_range_cents(), 100)
+            return semitones << 7 | cents
+        if self.registered == 1:
+            return round(8192 * self._fine) + 8192
+        if self.registered == 2:
+            return round(self._coarse + 64) << 7
+        return 0
+
+    def _bend_range_cents(self) -> int:
+        return round(100 * (USUAL_BEND_SEMITONES if self.bend_range is None else self.bend_range))
+
+    def _step(self, way: int) -> None:
+        """Data increment or decrement (RP-018): by a cent of bend range, a semitone of coarse tuning, else by one."""
+        if self.registered == 0:
+            cents = int(np.clip(self._bend_range_cents() + way, 0, 12_799))
+            self._data = cents // 100 << 7 | cents % 100
+        else:
+            self._data = int(np.clip(self._data + way * (128 if self.registered == 2 else 1), 0, 0x3FFF))
+        self._enter_data()
 
     def _enter_data(self) -> None:
         if self.registered == 0:
@@ -173,8 +217,8 @@ class Channel:
         self.tuning_semitones = self._fine + self._coarse
 
     def reset_controllers(self, at: int) -> None:
-        """RP-015: what a player moves goes to rest; volume, pan and tuning stay."""
-        for ramp in (self.bend, self.wheel, self.pressure, self.timbre, *self.key_pressure.values()):
+        """RP-015: what a player moves goes to rest; volume, pan, sound controllers such as 74 and tuning stay."""
+        for ramp in (self.bend, self.wheel, self.pressure, *self.key_pressure.values()):
             ramp.move(at, 0.0)
         self._expression = 1.0
         self.gain.move(at, self._loudness())
@@ -215,10 +259,14 @@ class Channels:
     def set_zone(self, master: int, members: int) -> None:
         """Give a master channel (0 or 15) so many members next to it; the other zone shrinks to make room."""
         members = min(members, 15)
+        former = self.zone(_LOWER_MASTER)[1:] + self.zone(_UPPER_MASTER)[1:]
         other = _UPPER_MASTER if master == _LOWER_MASTER else _LOWER_MASTER
         self._members[master] = members
         self._members[other] = max(0, min(self._members[other], 14 - members))
         self._all[master].bend_range = MASTER_BEND_SEMITONES if members else None
+        for number in former:
+            if self.master(number) is None:
+                self._all[number].bend_range = None
         for number in self.zone(master)[1:]:
             self._all[number].bend_range = MEMBER_BEND_SEMITONES
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
@@ -10,7 +11,7 @@ import mido
 import numpy as np
 
 from synth.bank import Preset, PresetInfo, Zone, load_preset
-from synth.errors import WavekeysError
+from synth.errors import UsageError, WavekeysError
 from synth.instrument.blend import blends_of
 from synth.instrument.channels import Channels
 from synth.instrument.events import Command, Event, Learn, Load, SavedAs, Set, SetBlend
@@ -22,8 +23,10 @@ from synth.stream import Player
 
 _SUSTAIN, _SOSTENUTO, _ALL_SOUND_OFF, _RESET_CONTROLLERS = 64, 66, 120, 121
 _NOTES_OFF = range(123, 128)  # 124 to 127 change a mode that is not ours to change, and let all notes go
-_NOT_LEARNT = {0, 6, 32, 38, 64, 66, 67, *range(98, 102), *range(120, 128)}  # that no parameter can take over
+_NOT_LEARNT = {0, 6, 32, 38, 64, 66, 67, *range(96, 102), *range(120, 128)}  # that no parameter can take over
 _POLY, _LEGATO = 0, 2  # the parameter `mode`
+_DATA_ENTRY = 6
+FARTHEST_PITCH = 1000.0  # of a tuning, as a MIDI number either side of 0
 MORPH_MS = 30.0  # from one blend, or one key's embedding, to the next
 EMBEDDED_FADE_MS = 50.0  # at the end of a source's own release
 SOFT_PEDAL = 0.7  # of a velocity
@@ -71,6 +74,7 @@ class Instrument:
         self.values = initial_values(self.preset.info.parameters)
         self.controllers = {p.controller: p.id for p in PARAMETERS.values() if p.controller is not None}
         self.learning: str | None = None  # the parameter that the next controller will move
+        self.refused: collections.deque[str] = collections.deque(maxlen=8)  # why commands were not obeyed
         self.programs = {number: self._checked(program) for number, program in (programs or {}).items()}
         self._polyphony = voices
         self._slots = 2 * voices
@@ -192,8 +196,9 @@ class Instrument:
             self._override = None
         self._blends = blends_of(info, self.preset.bank, self._override)
 
-    def load(self, preset: Preset) -> None:
-        """Play another preset of the same model from now on; notes that sound end as they began."""
+    def load(self, preset: Preset, offset: int = 0) -> None:
+        """Play another preset of the same model from so many frames of the next block on; notes that sound end as they
+        began."""
         self._checked(preset)
         self.values = initial_values(preset.info.parameters)
         self._blends = blends_of(preset.info, preset.bank, None)
@@ -201,10 +206,10 @@ class Instrument:
         self.preset = preset
         self._keys.clear()
         for name, value in self.values.items():
-            self._steering.move(name, self._now, value)
+            self._steering.move(name, self._now + offset, value)
         for voice in self._voices.values():
             if voice.phase in (Phase.HELD, Phase.SUSTAINED):
-                self._release(voice, 0)
+                self._release(voice, offset)
 
     def _checked(self, preset: Preset) -> Preset:
         """A preset that `load` will take: what is wrong with it is said now and not while playing."""
@@ -245,11 +250,12 @@ class Instrument:
             controllers = {int(number): str(name) for number, name in state["controllers"].items()}
             tuning = [None if pitch is None else float(pitch) for pitch in state["tuning"]]
             seed = int(state["seed"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise WavekeysError(f"not a state of this instrument ({error!r})") from None
         if (
             len(tuning) != 128
-            or not controllers.keys() <= set(range(128))
+            or not all(pitch is None or abs(pitch) <= FARTHEST_PITCH for pitch in tuning)
+            or not controllers.keys() <= set(range(128)) - _NOT_LEARNT
             or not set(controllers.values()) <= set(PARAMETERS)
         ):
             raise WavekeysError("not a state of this instrument: its tuning or its controllers are not whole")
@@ -259,15 +265,25 @@ class Instrument:
         self.reset()
 
     def process(self, events: Sequence[Event], frames: int) -> np.ndarray:
-        """The next block [frames, 2] float32; each event takes effect at its offset, 0 <= offset < frames."""
-        for offset, message in sorted(events, key=lambda event: event[0]):
+        """The next block [frames, 2] float32; each event takes effect at its offset, 0 <= offset < frames.
+
+        A block of no frames is for events alone, at offset 0. A command that cannot be obeyed changes nothing and is
+        told in `refused`: it may be one that was right when it was sent, before another preset came.
+        """
+        ordered = sorted(events, key=lambda event: event[0])
+        if ordered and not 0 <= ordered[0][0] <= ordered[-1][0] < max(frames, 1):
+            raise UsageError(f"events at {ordered[0][0]} to {ordered[-1][0]} are not within a block of {frames} frames")
+        for offset, message in ordered:
             if isinstance(message, tuple):
-                self._obey(cast(Command, message), offset)
+                try:
+                    self._obey(cast(Command, message), offset)
+                except WavekeysError as error:
+                    self.refused.append(str(error))
             else:
                 self._handle(message, offset)
         mix = np.zeros((frames, 2), np.float32)
         self._steering.begin(self._now)
-        if self._voices:
+        if self._voices and frames:
             self._render(mix)
         self._now += frames
         return mix
@@ -318,7 +334,7 @@ class Instrument:
             case SetBlend(blend):
                 self.set_blend(blend, offset)
             case Load(preset):
-                self.load(preset)
+                self.load(preset, offset)
             case SavedAs(info):
                 self.saved_as(info)
             case Learn(parameter):
@@ -341,7 +357,7 @@ class Instrument:
         elif message.type == "program_change":
             program = message.program + 128 * self._channels[message.channel].bank
             if program in self.programs:
-                self.load(self.programs[program])
+                self.load(self.programs[program], offset)
 
     def _control(self, channel: int, control: int, value: int, offset: int) -> None:
         if self.learning is not None and control not in _NOT_LEARNT:
@@ -357,17 +373,18 @@ class Instrument:
                 self._channels[number].reset_controllers(self._now + offset)
             self._lift(channel, offset)
         elif control in _NOTES_OFF:
-            for number in self._channels.zone(channel):
-                self._channels[number].sustain = self._channels[number].sostenuto = False
             self._keys = [key for key in self._keys if key.channel not in self._channels.zone(channel)]
-            for voice in self._of_zone(channel, Phase.HELD, Phase.SUSTAINED):
-                self._release(voice, offset)
+            for voice in self._of_zone(channel, Phase.HELD):
+                self._let_go(voice, offset)
         elif control == _ALL_SOUND_OFF:
             self._keys = [key for key in self._keys if key.channel not in self._channels.zone(channel)]
             for voice in self._of_zone(channel, Phase.HELD, Phase.SUSTAINED, Phase.RELEASED):
                 self._steal(voice, offset)
         else:
             self._channels.control(self._now + offset, channel, control, value)
+            if control == _DATA_ENTRY:  # perhaps a zone has changed, and with it whose pedals hold what
+                for number in range(16):
+                    self._lift(number, offset)
 
     def _pedal(self, channel: int, control: int, down: bool, offset: int) -> None:
         state = self._channels[channel]
@@ -388,10 +405,21 @@ class Instrument:
         """Release what no pedal holds any more."""
         for voice in self._of_zone(channel, Phase.SUSTAINED):
             if not self._is_held_by_pedal(voice):
-                self._release(voice, offset)
+                self._let_go(voice, offset)
+
+    def _let_go(self, voice: Voice, offset: int) -> None:
+        """A voice whose key is up: a pedal holds it, or another key that is still down takes it over, or it ends."""
+        if voice.phase not in (Phase.HELD, Phase.SUSTAINED) or any(key[:2] == voice.held_by for key in self._keys):
+            return  # one of several voices that went together
+        if self._is_held_by_pedal(voice):
+            voice.phase = Phase.SUSTAINED
+        elif self.values["mode"] != _POLY and self._keys:
+            self._take_over(self._keys[-1], offset)
+        else:
+            self._release(voice, offset)
 
     def _is_held_by_pedal(self, voice: Voice) -> bool:
-        channels = self._channels.of_note(voice.channel)
+        channels = self._channels.of_note(voice.held_by[0])
         return any(channel.sustain for channel in channels) or (
             voice.sostenuto and any(channel.sostenuto for channel in channels)
         )
@@ -399,33 +427,33 @@ class Instrument:
     def _of_zone(self, channel: int, *phases: Phase) -> list[Voice]:
         """The voices that a message on this channel concerns."""
         numbers = self._channels.zone(channel)
-        return [voice for voice in self._voices.values() if voice.channel in numbers and voice.phase in phases]
+        return [voice for voice in self._voices.values() if voice.held_by[0] in numbers and voice.phase in phases]
 
     # Keys.
 
     def _key_down(self, key: _Key, offset: int) -> None:
-        # The same key again replaces its note, as on any keyboard.
+        if self._pitch(key.key) is None:
+            return
+        # The same key again replaces its note, as on any keyboard; its damper stays up if sostenuto had caught it.
         self._keys = [held for held in self._keys if held[:2] != key[:2]]
         self._keys.append(key)
-        for voice in self._sounding(key):
+        self._channels[key.channel].forget_key_pressure(self._now + offset, key.key)
+        before = self._sounding(key)
+        caught = any(voice.sostenuto for voice in before)
+        for voice in before:
             self._release(voice, offset)
         if self.values["mode"] == _POLY:
             self._start(key, offset)
         else:
             self._take_over(key, offset)
+        for voice in self._sounding(key):
+            voice.sostenuto = voice.sostenuto or caught
 
     def _key_up(self, channel: int, number: int, offset: int) -> None:
-        was_last = bool(self._keys) and self._keys[-1][:2] == (channel, number)
         self._keys = [held for held in self._keys if held[:2] != (channel, number)]
-        if self.values["mode"] != _POLY and was_last and self._keys:
-            self._take_over(self._keys[-1], offset)
-            return
-        for voice in self._voices.values():
+        for voice in list(self._voices.values()):
             if voice.held_by == (channel, number) and voice.phase is Phase.HELD:
-                if self._is_held_by_pedal(voice):
-                    voice.phase = Phase.SUSTAINED
-                else:
-                    self._release(voice, offset)
+                self._let_go(voice, offset)
 
     def _sounding(self, key: _Key) -> list[Voice]:
         return [

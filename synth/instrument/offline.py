@@ -9,9 +9,10 @@ import mido
 import numpy as np
 import samplerate
 
-from synth.instrument.rack import Plays
+from synth.instrument.rack import Plays, Rack
 
 BLOCK_FRAMES = 256
+LONGEST_TAIL_SECONDS = 60.0
 
 
 def render(
@@ -25,16 +26,21 @@ def render(
 ) -> np.ndarray:
     """Play messages at times in seconds: [frames, 2] float32 at the instrument's rate.
 
-    Without a duration, the audio ends when the last voice has fallen silent; notes that nobody ends are released after
-    the last message, but not before `end_seconds`. `progress` is called with the seconds rendered so far.
+    Without a duration, the audio ends when the last voice has fallen silent and effects have ended, a minute after the
+    last message at most; notes that nobody ends are released then, but not before `end_seconds`. `progress` is called
+    with the seconds rendered so far.
     """
     rate = instrument.sample_rate_hz
     events = sorted(((round(seconds * rate), message) for seconds, message in timeline), key=lambda event: event[0])
     end = max(events[-1][0] + 1 if events else 0, round(end_seconds * rate))
-    releases = [mido.Message("control_change", channel=channel, control=123) for channel in range(16)]
+    releases = [
+        mido.Message("control_change", channel=channel, control=control)
+        for channel in range(16)
+        for control in (64, 66, 123)  # pedals up, keys up
+    ]
     if duration_seconds is None:
         events += [(end, message) for message in releases]
-        limit = end + instrument.tail_frames + block_frames
+        limit = end + round(LONGEST_TAIL_SECONDS * rate)
     else:
         limit = round(duration_seconds * rate)
     blocks = []
@@ -46,11 +52,15 @@ def render(
             index += 1
         blocks.append(instrument.process(due, block_frames))
         progress(min(start + block_frames, limit) / rate)
-        if duration_seconds is None and index == len(events) and not instrument.sounding:
+        if duration_seconds is None and index == len(events) and not _ringing(instrument):
             break
     if not blocks:
         return np.zeros((0, 2), np.float32)
     return np.concatenate(blocks)[:limit]
+
+
+def _ringing(instrument: Plays) -> bool:
+    return instrument.ringing if isinstance(instrument, Rack) else instrument.sounding > 0
 
 
 def resampled(audio: np.ndarray, rate_hz: int, wanted_hz: int) -> np.ndarray:

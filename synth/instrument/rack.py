@@ -15,8 +15,10 @@ import numpy as np
 from synth.errors import WavekeysError
 from synth.instrument.effects import Effect, Effects
 from synth.instrument.events import PANIC, Command, Event
+from synth.instrument.instrument import Instrument
 
 OMNI = None  # a part's channel: all of them
+QUIET, QUIET_SECONDS = 1e-3, 0.5  # of full scale, -60 dB: effects that were fainter for so long have ended
 
 
 class Plays(Protocol):
@@ -91,6 +93,8 @@ class Rack:
                 raise WavekeysError(f"part {part.name!r}: a channel is from 0 to 15, not {part.channel}")
         self._chains = {part.name: Effects(part.effects, self.sample_rate_hz) for part in parts}
         self._master = Effects(effects, self.sample_rate_hz)
+        self._has_effects = any(part.effects for part in parts) or bool(effects)
+        self._quiet_frames = 0  # until now; effects may make a sound last longer than its voices
         self._leaving: list[tuple[str, Plays, list[mido.Message]]] = []  # replaced; what they have to be told yet
         # Each part's share of the last block, [frames, 2], before `effects`.
         self.stems = {part.name: np.zeros((0, 2), np.float32) for part in parts}
@@ -111,6 +115,11 @@ class Rack:
         """Voices that sound now."""
         return sum(part.instrument.sounding for part in self.parts.values())
 
+    @property
+    def ringing(self) -> bool:
+        """Whether anything is heard yet: a voice, or what effects make of those that were."""
+        return self.sounding > 0 or (self._has_effects and self._quiet_frames < QUIET_SECONDS * self.sample_rate_hz)
+
     def part(self, name: str) -> Part:
         """The part of that name; raises WavekeysError if there is none."""
         if name not in self.parts:
@@ -128,6 +137,7 @@ class Rack:
     def reset(self) -> None:
         """All sound off, all controllers at rest. Parameters stay."""
         self._leaving.clear()
+        self._quiet_frames = 0
         for name, part in self._all():
             part.instrument.reset()
             self._chains[name].reset()
@@ -148,20 +158,27 @@ class Rack:
                 case To(name, command):
                     shares[self.part(name).name].append((offset, command))
                 case Replace(name, instrument):
-                    self._replace(name, instrument)
-                    shares[name].clear()  # they were for the instrument that has gone
+                    moved = self._replace(name, instrument)
+                    # Those before were for the instrument that has gone.
+                    shares[name] = [(offset, message) for message in moved]
                 case _:
                     next(iter(shares.values())).append((offset, event))
         for name, part in self._all():
             audio = part.instrument.process(shares[name], frames)
             self.stems[name] = self._chains[name].process(audio + self._fading(name, frames))
-        return self._master.process(sum(self.stems.values(), np.zeros((frames, 2), np.float32)))
+        mix = self._master.process(sum(self.stems.values(), np.zeros((frames, 2), np.float32)))
+        loud = self._has_effects and np.abs(mix).max(initial=0.0) > QUIET
+        self._quiet_frames = 0 if loud else self._quiet_frames + frames
+        return mix
 
-    def _replace(self, name: str, instrument: Plays) -> None:
+    def _replace(self, name: str, instrument: Plays) -> list[mido.Message]:
+        """Put an instrument in a part's place. What brings its controllers to where the player has them is returned."""
         self._check(instrument)
         part = self.part(name)
+        moved = part.instrument.controls() if isinstance(part.instrument, Instrument) else []
         self._leaving.append((name, part.instrument, list(PANIC)))
         part.instrument = instrument
+        return moved
 
     def _fading(self, name: str, frames: int) -> np.ndarray | float:
         """What is left of the instruments that this part had before."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import mido
+from mido.midifiles import KeySignatureError
 
 from synth.errors import WavekeysError
 
@@ -40,7 +41,7 @@ def open_song(path: Path) -> Song:
                 events.append((seconds, message))
     except FileNotFoundError:
         raise WavekeysError(f"no MIDI file at {path}") from None
-    except (OSError, EOFError, ValueError, KeyError, IndexError, ZeroDivisionError) as error:
+    except (OSError, EOFError, ValueError, KeyError, IndexError, ZeroDivisionError, KeySignatureError) as error:
         raise WavekeysError(f"{path}: not a readable Standard MIDI File ({error or type(error).__name__})") from None
     if not any(message.type == "note_on" for _, message in events):
         raise WavekeysError(f"{path}: it holds no notes")

@@ -145,7 +145,7 @@ def prepare(song: Song, wishes: Wishes, *, warn: Callable[[str], None]) -> Perfo
                 timeline.append((seconds, message))
             elif message.text.startswith(COMMAND_MARK):
                 timeline.append((seconds, opener.command(_parsed(message.text.removeprefix(COMMAND_MARK), song))))
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise WavekeysError(f"{song.path}: what it says of its instrument is damaged ({error!r})") from None
     return Performance(rack=rack, timeline=timeline, block_frames=block_frames, end_seconds=song.end_seconds)
 

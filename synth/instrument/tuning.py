@@ -124,4 +124,6 @@ def _lines(path: Path) -> list[str]:
         raise WavekeysError(f"no tuning file {path}") from None
     except OSError as error:
         raise WavekeysError(f"{path}: cannot be read ({error.strerror})") from None
-    return [line for line in text.splitlines() if not line.startswith("!")]
+    # Not `splitlines`: read so, a byte of an accented letter may look like one of its other line ends.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+    return [line for line in lines if not line.startswith("!")]

@@ -16,8 +16,8 @@ def off(note: int, channel: int = 0) -> mido.Message:
     return mido.Message("note_off", note=note, channel=channel)
 
 
-def control(number: int, value: int) -> mido.Message:
-    return mido.Message("control_change", control=number, value=value)
+def control(number: int, value: int, channel: int = 0) -> mido.Message:
+    return mido.Message("control_change", control=number, value=value, channel=channel)
 
 
 def play(instrument: Instrument, events: dict[int, list[mido.Message]], frames: int, block: int = 64) -> np.ndarray:

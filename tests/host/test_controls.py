@@ -33,6 +33,10 @@ class Presets:
         self._presets = {preset.info.name: preset for preset in presets}
         self.names = tuple(self._presets)
 
+    def add(self, preset: Preset) -> None:
+        self._presets[preset.info.name] = preset
+        self.names = tuple(self._presets)
+
     def refresh(self) -> None:
         """A test adds none."""
 
@@ -62,6 +66,7 @@ class Rig:
             now=self.clock,
             sleep=self.clock.sleep,
         )
+        self.presets = library
         self.said: list[str] = []
         self.takes: list[bool] = []
         self.controls = Controls(
@@ -109,6 +114,42 @@ def rig(tiny_preset: Preset, second: Preset) -> Rig:
     made = Rig(rack, Presets(tiny_preset, second))
     made.run()
     return made
+
+
+def test_commands_that_another_preset_has_overtaken_are_told_and_the_engine_plays_on(
+    rig: Rig, tiny_preset: Preset
+) -> None:
+    """Two presets of different models at once, and a blend of instruments that the next preset does not have."""
+    other = dataclasses.replace(
+        tiny_preset, info=dataclasses.replace(tiny_preset.info, name="other", model_sha256="0" * 64)
+    )
+    alone = dataclasses.replace(
+        tiny_preset,
+        info=dataclasses.replace(tiny_preset.info, name="alone", blend={"bell": 1.0}),
+        bank=dataclasses.replace(
+            tiny_preset.bank,
+            instruments=("bell",),
+            embeddings=tiny_preset.bank.embeddings[:1],
+            loops=tiny_preset.bank.loops[:1],
+            vibrato=tiny_preset.bank.vibrato[:1],
+        ),
+    )
+    for preset in (other, alone):
+        rig.presets.add(preset)
+    rig.controls.load_preset("keys", "other")
+    rig.controls.load_preset("keys", "second")
+    rig.controls.poll()
+    rig.run()
+    assert rig.controls.poll().parts[0].preset == "second"
+    rig.controls.load_preset("keys", "alone")
+    rig.controls.poll()
+    rig.controls.set_blend("keys", {"pipe": 1.0})
+    rig.run()
+    assert rig.controls.poll().parts[0].preset == "alone"
+    assert "unknown instrument 'pipe'" in rig.said[-1]
+    rig.controls.midi(on(60))
+    assert np.abs(rig.run()).max() > 0
+    assert rig.engine.failure is None
 
 
 def test_a_parameter_that_is_set_is_shown_and_marks_the_preset_edited(rig: Rig) -> None:

@@ -57,7 +57,7 @@ def test_reset_of_controllers_leaves_volume_pan_and_tuning(channels: Channels) -
     channels[0].set_key_pressure(0, 60, 127)
     channels[0].reset_controllers(1000)
     channel = channels[0]
-    assert (channel.wheel.over(NOW), channel.bend.over(NOW), channel.timbre.over(NOW)) == (0.0, 0.0, 0.0)
+    assert (channel.wheel.over(NOW), channel.bend.over(NOW), channel.timbre.over(NOW)) == (0.0, 0.0, 1.0)
     assert channel.pressure_over(60, NOW) == 0.0
     assert channel.gain.over(NOW) == pytest.approx((64 / 127) ** 2)
     assert channel.pan.over(NOW) == 1.0

@@ -107,10 +107,21 @@ def test_the_pedal_holds_notes_until_it_is_lifted(instrument: Instrument) -> Non
     assert instrument.sounding == 0
 
 
-@pytest.mark.parametrize("number", [120, 123])
-def test_all_sound_off_and_all_notes_off_silence_everything(instrument: Instrument, number: int) -> None:
+def test_all_sound_off_silences_what_pedals_hold_too(instrument: Instrument) -> None:
     play(instrument, {0: [control(64, 127), on(60), on(62)], 100: [off(60)]}, 256)
-    play(instrument, {0: [control(number, 0)]}, instrument.tail_frames + 128)
+    play(instrument, {0: [control(120, 0)]}, instrument.tail_frames + 128)
+    assert instrument.sounding == 0
+
+
+def test_all_notes_off_lets_every_key_go_and_leaves_the_pedals_to_the_player(instrument: Instrument) -> None:
+    """MIDI 1.0 Detailed Specification, All Notes Off: what Hold holds sounds on."""
+    play(instrument, {0: [on(60)], 100: [control(123, 0)]}, instrument.tail_frames + 256)
+    assert instrument.sounding == 0
+    play(instrument, {0: [control(64, 127), on(60), on(62)], 100: [off(60)], 200: [control(123, 0)]}, 4096)
+    assert instrument.sounding == 2
+    play(instrument, {0: [on(64)], 64: [off(64)]}, 4096)
+    assert instrument.sounding == 3  # the pedal is still down
+    play(instrument, {0: [control(64, 0)]}, instrument.tail_frames + 128)
     assert instrument.sounding == 0
 
 

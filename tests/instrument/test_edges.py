@@ -1,0 +1,243 @@
+"""What hosts and players do at the edges: nothing hangs, clicks or is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+
+from synth import WavekeysError
+from synth.bank import Preset
+from synth.instrument import Instrument, Load, Part, Rack, Set, SetBlend, open_song, render
+from synth.instrument.rack import Replace
+from synth.instrument.voice import Phase
+from synth.testing.playing import control, off, on, play
+
+
+@pytest.fixture
+def instrument(tiny_preset: Preset) -> Instrument:
+    return Instrument(tiny_preset, voices=3, backend="cpu")
+
+
+def bend_of(instrument: Instrument) -> list[float]:
+    """Pitches of what sounds, as MIDI numbers, where controllers have come to rest."""
+    voices = [voice for voice in instrument._voices.values() if voice.phase is Phase.HELD]
+    at = np.array([instrument._now - 1])
+    return [float(np.ravel(instrument._steering.semitones(voice, at))[0]) for voice in voices]
+
+
+# Hosts.
+
+
+def test_a_block_without_frames_is_for_its_events(tiny_preset: Preset) -> None:
+    flushed, at_once = (Instrument(tiny_preset, voices=2, backend="cpu") for _ in range(2))
+    events = [(0, Set("gain_db", -6.0)), (0, on(60))]
+    assert flushed.process(events, 0).shape == (0, 2)
+    expected = at_once.process(events, 128)
+    assert np.abs(expected).max() > 0
+    np.testing.assert_array_equal(flushed.process([], 128), expected)
+
+
+@pytest.mark.parametrize("offset", [-1, 64, 1000])
+def test_an_event_beyond_its_block_is_refused_before_anything_plays(instrument: Instrument, offset: int) -> None:
+    with pytest.raises(WavekeysError, match="not within a block of 64 frames"):
+        instrument.process([(0, on(60)), (offset, on(62))], 64)
+    assert instrument.sounding == 0
+
+
+def test_a_command_that_cannot_be_obeyed_is_told_and_the_music_goes_on(instrument: Instrument) -> None:
+    values = dict(instrument.values)
+    play(instrument, {0: [SetBlend({"harp": 1.0}), on(60)], 64: [Set("nothing", 1.0)]}, 256)
+    assert len(instrument.refused) == 2
+    assert "unknown instrument 'harp'" in instrument.refused[0]
+    assert "'nothing'" in instrument.refused[1]
+    assert (instrument.sounding, instrument.values) == (1, values)
+
+
+def test_another_preset_begins_where_it_was_asked_for(tiny_preset: Preset) -> None:
+    """The same phrase in blocks of 40 and in one of 1280, with two changes of preset in its middle."""
+    quiet = dataclasses.replace(
+        tiny_preset, info=dataclasses.replace(tiny_preset.info, name="quiet", parameters={"gain_db": -12.0})
+    )
+    phrase = {
+        10: [on(60)],
+        500: [mido.Message("program_change", program=1)],
+        700: [on(62)],
+        1000: [Load(tiny_preset)],
+        1100: [on(64)],
+    }
+    fine, coarse = (
+        play(Instrument(tiny_preset, voices=3, backend="cpu", programs={1: quiet}), phrase, 1280, block)
+        for block in (40, 1280)
+    )
+    assert np.abs(coarse[100:500]).max() > 0
+    np.testing.assert_allclose(coarse, fine, atol=1e-6)
+
+
+def test_controllers_stay_where_the_player_has_them_when_an_instrument_is_replaced(tiny_preset: Preset) -> None:
+    old, new = (Instrument(tiny_preset, voices=2, backend="cpu") for _ in range(2))
+    rack = Rack([Part(name="keys", instrument=old)])
+    moved = [control(7, 64), control(64, 127), control(101, 0), control(100, 6), control(6, 5)]
+    rack.process([(0, message) for message in [*moved, mido.Message("pitchwheel", pitch=8191)]], 64)
+    before = [str(message) for message in old.controls()]
+    rack.process([(10, Replace("keys", new)), (20, on(60)), (30, off(60))], 64)
+    assert [str(message) for message in new.controls()] == before
+    rack.process([], 2048)
+    assert new.sounding == 1  # the pedal is still down
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"seed": float("inf")},
+        {"parameters": {"gain_db": 10**400}},
+        {"tuning": [float("nan")] * 128},
+        {"tuning": [1e9] * 128},
+        {"controllers": {"64": "gain_db"}},
+        {"controllers": {"120": "gain_db"}},
+    ],
+)
+def test_a_damaged_state_is_refused_as_a_whole(instrument: Instrument, damage: dict) -> None:
+    before = instrument.state()
+    with pytest.raises(WavekeysError):
+        instrument.restore(before | damage)
+    assert instrument.state() == before
+
+
+# Offline.
+
+
+def test_render_plays_a_release_to_its_end_that_was_set_on_the_way(instrument: Instrument) -> None:
+    brief = render(instrument, [(0.0, on(60)), (0.1, off(60))])
+    instrument.reset()
+    audio = render(instrument, [(0.0, Set("release_ms", 1500.0)), (0.01, on(60)), (0.1, off(60))])
+    assert len(audio) > len(brief) + 16_000
+    assert instrument.sounding == 0
+    assert (audio[-1] == 0).all()
+
+
+def test_render_lifts_the_pedals_at_the_end(instrument: Instrument) -> None:
+    render(instrument, [(0.0, control(64, 127)), (0.0, on(60)), (0.1, off(60))])
+    assert instrument.sounding == 0
+
+
+class Echo:
+    """An effect that repeats what it hears, by half each time, every 4000 frames."""
+
+    def __init__(self) -> None:
+        self._late = np.zeros((2, 4000), np.float32)
+
+    def process(self, audio: np.ndarray, *_: object) -> np.ndarray:
+        out = np.empty_like(audio)
+        for at, frame in enumerate(audio.T):
+            out[:, at] = frame + 0.5 * self._late[:, 0]
+            self._late = np.concatenate([self._late[:, 1:], out[:, at : at + 1]], axis=1)
+        return out
+
+    def reset(self) -> None:
+        self._late[:] = 0.0
+
+
+def test_render_plays_on_until_effects_have_ended(instrument: Instrument) -> None:
+    dry = render(instrument, [(0.0, on(60)), (0.05, off(60))])
+    instrument.reset()
+    wet = render(Rack([Part(name="keys", instrument=instrument)], [Echo()]), [(0.0, on(60)), (0.05, off(60))])
+    assert np.abs(dry).max() > 0.004
+    assert len(wet) > len(dry) + 4000
+    assert np.abs(wet[-256:]).max() < 1e-3
+
+
+@pytest.mark.parametrize("damage", [b"\xff\x59\x02\x00\x02", b"\xff\x59\x02\x0a\x00"])
+def test_an_impossible_key_signature_is_refused_in_one_line(tmp_path: Path, damage: bytes) -> None:
+    track = b"\x00" + damage + b"\x00\x90\x3c\x40\x60\x80\x3c\x40\x00\xff\x2f\x00"
+    header = b"MThd\x00\x00\x00\x06\x00\x00\x00\x01\x00\x60MTrk"
+    (tmp_path / "key.mid").write_bytes(header + len(track).to_bytes(4, "big") + track)
+    with pytest.raises(WavekeysError, match="not a readable Standard MIDI File"):
+        open_song(tmp_path / "key.mid")
+
+
+# Players.
+
+
+def test_all_notes_off_lets_every_key_go_and_leaves_the_pedals_to_the_player(instrument: Instrument) -> None:
+    """MIDI 1.0 Detailed Specification, All Notes Off: what Hold holds sounds on."""
+    play(instrument, {0: [on(60)], 100: [control(123, 0)]}, instrument.tail_frames + 256)
+    assert instrument.sounding == 0
+    play(instrument, {0: [control(64, 127), on(60), on(62)], 100: [off(60)], 200: [control(123, 0)]}, 4096)
+    assert instrument.sounding == 2
+    play(instrument, {0: [on(64)], 64: [off(64)]}, 4096)
+    assert instrument.sounding == 3  # the pedal is still down
+    play(instrument, {0: [control(64, 0)]}, instrument.tail_frames + 128)
+    assert instrument.sounding == 0
+
+
+def test_a_channel_that_leaves_its_zone_forgets_it_and_leaves_no_note_behind(tiny_preset: Preset) -> None:
+    instrument = Instrument(tiny_preset, voices=3, backend="cpu", mpe=5)
+    play(instrument, {0: [control(64, 127), on(60, channel=2)], 64: [off(60, channel=2)]}, 512)
+    assert instrument.sounding == 1  # by the master's pedal
+    no_zone = [control(101, 0), control(100, 6), control(6, 0)]
+    play(instrument, {0: no_zone}, instrument.tail_frames + 128)
+    assert instrument.sounding == 0
+    bent = [on(60, channel=2), mido.Message("pitchwheel", pitch=8191, channel=2)]
+    play(instrument, {0: bent}, 512)
+    assert bend_of(instrument) == pytest.approx([62.0])
+
+
+@pytest.mark.parametrize("mode", ["mono", "legato"])
+def test_a_pedal_holds_the_last_note_of_a_mono_line(tiny_preset: Preset, mode: str) -> None:
+    instrument = Instrument(tiny_preset, voices=3, backend="cpu")
+    instrument.set("mode", mode)
+    phrase = {0: [control(64, 127), on(60)], 600: [on(64)], 1200: [off(64)]}
+    play(instrument, phrase, 2400)
+    assert [voice.held_by[1] for voice in instrument._voices.values()] == [64]
+    play(instrument, {0: [control(64, 0)]}, 1200)  # back to the key that is still down
+    assert [voice.held_by[1] for voice in instrument._voices.values()] == [60]
+    play(instrument, {0: [off(60)]}, instrument.tail_frames + 128)
+    assert instrument.sounding == 0
+
+
+def test_all_notes_off_on_the_channel_of_a_legato_lines_second_note_leaves_nothing_stuck(tiny_preset: Preset) -> None:
+    instrument = Instrument(tiny_preset, voices=3, backend="cpu")
+    instrument.set("mode", "legato")
+    play(instrument, {0: [on(60, channel=2)], 300: [on(62, channel=3)], 600: [control(123, 0, channel=3)]}, 900)
+    assert [voice.held_by for voice in instrument._voices.values()] == [(2, 60)]
+    play(instrument, {0: [off(60, channel=2)]}, instrument.tail_frames + 128)
+    assert instrument.sounding == 0
+
+
+def test_sostenuto_holds_a_key_that_is_struck_again(instrument: Instrument) -> None:
+    phrase = {0: [on(60)], 100: [control(66, 127)], 200: [off(60)], 300: [on(60)], 400: [off(60)]}
+    play(instrument, phrase, instrument.tail_frames + 1024)
+    assert instrument.sounding == 1
+    play(instrument, {0: [control(66, 0)]}, instrument.tail_frames + 128)
+    assert instrument.sounding == 0
+
+
+def test_a_key_that_the_tuning_leaves_silent_does_not_end_a_mono_line(tiny_preset: Preset) -> None:
+    tuning = [None if key == 61 else float(key) for key in range(128)]
+    instrument = Instrument(tiny_preset, voices=2, backend="cpu", tuning=tuning)
+    instrument.set("mode", "mono")
+    play(instrument, {0: [on(60)], 300: [on(61)], 600: [off(61)]}, 900)
+    assert [(voice.key, voice.phase) for voice in instrument._voices.values()] == [(60, Phase.HELD)]
+
+
+def test_a_key_that_is_struck_begins_without_pressure(tiny_preset: Preset) -> None:
+    instrument = Instrument(tiny_preset, voices=2, backend="cpu")
+    pressed = mido.Message("polytouch", note=60, value=127)
+    play(instrument, {0: [on(60), pressed], 300: [off(60)], 600: [on(60)]}, 900)
+    assert instrument._channels[0].pressure_over(60, np.array([instrument._now])) == 0.0
+
+
+def test_data_entry_goes_on_from_the_parameter_that_is_selected(instrument: Instrument) -> None:
+    select = {number: [control(101, 0), control(100, number)] for number in (0, 1)}
+    play(instrument, {0: [*select[0], control(6, 12), *select[1], control(38, 0)]}, 64)
+    channel = instrument._channels[0]
+    assert (channel.bend_range, channel.tuning_semitones) == (12.0, 0.0)
+    play(instrument, {0: [control(96, 0), *select[0], control(97, 0), control(97, 0)]}, 64)
+    assert channel.bend_range == pytest.approx(11.98)
+    assert channel.tuning_semitones == pytest.approx(1 / 8192)
+    with pytest.raises(WavekeysError, match="has a meaning of its own"):
+        instrument.learn(96, "gain_db")
