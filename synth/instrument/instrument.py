@@ -240,13 +240,18 @@ class Instrument:
         ]
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Be as an instrument of the same preset was at `state()`. Refused as a whole if anything in it is wrong."""
-        if state.get("version") != STATE_VERSION or state.get("preset") != self.preset.info.name:
+        """Be as an instrument was at `state()` that played this preset, or one of `programs`.
+
+        Refused as a whole if anything in it is wrong.
+        """
+        known = (self.preset, *self.programs.values())
+        preset = next((preset for preset in known if preset.info.name == state.get("preset")), None)
+        if state.get("version") != STATE_VERSION or preset is None:
             raise WavekeysError(f"this state belongs to preset {state.get('preset')!r}, not {self.preset.info.name!r}")
         try:
             values = initial_values(state["parameters"])
             blend = state["blend"]
-            blends = blends_of(self.preset.info, self.preset.bank, blend)
+            blends = blends_of(preset.info, preset.bank, blend)
             controllers = {int(number): str(name) for number, name in state["controllers"].items()}
             tuning = [None if pitch is None else float(pitch) for pitch in state["tuning"]]
             seed = int(state["seed"])
@@ -259,7 +264,7 @@ class Instrument:
             or not set(controllers.values()) <= set(PARAMETERS)
         ):
             raise WavekeysError("not a state of this instrument: its tuning or its controllers are not whole")
-        self.values, self._blends, self.controllers = values, blends, controllers
+        self.preset, self.values, self._blends, self.controllers = preset, values, blends, controllers
         self._override = None if blend is None else dict(blend)
         self._tuning, self._seed = tuning, seed
         self.reset()

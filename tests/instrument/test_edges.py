@@ -77,6 +77,15 @@ def test_another_preset_begins_where_it_was_asked_for(tiny_preset: Preset) -> No
     np.testing.assert_allclose(coarse, fine, atol=1e-6)
 
 
+def test_a_state_of_another_program_brings_that_back(tiny_preset: Preset) -> None:
+    second = dataclasses.replace(tiny_preset, info=dataclasses.replace(tiny_preset.info, name="second"))
+    playing, fresh = (Instrument(tiny_preset, voices=2, backend="cpu", programs={1: second}) for _ in range(2))
+    playing.process([(0, mido.Message("program_change", program=1)), (0, Set("gain_db", -3.0))], 64)
+    fresh.restore(playing.state())
+    assert fresh.preset.info.name == "second"
+    assert fresh.state() == playing.state()
+
+
 def test_controllers_stay_where_the_player_has_them_when_an_instrument_is_replaced(tiny_preset: Preset) -> None:
     old, new = (Instrument(tiny_preset, voices=2, backend="cpu") for _ in range(2))
     rack = Rack([Part(name="keys", instrument=old)])
