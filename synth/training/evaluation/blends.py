@@ -9,7 +9,7 @@ from typing import Any
 import mido
 import numpy as np
 
-from synth.analysis import centroid_hz, log_mel_distance, median_cents
+from synth.analysis import centroid_hz, log_mel_distance, spectral_cents
 from synth.bank import Preset
 from synth.instrument import Instrument, render
 from synth.pitch import midi_to_hertz
@@ -60,11 +60,16 @@ def between(row: dict[str, Any]) -> list[bool]:
 
 
 def measure_bends(preset: Preset, pitches: Sequence[int]) -> list[dict[str, Any]]:
-    """How far a note is from where the bend wheel sends it while it sounds."""
+    """How far a note is from where the bend wheel sends it while it sounds.
+
+    By its spectrum, where no vibrato spreads it: at high pitches, with few samples to a period, pYIN is up to 26 cents
+    off between the pitches that it chooses among.
+    """
     rate, velocity = preset.model.config.sample_rate_hz, int(preset.bank.velocities[-1])
     rows = []
     for name, pitch in itertools.product(preset.bank.instruments, map(int, pitches)):
         instrument = Instrument(preset, voices=1, blend={name: 1.0})
+        instrument.set("own_vibrato", 0.0)
         for semitones in BENDS:
             instrument.reset()
             wheel = round(8191 * semitones / instrument.values["bend_range_semitones"])
@@ -73,7 +78,8 @@ def measure_bends(preset: Preset, pitches: Sequence[int]) -> list[dict[str, Any]
                 (0.5, mido.Message("pitchwheel", pitch=wheel)),
             ]
             note = render(instrument, timeline, duration_seconds=1.5)[:, 0]
-            cents = median_cents(cut(note, rate, (0.6, 1.5)), midi_to_hertz(pitch + semitones), rate)
+            steady, hertz = cut(note, rate, (0.6, 1.5)), midi_to_hertz(pitch + semitones)
+            cents = spectral_cents(steady, hertz, rate, within_cents=120.0)
             rows.append({"instrument": name, "pitch": pitch, "semitones": semitones, "cents": cents})
     return rows
 
