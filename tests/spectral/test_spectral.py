@@ -140,6 +140,11 @@ def test_a_baseline_survives_its_file_and_others_are_refused(tmp_path: Path, com
         load_baseline(tmp_path / "none")
 
 
+def test_the_trained_weights_are_of_the_small_size() -> None:
+    path = Path(__file__).parents[2] / "presets" / "baselines" / "small.safetensors"
+    assert load_baseline(path).config == SIZES["small"]
+
+
 def test_a_note_is_encoded_alike_alone_and_in_company_and_teaches_nothing() -> None:
     """NSynth's own program normalised by the batch at hand in use, too: a note's embedding depended on its company."""
     model = Baseline(TINY, rngs=nnx.Rngs(0))
