@@ -15,7 +15,7 @@ import pytest
 from flax import nnx
 
 from synth import SIZES, WavekeysError, WaveNet, kernels
-from synth.kernels import cpu
+from synth.kernels import cpu, sampling
 from synth.kernels.cpu.packing import panel_widths
 from synth.stream import Stream, sizes_of, weights_of
 
@@ -123,13 +123,24 @@ def test_the_state_is_updated_in_place(tiny_model) -> None:
 
 
 def test_threefry_is_that_of_jax() -> None:
-    from synth.kernels.sampling import threefry
-
     counters = jnp.arange(1000, dtype=jnp.uint32)
-    ours = jnp.stack(threefry(jnp.full(1000, 42, jnp.uint32), counters))
+    ours = jnp.stack(sampling.threefry(jnp.full(1000, 42, jnp.uint32), counters))
     key = jnp.array([42, 0], jnp.uint32)
     theirs = jax.extend.random.threefry_2x32(key, jnp.concatenate([counters, jnp.zeros_like(counters)]))
     assert (ours.reshape(-1) == theirs).all()
+
+
+def test_the_largest_random_number_draws_a_bin_that_there_is() -> None:
+    """NSynth compared it with a sum that rounding had left below 1, drew bin 256 and clicked."""
+    random = np.random.default_rng(0)
+    logits = random.normal(scale=4.0, size=(4096, 256)).astype(np.float32)
+    logits[:, 255] -= 40.0  # whoever draws this one has gone too far
+    largest = sampling.uniform(jnp.full(4096, 0xFFFFFFFF, jnp.uint32))
+    assert float(largest[0]) < 1.0
+    bins = sampling.categorical(jnp.asarray(logits), largest, jnp.ones(4096))
+    assert int(bins.max()) <= 254
+    sums = np.cumsum(np.asarray(jax.nn.softmax(logits)), axis=1)[:, -1]
+    assert (sums < np.asarray(largest)).any()  # so NSynth's way would have clicked here
 
 
 def test_the_paper_size_needs_sixty_million_multiply_adds_a_sample() -> None:
