@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tokenize
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +55,10 @@ def read_sound(path: Path, rate_hz: int) -> np.ndarray:
 def read_embeddings(path: Path, channels: int) -> np.ndarray:
     """A .npy file's embeddings [frames, channels] as float32. Refuses anything else, by name."""
     try:
-        # Mapped: memory is taken only for what the file has, whatever its header promises.
-        mapped = np.lib.format.open_memmap(path, mode="r")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a header of Python 2 is as good
+            # Mapped: memory is taken only for what the file has, whatever its header promises.
+            mapped = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise WavekeysError(f"no file {path}") from None
     except (OSError, ValueError, TypeError, OverflowError, EOFError, tokenize.TokenError) as error:
