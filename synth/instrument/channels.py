@@ -99,13 +99,9 @@ class Channel:
             *((64, 127 * self.sustain, 0), (66, 127 * self.sostenuto, 0), (67, 127 * self.soft, 0)),
         )
         controls = [(control, value) for control, value, rest in places if value != rest]
-        if self.bend_range is not None:
-            semitones, cents = divmod(round(100 * self.bend_range), 100)
-            controls += registered_controls(0, semitones << 7 | cents)
-        if self._fine:
-            controls += registered_controls(1, round(8192 * self._fine) + 8192)
-        if self._coarse:
-            controls += registered_controls(2, round(self._coarse + 64) << 7)
+        moved = (self.bend_range is not None, self._fine != 0.0, self._coarse != 0.0)
+        for parameter in np.flatnonzero(moved).tolist():
+            controls += registered_controls(parameter, self._data_of(parameter))
         fine, coarse = self._registered or (127, 127)
         if controls or self._registered:
             controls += [(101, coarse), (100, fine)]
@@ -164,12 +160,9 @@ class Channel:
         match number:
             case 98 | 99:
                 self._registered = None
-            case 100:
-                self._registered = (value, coarse)
-                self._data = self._present()
-            case 101:
-                self._registered = (fine, value)
-                self._data = self._present()
+            case 100 | 101:
+                self._registered = (value, coarse) if number == 100 else (fine, value)
+                self._data = self._data_of(self.registered)
             case 6:
                 self._data = value << 7
                 self._enter_data()
@@ -184,14 +177,14 @@ class Channel:
         """The registered parameter that data entry sets now."""
         return self._registered[0] if self._registered and self._registered[1] == 0 else None
 
-    def _present(self) -> int:
-        """The registered parameter's value as data entry would set it: 14 bits."""
-        if self.registered == 0:
+    def _data_of(self, parameter: int | None) -> int:
+        """A registered parameter's present value as data entry would set it: 14 bits."""
+        if parameter == 0:
             semitones, cents = divmod(self._bend_range_cents(), 100)
             return semitones << 7 | cents
-        if self.registered == 1:
+        if parameter == 1:
             return round(8192 * self._fine) + 8192
-        if self.registered == 2:
+        if parameter == 2:
             return round(self._coarse + 64) << 7
         return 0
 

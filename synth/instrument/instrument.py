@@ -113,6 +113,11 @@ class Instrument:
         return len(self._voices)
 
     @property
+    def ringing(self) -> bool:
+        """Whether anything is heard yet: as long as a voice sounds."""
+        return bool(self._voices)
+
+    @property
     def voices(self) -> int:
         """Notes at a time."""
         return self._polyphony

@@ -9,7 +9,7 @@ import mido
 import numpy as np
 import samplerate
 
-from synth.instrument.rack import Plays, Rack
+from synth.instrument.rack import Plays
 
 BLOCK_FRAMES = 256
 LONGEST_TAIL_SECONDS = 60.0
@@ -52,15 +52,11 @@ def render(
             index += 1
         blocks.append(instrument.process(due, block_frames))
         progress(min(start + block_frames, limit) / rate)
-        if duration_seconds is None and index == len(events) and not _ringing(instrument):
+        if duration_seconds is None and index == len(events) and not instrument.ringing:
             break
     if not blocks:
         return np.zeros((0, 2), np.float32)
     return np.concatenate(blocks)[:limit]
-
-
-def _ringing(instrument: Plays) -> bool:
-    return instrument.ringing if isinstance(instrument, Rack) else instrument.sounding > 0
 
 
 def resampled(audio: np.ndarray, rate_hz: int, wanted_hz: int) -> np.ndarray:

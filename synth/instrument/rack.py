@@ -36,6 +36,9 @@ class Plays(Protocol):
     @property
     def sounding(self) -> int: ...
 
+    @property
+    def ringing(self) -> bool: ...
+
     def warm_up(self, frames: int) -> None: ...
 
     def process(self, events: Sequence[Event], frames: int) -> np.ndarray: ...
@@ -118,7 +121,8 @@ class Rack:
     @property
     def ringing(self) -> bool:
         """Whether anything is heard yet: a voice, or what effects make of those that were."""
-        return self.sounding > 0 or (self._has_effects and self._quiet_frames < QUIET_SECONDS * self.sample_rate_hz)
+        effects = self._has_effects and self._quiet_frames < QUIET_SECONDS * self.sample_rate_hz
+        return effects or any(part.instrument.ringing for part in self.parts.values())
 
     def part(self, name: str) -> Part:
         """The part of that name; raises WavekeysError if there is none."""

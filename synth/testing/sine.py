@@ -48,6 +48,10 @@ class SineInstrument:
     def sounding(self) -> int:
         return len(self._playing)
 
+    @property
+    def ringing(self) -> bool:
+        return bool(self._playing)
+
     def warm_up(self, frames: int) -> None:
         """There is nothing to compile."""
 

@@ -171,18 +171,6 @@ def test_an_impossible_key_signature_is_refused_in_one_line(tmp_path: Path, dama
 # Players.
 
 
-def test_all_notes_off_lets_every_key_go_and_leaves_the_pedals_to_the_player(instrument: Instrument) -> None:
-    """MIDI 1.0 Detailed Specification, All Notes Off: what Hold holds sounds on."""
-    play(instrument, {0: [on(60)], 100: [control(123, 0)]}, instrument.tail_frames + 256)
-    assert instrument.sounding == 0
-    play(instrument, {0: [control(64, 127), on(60), on(62)], 100: [off(60)], 200: [control(123, 0)]}, 4096)
-    assert instrument.sounding == 2
-    play(instrument, {0: [on(64)], 64: [off(64)]}, 4096)
-    assert instrument.sounding == 3  # the pedal is still down
-    play(instrument, {0: [control(64, 0)]}, instrument.tail_frames + 128)
-    assert instrument.sounding == 0
-
-
 def test_a_channel_that_leaves_its_zone_forgets_it_and_leaves_no_note_behind(tiny_preset: Preset) -> None:
     instrument = Instrument(tiny_preset, voices=3, backend="cpu", mpe=5)
     play(instrument, {0: [control(64, 127), on(60, channel=2)], 64: [off(60, channel=2)]}, 512)
