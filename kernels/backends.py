@@ -16,9 +16,6 @@ NAMES = ("auto", "cpu", "gpu", "tpu", "jax")
 
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8", "int16")
-# What "auto" takes, the first that the backend has: fastest first, none of which measurements can tell from fp32 by its
-# sound (docs/kernel.md has the table).
-_AUTOMATIC = ("int8", "bf16", "int16", "fp32")
 
 
 class Backend(NamedTuple):
@@ -28,6 +25,7 @@ class Backend(NamedTuple):
     platform: str | None  # of the device that it runs on, as JAX names it; None: JAX's own choice
     granule: int  # residual, skip and harmonics must be multiples of this
     precisions: Callable[[], tuple[str, ...]]  # what it can compute in here
+    fastest: Callable[[], str]  # of these; measurements cannot tell any from fp32 by its sound (docs/kernel.md)
     prepare: Callable[[Sizes, Weights, str], Any]
     generate: Callable[[Sizes, Any, State, Block], tuple[Array, State]]
     score: Callable[[Sizes, Any, State, Block, Array], tuple[Array, Array, State]]
@@ -38,41 +36,41 @@ class Backend(NamedTuple):
 
     def choose(self, precision: str) -> str:
         """The precision to compute in: the one asked for, or for "auto" the fastest that sounds the same."""
-        able = self.precisions()
         if precision == "auto":
-            return next(known for known in _AUTOMATIC if known in able)
+            return self.fastest()
         if precision not in PRECISIONS:
             raise UsageError(f"unknown precision {precision!r}; one of {', '.join(PRECISIONS)}")
-        if precision not in able:
+        if precision not in (able := self.precisions()):
             raise WavekeysError(f"backend {self.name} cannot compute in {precision} here; it can in {', '.join(able)}")
         return precision
 
 
 def _jax() -> Backend:
-    return Backend(
-        "jax", None, 1, lambda: ("fp32",), lambda _, weights, __: weights, reference.generate, reference.score
-    )
+    def prepare(_: Sizes, weights: Weights, __: str) -> Weights:
+        return weights
+
+    return Backend("jax", None, 1, lambda: ("fp32",), lambda: "fp32", prepare, reference.generate, reference.score)
 
 
 def _cpu() -> Backend:
     from synth.kernels import cpu
 
     cpu.load()
-    return Backend("cpu", "cpu", cpu.GRANULE, cpu.precisions, cpu.prepare, cpu.generate, cpu.score)
+    return Backend("cpu", "cpu", cpu.GRANULE, cpu.precisions, cpu.fastest, cpu.prepare, cpu.generate, cpu.score)
 
 
 def _gpu() -> Backend:
     from synth.kernels import gpu
 
     gpu.load()
-    return Backend("gpu", "cuda", gpu.GRANULE, gpu.precisions, gpu.prepare, gpu.generate, gpu.score)
+    return Backend("gpu", "cuda", gpu.GRANULE, gpu.precisions, gpu.fastest, gpu.prepare, gpu.generate, gpu.score)
 
 
 def _tpu() -> Backend:
     from synth.kernels import tpu
 
     tpu.load()
-    return Backend("tpu", "tpu", tpu.GRANULE, tpu.precisions, tpu.prepare, tpu.generate, tpu.score)
+    return Backend("tpu", "tpu", tpu.GRANULE, tpu.precisions, tpu.fastest, tpu.prepare, tpu.generate, tpu.score)
 
 
 # In the order in which they are tried and listed.

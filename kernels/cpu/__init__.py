@@ -68,6 +68,11 @@ def precisions() -> tuple[str, ...]:
     return tuple(name for index, name in enumerate(PRECISIONS) if library.wavekeys_supports(index))
 
 
+def fastest() -> str:
+    """The precision in which this processor decodes fastest."""
+    return PRECISIONS[load().wavekeys_fastest()]
+
+
 def peak_gflops(precision: str = "fp32") -> float:
     """The multiply-add peak of one core in that precision, as measured now: the best of some runs."""
     library = load()

@@ -12,6 +12,9 @@ void decode(const Problem& problem);
 // Whether this processor has what a precision needs; fp32 it always has.
 bool supports(Precision precision);
 
+// The precision in which this processor decodes fastest.
+Precision fastest();
+
 // The instruction set in use, for fp32: "avx512", "avx2" or "portable".
 const char* instruction_set();
 

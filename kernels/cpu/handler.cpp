@@ -198,6 +198,8 @@ EXPORT const char* wavekeys_isa() { return wavekeys::instruction_set(); }
 
 EXPORT int wavekeys_supports(int precision) { return wavekeys::supports((wavekeys::Precision)precision); }
 
+EXPORT int wavekeys_fastest() { return (int)wavekeys::fastest(); }
+
 EXPORT double wavekeys_peak(int precision, int64_t rounds) {
   return wavekeys::peak((wavekeys::Precision)precision, rounds);
 }

@@ -11,6 +11,7 @@ namespace {
 
 struct Choice {
   const char* instruction_set;
+  Precision fastest;
   const Variant* variants[4];  // by precision; null where the processor cannot
 };
 
@@ -19,16 +20,25 @@ Choice choose() {
   const char* forced = std::getenv("WAVEKEYS_ISA");
   const std::string wanted = forced ? forced : "avx512";
 #if defined(__x86_64__)
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-  if (avx512 && wanted == "avx512")
-    return {"avx512",
-            {&avx512_fp32, __builtin_cpu_supports("avx512bf16") ? &avx512_bf16 : nullptr,
-             __builtin_cpu_supports("avx512vnni") ? &avx512_int8 : nullptr, nullptr}};
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (avx2 && wanted != "portable") return {"avx2", {&avx2_fp32, nullptr, nullptr, &avx2_int16}};
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+  Choice chosen{"avx2", Precision::kInt16, {&avx2_fp32, &avx2_bf16, &avx2_int8, &avx2_int16}};
+  if (avx512 && wanted == "avx512") {
+    chosen.instruction_set = "avx512";
+    chosen.variants[(int)Precision::kFp32] = &avx512_fp32;
+    if (__builtin_cpu_supports("avx512bf16")) {
+      chosen.variants[(int)Precision::kBf16] = &avx512_bf16;
+      chosen.fastest = Precision::kBf16;
+    }
+    if (__builtin_cpu_supports("avx512vnni")) {
+      chosen.variants[(int)Precision::kInt8] = &avx512_int8;
+      chosen.fastest = Precision::kInt8;
+    }
+  }
+  if (avx2 && wanted != "portable") return chosen;
 #endif
-  return {"portable", {&portable_fp32, nullptr, nullptr, nullptr}};
+  return {"portable", Precision::kFp32, {&portable_fp32, nullptr, nullptr, nullptr}};
 }
 
 const Choice& choice() {
@@ -41,6 +51,8 @@ const Choice& choice() {
 const Variant* variant(Precision precision) { return choice().variants[(int)precision]; }
 
 bool supports(Precision precision) { return variant(precision) != nullptr; }
+
+Precision fastest() { return choice().fastest; }
 
 const char* instruction_set() { return choice().instruction_set; }
 

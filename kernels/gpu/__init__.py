@@ -35,6 +35,7 @@ __all__ = [
     "KERNELS",
     "PRECISIONS",
     "Launch",
+    "fastest",
     "generate",
     "load",
     "precisions",
@@ -79,6 +80,11 @@ def register(path: Path, platform: str) -> None:
 def precisions() -> tuple[str, ...]:
     """What the weights may be held in; activations and sums are fp32."""
     return PRECISIONS
+
+
+def fastest() -> str:
+    """The precision with the fewest bytes."""
+    return "int8"
 
 
 class Prepared(NamedTuple):

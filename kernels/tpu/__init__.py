@@ -15,7 +15,7 @@ from synth.kernels.tpu.decode import Packed, generate, prepare, score
 PRECISIONS = ("fp32", "bf16")
 GRANULE = 16  # widths are padded to multiples of this
 
-__all__ = ["GRANULE", "PRECISIONS", "Packed", "generate", "load", "precisions", "prepare", "score"]
+__all__ = ["GRANULE", "PRECISIONS", "Packed", "fastest", "generate", "load", "precisions", "prepare", "score"]
 
 
 def load() -> None:
@@ -27,3 +27,8 @@ def load() -> None:
 def precisions() -> tuple[str, ...]:
     """What the kernel computes in: the weights' and activations' type; sums are fp32."""
     return PRECISIONS
+
+
+def fastest() -> str:
+    """The precision that the matrix unit multiplies in."""
+    return "bf16"

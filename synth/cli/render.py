@@ -45,7 +45,9 @@ def command(
     A take that wavekeys recorded is played again as it was: by the same presets, but for what the options say.
     """
     from synth.cli.output import Stopwatch, check_writable, progress_bar, write_wav
+    from synth.host.limiter import limit
     from synth.instrument import Wishes, open_song, prepare, render
+    from synth.instrument.offline import resampled
 
     opened = open_song(song)
     check_writable(output)
@@ -68,11 +70,13 @@ def command(
             block_frames=performance.block_frames,
             progress=progress,
         )
-    over = write_wav(output, audio, rate_hz=performance.rack.sample_rate_hz, wanted_hz=sample_rate)
-    summary = watch.summary(len(audio) / performance.rack.sample_rate_hz)
+    audio = resampled(audio, performance.rack.sample_rate_hz, sample_rate)
+    too_loud_s = limit(audio, rate_hz=sample_rate)
+    write_wav(output, audio, rate_hz=sample_rate, wanted_hz=sample_rate)
+    summary = watch.summary(len(audio) / sample_rate)
     click.echo(f"{output}: {summary} ({performance.computed_by})")
-    if over:
-        _warn(f"{over} samples were limited to full scale; lower the gain")
+    if too_loud_s:
+        _warn(f"{too_loud_s:.2f} s were too loud and were turned down; lower the gain")
 
 
 def _warn(line: str) -> None:

@@ -1,6 +1,7 @@
 """The last guard before the device and the take: nothing above 0 dBFS, nothing that is not a number.
 
-Threads: the engine thread only. Works in place; allocates a ramp only while it limits; never locks or logs.
+Threads: while playing the engine thread only. Works in place; allocates a ramp only while it limits, never locks or
+logs.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import numpy as np
 CEILING = 0.989  # -0.1 dBFS: converters that interpolate between samples stay below full scale for most sounds
 ATTACK_MS = 0.7
 RECOVERY_MS = 200.0  # from silence to unity; faster pumps audibly on chords
+OFFLINE_BLOCK_MS = 5.0
 
 
 class Limiter:
@@ -46,6 +48,15 @@ class Limiter:
             self._gain = end
         np.multiply(block, gains, out=block)
         return np.clip(block, -CEILING, CEILING, out=block)
+
+
+def limit(audio: np.ndarray, *, rate_hz: int) -> float:
+    """Limit a whole performance [T, C] in place, as if it were played; returns the seconds that were too loud."""
+    limiter = Limiter(rate_hz=rate_hz)
+    block = round(OFFLINE_BLOCK_MS * 1e-3 * rate_hz)
+    for start in range(0, len(audio), block):
+        limiter.process(audio[start : start + block])
+    return limiter.limited_blocks * block / rate_hz
 
 
 def silence_non_finite(block: np.ndarray) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import mido
 import numpy as np
@@ -280,22 +280,20 @@ class Instrument:
         A block of no frames is for events alone, at offset 0. A command that cannot be obeyed changes nothing and is
         told in `refused`: it may be one that was right when it was sent, before another preset came.
         """
-        ordered = sorted(events, key=lambda event: event[0])
+        ordered = collections.deque(sorted(events, key=lambda event: event[0]))
         if ordered and not 0 <= ordered[0][0] <= ordered[-1][0] < max(frames, 1):
             raise UsageError(f"events at {ordered[0][0]} to {ordered[-1][0]} are not within a block of {frames} frames")
-        for offset, message in ordered:
-            if isinstance(message, tuple):
-                try:
-                    self._obey(cast(Command, message), offset)
-                except WavekeysError as error:
-                    self.refused.append(str(error))
-            else:
-                self._handle(message, offset)
         mix = np.zeros((frames, 2), np.float32)
-        self._steering.begin(self._now)
-        if self._voices and frames:
-            self._render(mix)
-        self._now += frames
+        start = 0
+        for length in self._player.lengths(frames):
+            while ordered and ordered[0][0] < max(start + length, 1):
+                offset, message = ordered.popleft()
+                self._take(message, offset - start)
+            self._steering.begin(self._now)
+            if self._voices and length:
+                self._render(mix[start : start + length])
+            self._now += length
+            start += length
         return mix
 
     def __call__(self, messages: Sequence[mido.Message], duration: float, sample_rate: int | None = None) -> np.ndarray:
@@ -336,6 +334,15 @@ class Instrument:
                 del self._voices[voice.slot]
 
     # Events.
+
+    def _take(self, event: mido.Message | Command, offset: int) -> None:
+        if not isinstance(event, tuple):
+            self._handle(event, offset)
+            return
+        try:
+            self._obey(event, offset)
+        except WavekeysError as error:
+            self.refused.append(str(error))
 
     def _obey(self, command: Command, offset: int) -> None:
         match command:

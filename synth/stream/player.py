@@ -20,6 +20,7 @@ from synth.wavenet.decoder import frame_conditioning
 
 CONTROL_PERIOD = 64  # samples from one control point to the next, at most
 VOICES_TOGETHER = 4  # whose conditioning is computed at once
+OWN_LENGTHS = 4  # of blocks that are compiled for as they come
 
 
 class Points(NamedTuple):
@@ -92,6 +93,15 @@ class Player:
     @property
     def precision(self) -> str:
         return self._stream.precision
+
+    def lengths(self, samples: int) -> list[int]:
+        """The blocks in which to decode so many samples: one, as long as the lengths asked for are few.
+
+        A host whose blocks are of ever new lengths gets powers of two, so that compiling comes to an end.
+        """
+        if not samples or samples in self._blocks or len(self._blocks) < OWN_LENGTHS:
+            return [samples]
+        return [1 << bit for bit in reversed(range(samples.bit_length())) if samples >> bit & 1]
 
     def new_block(self, samples: int) -> PlayerBlock:
         """A block with all voices idle. Blocks of one length share their arrays: fill, advance, forget."""

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 from synth.analysis import median_cents
+from synth.host.limiter import CEILING
 from synth.host.midi_take import MidiTake, Performer
 from synth.instrument import Instrument, Set, command_text, header_text
 
@@ -69,6 +70,29 @@ def test_a_take_is_rendered_as_it_was_played(tmp_path: Path) -> None:
     audio = soundfile.read(tmp_path / "out.wav", dtype="float32")[0][:6400]
     assert np.abs(audio).max() > 0.01
     np.testing.assert_allclose(audio, np.concatenate(played), atol=2.0**-22, rtol=0)  # 24 bits
+
+
+def test_what_is_too_loud_is_turned_down_and_not_cut_off(tmp_path: Path) -> None:
+    instrument = Instrument("flute", voices=1)
+    instrument.set("gain_db", 24)
+    header = header_text(instrument, block_frames=64)
+    take = MidiTake(tmp_path / "take.mid", Performer(rate_hz=16_000, header=header, as_text=command_text))
+    take.push(
+        [
+            (0, mido.Message("control_change", control=7, value=127)),
+            (0, mido.Message("note_on", note=69, velocity=127)),
+        ],
+        64,
+    )
+    for _ in range(250):
+        take.push([], 64)
+    take.close()
+    done = wavekeys("render", tmp_path / "take.mid", "-o", tmp_path / "out.wav", "--sample-rate", "16000")
+    assert done.returncode == 0
+    assert done.stderr.endswith("s were too loud and were turned down; lower the gain\n")
+    audio = soundfile.read(tmp_path / "out.wav")[0][4000:, 0]
+    assert np.abs(audio).max() <= CEILING
+    assert np.mean(np.abs(audio) > 0.999 * CEILING) < 0.02  # clipped it would be 0.3
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,20 @@ def test_a_block_without_frames_is_for_its_events(tiny_preset: Preset) -> None:
     np.testing.assert_array_equal(flushed.process([], 128), expected)
 
 
+def test_blocks_of_ever_new_lengths_sound_as_blocks_of_one_do_and_compile_only_so_often(tiny_preset: Preset) -> None:
+    phrase = {0: [on(60)], 101: [on(67), Set("brightness", 3.0)], 230: [off(60)], 310: [on(62)], 480: [off(67)]}
+    even, uneven = (Instrument(tiny_preset, voices=3, backend="cpu") for _ in range(2))
+    expected = play(even, phrase, 780, 39)
+    parts, start = [], 0
+    for length in range(1, 40):
+        due = [(at - start, message) for at in phrase if start <= at < start + length for message in phrase[at]]
+        parts.append(uneven.process(due, length))
+        start += length
+    assert start == len(expected)
+    np.testing.assert_allclose(np.concatenate(parts), expected, atol=1e-7)
+    assert len(uneven._player._blocks) <= 4 + 6  # of their own, and powers of two below 40
+
+
 @pytest.mark.parametrize("offset", [-1, 64, 1000])
 def test_an_event_beyond_its_block_is_refused_before_anything_plays(instrument: Instrument, offset: int) -> None:
     with pytest.raises(WavekeysError, match="not within a block of 64 frames"):

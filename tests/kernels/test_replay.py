@@ -26,6 +26,8 @@ AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mfma", "-mpre
 DECODERS = {  # each defines a variant
     "decoder_portable.cpp": ("portable_fp32", []),
     "decoder_avx2.cpp": ("avx2_fp32", ["-mavx2", "-mfma"]),
+    "decoder_avx2_bf16.cpp": ("avx2_bf16", ["-mavx2", "-mfma"]),
+    "decoder_avx2_int8.cpp": ("avx2_int8", ["-mavx2", "-mfma"]),
     "decoder_avx2_int16.cpp": ("avx2_int16", ["-mavx2", "-mfma"]),
     "decoder_avx512.cpp": ("avx512_fp32", AVX512),
     "decoder_avx512_bf16.cpp": ("avx512_bf16", [*AVX512, "-mavx512bf16"]),
