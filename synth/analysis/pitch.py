@@ -8,22 +8,26 @@ import numpy as np
 _COMB_CENTS = 0.5  # resolution of `spectral_cents`
 _COMB_PARTIALS = 10
 _RANGE = 2.0 ** (7.5 / 12.0)  # a multiple of pyin's 2 cents, so that the nominal pitch is one that it chooses among
+_FASTEST_OCTAVES_A_SECOND = 18.0  # from one frame to the next, less than the range; a held note does not move anyway
 _LOWEST_HZ = 17.0  # of which a frame holds two periods
 
 
 def median_cents(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> float:
     """Median pitch of a note [T] against `pitch_hz` in cents, octaves folded to +-600; NaN where none is found.
 
-    librosa.pyin (Mauch and Dixon 2014) at a resolution of 2 cents, in frames of 128 ms, within 7.5 semitones of the
-    nominal pitch: its time grows with the square of the range, and whole octaves are folded anyway.
+    librosa.pyin (Mauch and Dixon 2014) at a resolution of 2 cents, in frames of 128 ms that overlap by half, within 7.5
+    semitones of the nominal pitch: its time grows with the square of the range, and whole octaves are folded anyway.
     """
+    hop = round(0.064 * sample_rate_hz)
     track, _, _ = librosa.pyin(
         audio,
         fmin=max(pitch_hz / _RANGE, _LOWEST_HZ),
         fmax=min(pitch_hz * _RANGE, sample_rate_hz / 2.1),
         sr=sample_rate_hz,
         resolution=0.02,
-        frame_length=2 * round(0.064 * sample_rate_hz),
+        frame_length=2 * hop,
+        hop_length=hop,
+        max_transition_rate=_FASTEST_OCTAVES_A_SECOND,
     )
     track = track[np.isfinite(track)]
     if not len(track):

@@ -209,7 +209,7 @@ PARAMETERS: dict[str, Parameter] = {
             high=12,
             default=0,
             unit="dB/octave",
-            meaning="Tilt of the partials, from the first one up; controller 74 adds to it, channel by channel.",
+            meaning="Tilt of the partials, their power unchanged; controller 74 adds to it, channel by channel.",
         ),
         Parameter(id="blend_x", low=0, high=1, default=0, controller=16, meaning="The pad: from left to right."),
         Parameter(id="blend_y", low=0, high=1, default=0, controller=17, meaning="The pad: from bottom to top."),

@@ -179,12 +179,20 @@ def _columns(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, 
     layers = layer_columns(weights, frame_conditioning(config, _between(z, fraction), learnt))
     head = _between(head_columns(config, sizes, weights, frame_conditioning(config, z, learnt), pitch), fraction)
     if config.harmonics:
-        octaves = jnp.log2(jnp.arange(1, sizes.harmonics + 1, dtype=jnp.float32))
-        tilt = 10.0 ** (jnp.asarray(points.brightness).reshape(-1, 1, 1) * octaves.reshape(1, 1, -1) / 20.0)
         first = sizes.prediction_order
         last = first + sizes.harmonics
-        head = jnp.concatenate([head[..., :first], tilt * head[..., first:last], head[..., last:]], axis=-1)
+        partials = _tilted(head[..., first:last], jnp.asarray(points.brightness).reshape(-1, 1, 1))
+        head = jnp.concatenate([head[..., :first], partials, head[..., last:]], axis=-1)
     return jnp.concatenate([layers, head], axis=-1).reshape(voices, count, -1)
+
+
+def _tilted(partials: Array, decibels: Array) -> Array:
+    """Partials' amplitudes [B, 1, H], each louder than the one an octave below it by so many decibels [B, 1, 1] more
+    than it was; their power stays as it is, since a colour is no loudness."""
+    octaves = jnp.log2(jnp.arange(1, partials.shape[-1] + 1, dtype=jnp.float32)).reshape(1, 1, -1)
+    tilted = partials * 10.0 ** (decibels * octaves / 20.0)
+    before, after = (jnp.sum(jnp.square(a), axis=-1, keepdims=True) + 1e-20 for a in (partials, tilted))
+    return tilted * jnp.sqrt(before / after)
 
 
 def _between(pair: Array, fraction: Array) -> Array:

@@ -1,8 +1,9 @@
 """Hours of an impatient player, and what must never come of it.
 
 `python -m synth.testing.soak --minutes 30` plays dense random MIDI on a preset as fast as it can: notes, pedals, bends,
-wheels, pressure, program changes, blends, modes. Once a minute all is let go. Counted are notes that stay then, samples
-that are not finite, clicks outside of onsets, and how much the process has grown since its first minute.
+wheels, pressure, program changes, blends, modes, registered parameters with MPE zones among them, and now and then the
+messages that end everything. Once a minute all is let go. Counted are notes that stay then, samples that are not
+finite, clicks outside of onsets, and how much the process has grown since its first minute.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from synth.bank import Preset, list_presets, load_preset
 from synth.instrument import Instrument
+from synth.instrument.channels import registered_controls
 from synth.instrument.events import Event, Set, SetBlend
 
 BLOCK_FRAMES = 64
@@ -30,7 +32,9 @@ _PAUSE_S = 2.0  # at a minute's end, after all keys: longer than any release tha
 _HELD_AT_ONCE = 12  # keys; more than the voices, so that some are stolen
 # How often a second each kind of thing is done.
 _NOTES, _BENDS, _WHEELS, _PEDALS, _PROGRAMS, _BLENDS, _MODES = 8.0, 6.0, 2.0, 1.0, 0.2, 1.0, 0.1
+_REGISTERED, _ENDS = 0.2, 0.05
 _CONTROLLERS = (1, 7, 10, 11, 16, 17, 74)
+_ENDINGS = (120, 121, 123)  # all sound off, reset of all controllers, all notes off
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -67,10 +71,13 @@ class Hands:
             (_BENDS, lambda: [self._on_channel("pitchwheel", pitch=int(rng.integers(-8192, 8192)))]),
             (_WHEELS, lambda: [self._control(int(rng.choice(_CONTROLLERS)), int(rng.integers(128)))]),
             (_WHEELS, lambda: [self._on_channel("aftertouch", value=int(rng.integers(128)))]),
+            (_WHEELS, self._press),
             (_PEDALS, lambda: [self._control(int(rng.choice((64, 66, 67))), int(rng.integers(2)) * 127)]),
             (_PROGRAMS, lambda: [self._on_channel("program_change", program=int(rng.integers(self._programs)))]),
             (_BLENDS, self._blend),
             (_MODES, lambda: [Set("mode", str(rng.choice(("poly", "poly", "mono", "legato"))))]),
+            (_REGISTERED, self._register),
+            (_ENDS, lambda: [self._control(int(rng.choice(_ENDINGS)), 0)]),
         ):
             for _ in range(rng.poisson(rate * BLOCK_FRAMES / self._rate_hz)):
                 events += [(int(rng.integers(BLOCK_FRAMES)), message) for message in act()]
@@ -101,6 +108,25 @@ class Hands:
         count = int(self._rng.integers(1, min(4, len(self._instruments)) + 1))
         names = self._rng.choice(list(self._instruments), size=count, replace=False)
         return [SetBlend({str(name): float(self._rng.uniform(0.1, 1.0)) for name in names})]
+
+    def _press(self) -> list[mido.Message]:
+        """A key that is down, harder or less hard."""
+        if not self._down:
+            return []
+        channel, key = self._down[int(self._rng.integers(len(self._down)))]
+        return [mido.Message("polytouch", channel=channel, note=key, value=int(self._rng.integers(128)))]
+
+    def _register(self) -> list[mido.Message]:
+        """A bend range of up to two octaves, a tuning, or an MPE zone of the channels from the first one on."""
+        parameter = int(self._rng.choice((0, 1, 2, 6)))
+        data = {
+            0: int(self._rng.integers(25)) << 7,
+            1: int(self._rng.integers(1 << 14)),
+            2: int(self._rng.integers(52, 77)) << 7,
+            6: int(self._rng.integers(CHANNELS)) << 7,
+        }[parameter]
+        channel = 0 if parameter == 6 else int(self._rng.integers(CHANNELS))
+        return [_control(channel, *pair) for pair in registered_controls(parameter, data)]
 
     def _on_channel(self, kind: str, **values: int) -> mido.Message:
         return mido.Message(kind, channel=int(self._rng.integers(CHANNELS)), **values)
@@ -151,7 +177,8 @@ def _play(instrument: Instrument, report: Report, blocks: Iterable[list[Event]])
     sound = np.concatenate(audio)
     report.not_finite += int(np.count_nonzero(~np.isfinite(sound)))
     report.loudest = max(report.loudest, float(np.max(np.abs(sound))))
-    report.clicks += clicks_outside(sound[:, 0], np.array(onsets, np.int64), rate_hz=instrument.sample_rate_hz)
+    for side in sound.T:
+        report.clicks += clicks_outside(side, np.array(onsets, np.int64), rate_hz=instrument.sample_rate_hz)
 
 
 def clicks_outside(audio: np.ndarray, onsets: np.ndarray, *, rate_hz: int) -> int:
