@@ -48,20 +48,16 @@ class Packed(NamedTuple):
 def pack(sizes: Sizes, weights: Weights, precision: str) -> Packed:
     """Lay the weights out for the C++. Raises WavekeysError for a weight that is not a number."""
     w = finite(weights)
-    r, s = sizes.residual, sizes.skip
-    for name, width in (("residual", r), ("skip", s)):
+    s = sizes.skip
+    for name, width in (("residual", sizes.residual), ("skip", s)):
         if width % STRIP:
             raise WavekeysError(f"the CPU kernel takes {name} widths that are multiples of {STRIP}, not {width}")
     dtype = DTYPES[precision]
     fp32 = DTYPES["fp32"]
-    # Filter and gate by turns, a strip each: a gate's two sides meet in one tile.
-    turns = np.arange(2 * r).reshape(2, r // STRIP, STRIP).swapaxes(0, 1).reshape(-1)
     layers = [
-        _pack(part, dtype, pairs=pairs)
-        for taps, residual in zip(w.taps, w.residual, strict=True)
-        for part, pairs in ((taps[-1][:, turns], True), (residual, False))
+        _pack(part, dtype) for taps, residual in zip(w.taps, w.residual, strict=True) for part in (taps[-1], residual)
     ]
-    past = [_pack(tap[:, turns], dtype) for taps in w.taps for tap in taps[:-1]]
+    past = [_pack(tap, dtype) for taps in w.taps for tap in taps[:-1]]
     padding = -sizes.outputs % STRIP
     return Packed(
         start=_pack(np.concatenate([w.start, w.clock]), fp32).words,
@@ -78,19 +74,18 @@ def pack(sizes: Sizes, weights: Weights, precision: str) -> Packed:
     )
 
 
-def panel_widths(columns: int, *, pairs: bool = False) -> list[int]:
-    """Columns of each panel: as equal as can be, at most `PANEL` strips; with `pairs`, of whole pairs of strips."""
-    unit = 2 * STRIP if pairs else STRIP
-    left, widest = columns // unit, PANEL * STRIP // unit
+def panel_widths(columns: int) -> list[int]:
+    """Columns of each panel: as equal as can be, at most `PANEL` strips."""
+    left = columns // STRIP
     widths = []
     while left:
-        width = -(-left // -(-left // widest))
-        widths.append(width * unit)
+        width = -(-left // -(-left // PANEL))
+        widths.append(width * STRIP)
         left -= width
     return widths
 
 
-def _pack(matrix: np.ndarray, dtype: np.dtype, *, pairs: bool = False) -> Matrix:
+def _pack(matrix: np.ndarray, dtype: np.dtype) -> Matrix:
     """One matrix [K, N]; K is a multiple of the rows that a word of 32 bits holds."""
     scale, offset = np.zeros(0, np.float32), np.zeros(0, np.int32)
     if dtype == np.int8:
@@ -104,7 +99,7 @@ def _pack(matrix: np.ndarray, dtype: np.dtype, *, pairs: bool = False) -> Matrix
         scale = np.maximum(np.maximum(*limits), 1e-20).astype(np.float32)
         matrix = np.rint(matrix / scale)
     words = matrix.astype(dtype).reshape(-1, 4 // dtype.itemsize, matrix.shape[1])  # [K / rows, rows, N]
-    ends = np.cumsum(panel_widths(matrix.shape[1], pairs=pairs))[:-1]
+    ends = np.cumsum(panel_widths(matrix.shape[1]))[:-1]
     panels = [panel.swapaxes(1, 2).reshape(-1) for panel in np.split(words, ends, axis=2)]
     return Matrix(np.concatenate(panels), scale, offset)
 

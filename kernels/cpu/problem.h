@@ -34,7 +34,7 @@ enum class Precision { kFp32, kBf16, kInt8, kInt16 };
 
 // A packed matrix [K, N]: panels of up to 4 strips of 16 columns one after the other, in each the K rows, a Word of
 // rows at a time: [K / rows of a Word, columns of the panel] Words. So a product reads it from one end to the other.
-// The panels are of nearly equal width; the gates of the current sample count in pairs of strips.
+// The panels are of nearly equal width.
 struct Matrix {
   const Word* words;
   const float* scale;     // [N], what an integer of each column is worth; int8 and int16 only
@@ -46,9 +46,8 @@ struct Weights {
   Matrix start;                // [features, R]
   const float* start_bias;     // [R]
   Matrix skip_start;           // [R, S]
-  Matrix layers;               // L times [R, 3R]: the gates of the current sample (strips of filter and gate by turns),
-                               // then the residual
-  Matrix past;                 // L times K - 1 times [R, 2R], the oldest tap first, strips as in `layers`
+  Matrix layers;               // L times [R, 3R]: the gates of the current sample, then the residual
+  Matrix past;                 // L times K - 1 times [R, 2R], the oldest tap first
   const float* residual_bias;  // [L, R]
   Matrix skip;                 // [L * R, S]
   const float* skip_bias;      // [S]

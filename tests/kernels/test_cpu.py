@@ -61,20 +61,11 @@ def test_every_instruction_set_and_precision_computes_what_the_reference_does(in
 
 
 @pytest.mark.parametrize(
-    ("columns", "pairs", "widths"),
-    [
-        (16, False, [16]),
-        (48, False, [48]),
-        (96, False, [48, 48]),
-        (144, False, [48, 48, 48]),
-        (80, False, [48, 32]),
-        (96, True, [64, 32]),
-        (32, True, [32]),
-        (128, True, [64, 64]),
-    ],
+    ("columns", "widths"),
+    [(16, [16]), (48, [48]), (96, [48, 48]), (144, [48, 48, 48]), (80, [48, 32]), (128, [64, 64])],
 )
-def test_panels_are_of_nearly_equal_width(columns: int, pairs: bool, widths: list[int]) -> None:
-    assert panel_widths(columns, pairs=pairs) == widths
+def test_panels_are_of_nearly_equal_width(columns: int, widths: list[int]) -> None:
+    assert panel_widths(columns) == widths
 
 
 def test_the_compiled_kernel_is_what_auto_takes() -> None:
