@@ -8,7 +8,15 @@ Imports `synth.wavenet`; nothing here knows of voices or devices.
 from synth.bank.bank import Bank, HeldNote, load_bank
 from synth.bank.build import Recorded, bank_of_notes, build_bank
 from synth.bank.favourites import mark_favourite, read_favourites
-from synth.bank.library import delete_preset, export_preset, import_preset, rename_preset, save_preset, search
+from synth.bank.library import (
+    delete_preset,
+    export_preset,
+    import_preset,
+    own_name,
+    rename_preset,
+    save_preset,
+    search,
+)
 from synth.bank.preset import Modulation, Preset, PresetInfo, Zone, find_preset, list_presets, load_preset, model_file
 
 __all__ = [
@@ -30,6 +38,7 @@ __all__ = [
     "load_preset",
     "mark_favourite",
     "model_file",
+    "own_name",
     "read_favourites",
     "rename_preset",
     "save_preset",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import shutil
 import tempfile
 import unicodedata
@@ -114,6 +115,15 @@ def save_preset(info: PresetInfo, *, name: str, overwrite: bool = False) -> Pres
         with contextlib.suppress(OSError):
             (folder / f"{kind}.safetensors").unlink(missing_ok=True)
     return read_info(folder)
+
+
+def own_name(info: PresetInfo) -> str:
+    """What a preset may be saved as: its own name where it is the user's, else that with a number that is free."""
+    if _folder(info.name) == info.folder:
+        return info.name
+    taken = {folder.name.casefold() for root in (factory_folder(), user_folder()) for folder in preset_folders(root)}
+    names = (f"{info.name[: NAME_CHARACTERS - 5]} {number}" for number in itertools.count(2))
+    return next(name for name in names if name.casefold() not in taken)
 
 
 def rename_preset(old: str, new: str) -> PresetInfo:

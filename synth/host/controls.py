@@ -14,7 +14,7 @@ from typing import Protocol
 
 import mido
 
-from synth.bank import Preset, save_preset
+from synth.bank import Preset, own_name, save_preset
 from synth.errors import WavekeysError
 from synth.host.desk import PartStatus, Status
 from synth.host.engine import Engine
@@ -115,7 +115,7 @@ class Controls:
         self._rack.part(part)
         self._requests.append(lambda: self._step_preset(part, steps))
 
-    def save_preset(self, part: str, name: str) -> None:
+    def save_preset(self, part: str, name: str | None) -> None:
         self._instrument(part)
         self._requests.append(lambda: self._save_preset(part, name))
 
@@ -192,8 +192,9 @@ class Controls:
         self._events.put(self._now(), Replace(part, instrument))
         self.say(f"{name} is ready")
 
-    def _save_preset(self, part: str, name: str) -> None:
+    def _save_preset(self, part: str, name: str | None) -> None:
         playing = self._instrument(part)
+        name = own_name(playing.preset.info) if name is None else name
         info = save_preset(playing.as_preset_info(), name=name, overwrite=playing.preset.info.name == name)
         self._library.refresh()
         self._command(part, SavedAs(info))

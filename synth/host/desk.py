@@ -65,8 +65,11 @@ class Desk(Protocol):
     def step_preset(self, part: str, steps: int) -> None:
         """The next (1) or the one before (-1) of `Status.presets`, around the end."""
 
-    def save_preset(self, part: str, name: str) -> None:
-        """What it plays now as a preset of the user's own; if that fails, `Status.remark` says why."""
+    def save_preset(self, part: str, name: str | None) -> None:
+        """What it plays now as a preset of the user's own; if that fails, `Status.remark` says why.
+
+        None: under the preset's name if it is the user's own, else under a free one made of it.
+        """
 
     def learn(self, part: str, parameter: str | None) -> None:
         """The next MIDI controller that is moved will move this parameter from now on; None: never mind."""

@@ -80,7 +80,7 @@ class FakeDesk:
     def step_preset(self, part: str, steps: int) -> None:
         self._call("step_preset", part, steps)
 
-    def save_preset(self, part: str, name: str) -> None:
+    def save_preset(self, part: str, name: str | None) -> None:
         self._call("save_preset", part, name)
 
     def learn(self, part: str, parameter: str | None) -> None:

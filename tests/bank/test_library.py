@@ -17,6 +17,7 @@ from synth.bank import (
     list_presets,
     load_preset,
     mark_favourite,
+    own_name,
     read_favourites,
     rename_preset,
     save_preset,
@@ -57,6 +58,18 @@ def test_a_saved_preset_says_exactly_what_it_was_given(source: PresetInfo) -> No
     assert saved == dataclasses.replace(given, name="rich", folder=saved.folder, bank_sha256=saved.bank_sha256)
     assert saved == load_preset("rich").info
     assert saved in list_presets()
+
+
+def test_saving_without_a_name_replaces_the_users_own_and_nothing_else(source: PresetInfo) -> None:
+    assert own_name(source) == f"{source.name} 2"
+    for number in (2, 3):
+        saved = save_preset(source, name=own_name(source))
+        assert saved.name == f"{source.name} {number}"
+        assert own_name(saved) == saved.name
+    factory = next(info for info in list_presets() if info.factory)
+    assert own_name(factory) == f"{factory.name} 2"
+    long = dataclasses.replace(source, name="𝄞" * 60)
+    assert save_preset(long, name=own_name(long)).name == "𝄞" * 55 + " 2"
 
 
 def test_a_saved_preset_needs_nothing_of_its_source(source: PresetInfo, home: Path) -> None:

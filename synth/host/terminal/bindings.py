@@ -22,6 +22,7 @@ Action = Literal[
     "parameter",
     "value",
     "learn",
+    "save",
     "record",
     "stop",
 ]
@@ -76,6 +77,7 @@ NAMED: dict[str, Binding] = {
 CONTROLLED: dict[str, Binding] = {
     # With ctrl: R alone lies between two black keys, and a slip would cost the take.
     "r": Binding(action="record", once=True, pause_s=0.7),
+    "s": Binding(action="save", once=True, pause_s=0.7),
     # Where the Kitty protocol is on, the terminal makes no signal of it.
     "c": Binding(action="stop", once=True),
 }
@@ -86,6 +88,7 @@ HELP: tuple[tuple[str, str], ...] = (
     ("^C", "end"),
     ("↑↓", "preset"),
     ("^R", "record"),
+    ("^S", "save"),
     ("←→ -+", "blend"),
     ("bn m,", "parameter"),
     ("tab", "part"),

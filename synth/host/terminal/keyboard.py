@@ -74,6 +74,7 @@ class Keyboard:
             "parameter": self._choose_parameter,
             "value": self._move_value,
             "learn": lambda _: self._learn(),
+            "save": lambda _: self._save(),
             "record": lambda _: desk.record(self._status.recording is None),
             "stop": lambda _: desk.stop(),
         }
@@ -219,6 +220,10 @@ class Keyboard:
     def _learn(self) -> None:
         if (part := self._chosen()) is not None:
             self._desk.learn(part.name, None if part.learning == self._parameter else self._parameter)
+
+    def _save(self) -> None:
+        if (part := self._chosen()) is not None:
+            self._desk.save_preset(part.name, None)
 
     def _forget(self, part: str) -> None:
         """What was set, since it counts no longer."""

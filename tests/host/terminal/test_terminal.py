@@ -123,12 +123,13 @@ def test_keys_reach_the_desk(rig: Rig) -> None:
     with rig.terminal:
         rig.type("\x1b[B")
         rig.type("\x12")
+        rig.type("\x13")
         rig.type("+")
         rig.wait(0.2)
         rig.type("\x1b")
         rig.wait(0.2)
-    assert rig.desk.calls[:2] == [("step_preset", "keys", 1), ("record", True)]
-    assert rig.desk.calls[2][:2] == ("set_blend", "keys")
+    assert rig.desk.calls[:3] == [("step_preset", "keys", 1), ("record", True), ("save_preset", "keys", None)]
+    assert rig.desk.calls[3][:2] == ("set_blend", "keys")
     assert ("panic",) in rig.desk.calls
 
 
