@@ -7,6 +7,7 @@ a block must be known when the block begins.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -125,7 +126,8 @@ class Steering:
         """In semitones; its oscillator moves on even where it is not heard."""
         steps = _whole(self.over("vibrato_rate_hz", times) / self._rate_hz)
         turns = voice.vibrato_turns
-        voice.vibrato_turns = (turns + int(steps.sum() if steps.ndim else steps * len(times))) % 2**32
+        moved = int(steps.sum()) if isinstance(steps, np.ndarray) else steps * len(times)
+        voice.vibrato_turns = (turns + moved) % 2**32
         cents = self.over("vibrato_cents", times)
         for channel in self._channels.of_note(voice.channel):
             cents = cents + self.over("wheel_vibrato_cents", times) * channel.wheel.over(times)
@@ -141,8 +143,9 @@ class Steering:
         skipped = first - voice.point
         begun = now - voice.age
         # A period late, but not before the note.
-        numbers = np.arange(voice.point - 1, first + count - 1)
-        times = np.maximum(begun + numbers * self._period, begun)
+        times = np.arange(voice.point - 1, first + count - 1) * self._period + begun
+        if not voice.point:
+            times[0] = begun
         moved = _running(voice.time, self.over("speed", times) * self._frames_a_point, len(times))
         rate = self.over("movement_hz", times)
         turned = _running(voice.movement_turns, _whole(rate * (self._period / self._rate_hz)), len(times))
@@ -157,8 +160,8 @@ class Steering:
         for other, share in zip(others, shares[1:], strict=True):
             frames = frames + share[:, None, None] * (other - frames)
         pitch, fraction = self.semitones(voice, times), moved % 1.0
-        before, after = frames[:, 0, -1], frames[:, 1, -1]
-        voice.cents = before + fraction * (after - before) if before.any() or after.any() else None
+        cents = frames[..., -1]
+        voice.cents = cents[:, 0] + fraction * (cents[:, 1] - cents[:, 0]) if cents.any() else None
         return Points(
             frames=frames[..., :-1],
             fraction=fraction,
@@ -180,7 +183,7 @@ class Steering:
         numbers = np.floor(moved).astype(np.int64)[:, None] + np.arange(2)
         x, y = self.over("blend_x", times), self.over("blend_y", times)
         sources = self._sources(voice, timbre, times, turned, channels)
-        backward, freeze = (bool(np.ravel(self.over(name, times))[0]) for name in ("direction", "hold"))
+        backward, freeze = (bool(_first(self.over(name, times))) for name in ("direction", "hold"))
         if voice.let_at is None and all(isinstance(value, float) for value in (x, y, *sources.values())):
             # Nothing but time moves: blended frames are kept, since neighbouring blocks need the same ones.
             key = (x, y, *sources.values(), backward, freeze)
@@ -246,9 +249,9 @@ def _layers(timbre: Timbre, numbers: np.ndarray, *, backward: bool, freeze: bool
     return np.concatenate([frames, cents[..., None].astype(np.float32)], axis=-1)
 
 
-def _whole(cycles: float | np.ndarray) -> np.ndarray:
+def _whole(cycles: float | np.ndarray) -> int | np.ndarray:
     """Cycles in 1/2**32 of a turn: sums of whole numbers are the same however they are cut into blocks."""
-    return np.rint(np.asarray(cycles) * TURN).astype(np.int64)
+    return np.rint(cycles * TURN).astype(np.int64) if isinstance(cycles, np.ndarray) else round(cycles * TURN)
 
 
 def _blended(weights: np.ndarray, layers: np.ndarray) -> np.ndarray:
@@ -261,10 +264,13 @@ def _blended(weights: np.ndarray, layers: np.ndarray) -> np.ndarray:
 
 def _running(start: float, steps: float | np.ndarray, count: int) -> np.ndarray:
     """`start`, and the sums after each of `count` steps but the last, one by one: the same however they are cut."""
-    terms = np.empty(count, np.asarray(steps).dtype)
-    terms[0] = start
-    terms[1:] = steps if np.ndim(steps) == 0 else steps[:-1]
-    return np.cumsum(terms)
+    if isinstance(steps, np.ndarray):
+        return np.cumsum(np.concatenate(([start], steps[:-1])))
+    return np.array(list(itertools.accumulate(itertools.repeat(steps, count - 1), initial=start)))
+
+
+def _first(value: float | np.ndarray) -> float:
+    return value[0] if isinstance(value, np.ndarray) else value
 
 
 def _within(value: float | np.ndarray, low: float, high: float) -> float | np.ndarray:
