@@ -1,4 +1,4 @@
-"""Before other work: the priority that playing asks of the system.
+"""Before other work: what playing asks of the system and of JAX.
 
 Threads: the main thread, before it starts others, which inherit it.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+
+import jax
 
 NICENESS = -11  # as sound servers have it
 
@@ -21,3 +23,11 @@ def go_before_other_work() -> None:
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+
+
+def compute_where_asked() -> None:
+    """Let JAX compute on the processor in the thread that asks, before it has computed anything.
+
+    Otherwise each block wakes a thread of JAX's and waits to be woken by it, a tenth of a block for nothing.
+    """
+    jax.config.update("jax_cpu_enable_async_dispatch", False)

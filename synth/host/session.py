@@ -27,7 +27,7 @@ from synth.host.midi import Inputs, plan_inputs
 from synth.host.midi_take import Performer
 from synth.host.osc import OscServer
 from synth.host.output import Output
-from synth.host.priority import go_before_other_work
+from synth.host.priority import compute_where_asked, go_before_other_work
 from synth.host.recorder import Recorder, refuse_unwritable
 from synth.host.ring import Ring
 from synth.host.settings import load_controllers, save_controllers
@@ -91,6 +91,7 @@ class _Session:
             refuse_unwritable(settings.record)
         self._learnt = load_controllers()
         go_before_other_work()
+        compute_where_asked()
         self._rack = build()
         self._teach()
         self._say(f"warming up for blocks of {settings.block_frames} frames")

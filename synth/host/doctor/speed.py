@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import mido
 
 from synth.bank import Preset
+from synth.host.priority import compute_where_asked
 from synth.instrument import Instrument
 
 _SPAN_S = 0.3  # of sound, for each count of voices
@@ -25,6 +26,7 @@ class Load:
 
 def measure_loads(preset: Preset, counts: Sequence[int], *, block_frames: int) -> tuple[Instrument, list[Load]]:
     """Hold so many notes (ascending counts) and time the blocks; also gives the instrument that played them."""
+    compute_where_asked()
     instrument = Instrument(preset, voices=max(counts))
     instrument.warm_up(block_frames)
     return instrument, list(_loads(instrument, counts, block_frames))
