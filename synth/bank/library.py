@@ -122,7 +122,8 @@ def own_name(info: PresetInfo) -> str:
     if _folder(info.name) == info.folder:
         return info.name
     taken = {folder.name.casefold() for root in (factory_folder(), user_folder()) for folder in preset_folders(root)}
-    names = (f"{info.name[: NAME_CHARACTERS - 5]} {number}" for number in itertools.count(2))
+    stem = info.name[: NAME_CHARACTERS - len(" 1000")]
+    names = (f"{stem} {number}" for number in itertools.count(2))
     return next(name for name in names if name.casefold() not in taken)
 
 

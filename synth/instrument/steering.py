@@ -134,7 +134,7 @@ class Steering:
             cents = cents + self.over("pressure_vibrato_cents", times) * channel.pressure_over(voice.key, times)
         if isinstance(cents, float) and cents == 0.0:
             return 0.0
-        phases = turns + np.cumsum(np.broadcast_to(steps, len(times))) - steps
+        phases = _running(turns, steps, len(times))
         return 0.01 * cents * np.sin(phases * (2.0 * np.pi / TURN))
 
     def points(self, voice: Voice, now: int, count: int) -> Points:
