@@ -15,7 +15,6 @@ from synth.instrument.ramp import Ramp
 
 SMOOTHING_MS = 5.0  # from one controller value to the next
 MEMBER_BEND_SEMITONES, MASTER_BEND_SEMITONES = 48.0, 2.0  # in an MPE zone
-USUAL_BEND_SEMITONES = 2.0  # what RPN 0 is stepped from, where it was never set
 _REGISTERED = (6, 38, *range(96, 102))
 _LOWER_MASTER, _UPPER_MASTER = 0, 15
 
@@ -60,6 +59,8 @@ class Channel:
     def __init__(self, smoothing: int) -> None:
         self._smoothing = smoothing
         self.bend = Ramp(0.0, smoothing)
+        self.bend_range = Ramp(0.0, smoothing)  # semitones
+        self.tuning = Ramp(0.0, smoothing)  # semitones
         self.wheel = Ramp(0.0, smoothing)
         self.pressure = Ramp(0.0, smoothing)
         self.timbre = Ramp(0.0, smoothing)  # -1 to 1
@@ -69,16 +70,15 @@ class Channel:
         self.reset()
 
     def reset(self) -> None:
-        """As a channel is when the power comes on."""
+        """As a channel is when the power comes on; its bend range is for `Channels` to say."""
         self._volume, self._expression = 100 / 127, 1.0
-        self.bend_range: float | None = None  # semitones; None: the parameter's
-        self.tuning_semitones = 0.0
+        self.has_own_range = False  # of bends, by RPN 0 or a zone
         self.sustain = self.sostenuto = self.soft = False
         self.bank = 0
         self._fine, self._coarse = 0.0, 0.0
         self._registered: tuple[int, int] | None = None
         self._data = 0
-        for ramp in (self.bend, self.wheel, self.pressure, self.timbre, self.pan):
+        for ramp in (self.bend, self.tuning, self.wheel, self.pressure, self.timbre, self.pan):
             ramp.jump(0.0)
         self.gain.jump(self._loudness())
         self.key_pressure.clear()
@@ -87,7 +87,8 @@ class Channel:
         return (self._volume * self._expression) ** 2
 
     def ramps(self) -> Iterator[Ramp]:
-        yield from (self.bend, self.wheel, self.pressure, self.timbre, self.gain, self.pan)
+        yield from (self.bend, self.bend_range, self.tuning)
+        yield from (self.wheel, self.pressure, self.timbre, self.gain, self.pan)
         yield from self.key_pressure.values()
 
     def messages(self, number: int) -> list[mido.Message]:
@@ -99,7 +100,7 @@ class Channel:
             *((64, 127 * self.sustain, 0), (66, 127 * self.sostenuto, 0), (67, 127 * self.soft, 0)),
         )
         controls = [(control, value) for control, value, rest in places if value != rest]
-        moved = (self.bend_range is not None, self._fine != 0.0, self._coarse != 0.0)
+        moved = (self.has_own_range, self._fine != 0.0, self._coarse != 0.0)
         for parameter in np.flatnonzero(moved).tolist():
             controls += registered_controls(parameter, self._data_of(parameter))
         fine, coarse = self._registered or (127, 127)
@@ -118,6 +119,10 @@ class Channel:
 
     def set_bend(self, at: int, pitch: int) -> None:
         self.bend.move(at, pitch / (8191.0 if pitch > 0 else 8192.0))
+
+    def set_bend_range(self, at: int, semitones: float, *, own: bool) -> None:
+        self.has_own_range = own
+        self.bend_range.move(at, semitones)
 
     def set_key_pressure(self, at: int, key: int, value: int) -> None:
         self.key_pressure.setdefault(key, Ramp(0.0, self._smoothing)).move(at, value / 127.0)
@@ -152,9 +157,9 @@ class Channel:
         elif number == 67:
             self.soft = value >= 64
         elif number in _REGISTERED:
-            self._register(number, value)
+            self._register(at, number, value)
 
-    def _register(self, number: int, value: int) -> None:
+    def _register(self, at: int, number: int, value: int) -> None:
         """The controllers that choose a registered parameter and give it a value."""
         fine, coarse = self._registered or (127, 127)
         match number:
@@ -165,12 +170,12 @@ class Channel:
                 self._data = self._data_of(self.registered)
             case 6:
                 self._data = value << 7
-                self._enter_data()
+                self._enter_data(at)
             case 38:
                 self._data = self._data & 0x3F80 | value
-                self._enter_data()
+                self._enter_data(at)
             case _:
-                self._step(1 if number == 96 else -1)
+                self._step(at, 1 if number == 96 else -1)
 
     @property
     def registered(self) -> int | None:
@@ -189,25 +194,25 @@ class Channel:
         return 0
 
     def _bend_range_cents(self) -> int:
-        return round(100 * (USUAL_BEND_SEMITONES if self.bend_range is None else self.bend_range))
+        return round(100 * self.bend_range.target)
 
-    def _step(self, way: int) -> None:
+    def _step(self, at: int, way: int) -> None:
         """Data increment or decrement (RP-018): by a cent of bend range, a semitone of coarse tuning, else by one."""
         if self.registered == 0:
             cents = int(np.clip(self._bend_range_cents() + way, 0, 12_799))
             self._data = cents // 100 << 7 | cents % 100
         else:
             self._data = int(np.clip(self._data + way * (128 if self.registered == 2 else 1), 0, 0x3FFF))
-        self._enter_data()
+        self._enter_data(at)
 
-    def _enter_data(self) -> None:
+    def _enter_data(self, at: int) -> None:
         if self.registered == 0:
-            self.bend_range = (self._data >> 7) + (self._data & 127) / 100.0
+            self.set_bend_range(at, (self._data >> 7) + (self._data & 127) / 100.0, own=True)
         elif self.registered == 1:
             self._fine = (self._data - 8192) / 8192.0
         elif self.registered == 2:
             self._coarse = float((self._data >> 7) - 64)
-        self.tuning_semitones = self._fine + self._coarse
+        self.tuning.move(at, self._fine + self._coarse)
 
     def reset_controllers(self, at: int) -> None:
         """RP-015: what a player moves goes to rest; volume, pan, sound controllers such as 74 and tuning stay."""
@@ -229,12 +234,13 @@ class Channels:
 
     Args:
       mpe_members: member channels of a lower zone from the start; 0: none until RPN 6 sets one up.
+      bend_range: semitones, of channels that have none of their own.
     """
 
-    def __init__(self, sample_rate_hz: int, *, mpe_members: int = 0) -> None:
+    def __init__(self, sample_rate_hz: int, *, mpe_members: int = 0, bend_range: float = 2.0) -> None:
         self.mpe_members = mpe_members
         self._all = [Channel(round(SMOOTHING_MS * sample_rate_hz / 1000)) for _ in range(16)]
-        self.reset()
+        self.reset(bend_range)
 
     def __getitem__(self, number: int) -> Channel:
         return self._all[number]
@@ -242,26 +248,37 @@ class Channels:
     def __iter__(self) -> Iterator[Channel]:
         return iter(self._all)
 
-    def reset(self) -> None:
+    def reset(self, bend_range: float) -> None:
+        self._usual_range = bend_range
+        self._members = {_LOWER_MASTER: 0, _UPPER_MASTER: 0}
         for channel in self._all:
             channel.reset()
-        self._members = {_LOWER_MASTER: 0, _UPPER_MASTER: 0}
+            channel.bend_range.jump(bend_range)
         if self.mpe_members:
-            self.set_zone(_LOWER_MASTER, self.mpe_members)
+            self.set_zone(0, _LOWER_MASTER, self.mpe_members)
+            for channel in self._all:
+                channel.bend_range.jump(channel.bend_range.target)
 
-    def set_zone(self, master: int, members: int) -> None:
+    def set_usual_bend_range(self, at: int, semitones: float) -> None:
+        """The bend range of channels that have none of their own."""
+        self._usual_range = semitones
+        for channel in self._all:
+            if not channel.has_own_range:
+                channel.set_bend_range(at, semitones, own=False)
+
+    def set_zone(self, at: int, master: int, members: int) -> None:
         """Give a master channel (0 or 15) so many members next to it; the other zone shrinks to make room."""
         members = min(members, 15)
         former = self.zone(_LOWER_MASTER)[1:] + self.zone(_UPPER_MASTER)[1:]
         other = _UPPER_MASTER if master == _LOWER_MASTER else _LOWER_MASTER
         self._members[master] = members
         self._members[other] = max(0, min(self._members[other], 14 - members))
-        self._all[master].bend_range = MASTER_BEND_SEMITONES if members else None
         for number in former:
             if self.master(number) is None:
-                self._all[number].bend_range = None
+                self._all[number].set_bend_range(at, self._usual_range, own=False)
+        self._all[master].set_bend_range(at, MASTER_BEND_SEMITONES if members else self._usual_range, own=members > 0)
         for number in self.zone(master)[1:]:
-            self._all[number].bend_range = MEMBER_BEND_SEMITONES
+            self._all[number].set_bend_range(at, MEMBER_BEND_SEMITONES, own=True)
 
     def messages(self) -> list[mido.Message]:
         """What brings all channels from rest to where they are: zones first, since they set bend ranges."""
@@ -297,7 +314,7 @@ class Channels:
         channel = self._all[number]
         channel.control(at, control, value)
         if control == 6 and channel.registered == 6 and number in self._members:
-            self.set_zone(number, value)
+            self.set_zone(at, number, value)
         if control in (6, 38) and channel.registered == 0 and (master := self.master(number)) is not None:
             for member in self.zone(master)[1:]:
-                self._all[member].bend_range = channel.bend_range
+                self._all[member].set_bend_range(at, channel.bend_range.target, own=True)

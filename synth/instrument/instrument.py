@@ -79,7 +79,8 @@ class Instrument:
         self._polyphony = voices
         self._slots = 2 * voices
         self._player = Player(self.preset.model, voices=self._slots, backend=backend, precision=precision)
-        self._channels = Channels(self.sample_rate_hz, mpe_members=mpe)
+        bend_range = self.values["bend_range_semitones"]
+        self._channels = Channels(self.sample_rate_hz, mpe_members=mpe, bend_range=bend_range)
         self._steering = Steering(self._channels, self.values, self._player, self.sample_rate_hz)
         self._override = dict(blend) if blend is not None else None
         self._blends = blends_of(self.preset.info, self.preset.bank, self._override)
@@ -169,7 +170,7 @@ class Instrument:
         self._keys.clear()
         self._last_pitch = None
         self._order = self._now = 0
-        self._channels.reset()
+        self._channels.reset(self.values["bend_range_semitones"])
         self._steering.jump(self.values)
 
     def set(self, parameter: str, value: float | str, offset: int = 0) -> None:

@@ -29,7 +29,6 @@ LIVE = (
     "pressure_gain_db",
     "fine_tune_cents",
     "tuning_a4_hz",
-    "bend_range_semitones",
     "vibrato_rate_hz",
     "vibrato_cents",
     "wheel_vibrato_cents",
@@ -63,6 +62,8 @@ class Steering:
         """A parameter's new value, from time `at` on."""
         if name in self._ramps:
             self._ramps[name].move(at, value)
+        elif name == "bend_range_semitones":
+            self._channels.set_usual_bend_range(at, value)
 
     def jump(self, values: dict[str, float]) -> None:
         """All parameters at once, before anything sounds, and time from 0 on."""
@@ -93,9 +94,7 @@ class Steering:
         a4_hz = self.over("tuning_a4_hz", times)
         pitch = pitch + (12.0 * math.log2(a4_hz / 440.0) if isinstance(a4_hz, float) else 12.0 * np.log2(a4_hz / 440.0))
         for channel in self._channels.of_note(voice.channel):
-            given = channel.bend_range
-            span = self.over("bend_range_semitones", times) if given is None else given
-            pitch = pitch + channel.bend.over(times) * span + channel.tuning_semitones
+            pitch = pitch + channel.bend.over(times) * channel.bend_range.over(times) + channel.tuning.over(times)
         return pitch
 
     def clocks(self, voices: list[Voice], now: int, samples: int) -> np.ndarray:

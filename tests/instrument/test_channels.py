@@ -26,14 +26,14 @@ def register(channels: Channels, number: int, parameter: int, coarse: int, fine:
 
 def test_rpn_0_sets_the_bend_range(channels: Channels) -> None:
     register(channels, 3, 0, 12, 50)
-    assert channels[3].bend_range == pytest.approx(12.5)
-    assert channels[2].bend_range is None
+    assert channels[3].bend_range.target == pytest.approx(12.5)
+    assert (channels[2].bend_range.target, channels[2].has_own_range) == (2.0, False)
 
 
 def test_rpn_1_and_2_tune_a_channel(channels: Channels) -> None:
     register(channels, 0, 1, 96, 0)  # half way up: 50 cents
     register(channels, 0, 2, 64 - 12)
-    assert channels[0].tuning_semitones == pytest.approx(-11.5)
+    assert channels[0].tuning.target == pytest.approx(-11.5)
 
 
 def test_data_entry_without_a_registered_parameter_changes_nothing(channels: Channels) -> None:
@@ -41,11 +41,11 @@ def test_data_entry_without_a_registered_parameter_changes_nothing(channels: Cha
     channels.control(0, 0, 101, 127)
     channels.control(0, 0, 100, 127)
     channels.control(0, 0, 6, 99)
-    assert channels[0].bend_range == 7
+    assert channels[0].bend_range.target == 7
     register(channels, 0, 0, 5)
     channels.control(0, 0, 99, 0)  # an NRPN follows
     channels.control(0, 0, 6, 99)
-    assert channels[0].bend_range == 5
+    assert channels[0].bend_range.target == 5
 
 
 def test_reset_of_controllers_leaves_volume_pan_and_tuning(channels: Channels) -> None:
@@ -61,7 +61,7 @@ def test_reset_of_controllers_leaves_volume_pan_and_tuning(channels: Channels) -
     assert channel.pressure_over(60, NOW) == 0.0
     assert channel.gain.over(NOW) == pytest.approx((64 / 127) ** 2)
     assert channel.pan.over(NOW) == 1.0
-    assert channel.bend_range == 7
+    assert channel.bend_range.target == 7
     assert not channel.sustain
 
 
@@ -76,9 +76,9 @@ def test_rpn_6_sets_up_an_mpe_zone(channels: Channels) -> None:
     assert channels.zone(0) == [0, 1, 2, 3, 4, 5]
     assert channels.of_note(3) == [channels[3], channels[0]]
     assert channels.of_note(6) == [channels[6]]
-    assert (channels[3].bend_range, channels[0].bend_range) == (48.0, 2.0)
+    assert (channels[3].bend_range.target, channels[0].bend_range.target) == (48.0, 2.0)
     register(channels, 2, 0, 24)  # one member's range is that of all
-    assert [channels[n].bend_range for n in (1, 5)] == [24.0, 24.0]
+    assert [channels[n].bend_range.target for n in (1, 5)] == [24.0, 24.0]
     register(channels, 0, 6, 0)
     assert channels.of_note(3) == [channels[3]]
 

@@ -246,9 +246,9 @@ def test_data_entry_goes_on_from_the_parameter_that_is_selected(instrument: Inst
     select = {number: [control(101, 0), control(100, number)] for number in (0, 1)}
     play(instrument, {0: [*select[0], control(6, 12), *select[1], control(38, 0)]}, 64)
     channel = instrument._channels[0]
-    assert (channel.bend_range, channel.tuning_semitones) == (12.0, 0.0)
+    assert (channel.bend_range.target, channel.tuning.target) == (12.0, 0.0)
     play(instrument, {0: [control(96, 0), *select[0], control(97, 0), control(97, 0)]}, 64)
-    assert channel.bend_range == pytest.approx(11.98)
-    assert channel.tuning_semitones == pytest.approx(1 / 8192)
+    assert channel.bend_range.target == pytest.approx(11.98)
+    assert channel.tuning.target == pytest.approx(1 / 8192)
     with pytest.raises(WavekeysError, match="has a meaning of its own"):
         instrument.learn(96, "gain_db")

@@ -8,12 +8,13 @@ import json
 import mido
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from synth import WavekeysError
 from synth.bank import Modulation, Preset, Zone
 from synth.instrument import Instrument, Learn, Set
+from synth.instrument.channels import registered_controls
 from synth.instrument.voice import Phase, Voice
 from synth.testing.playing import control, off, on, play
 
@@ -34,6 +35,10 @@ def target_pitch(voice: Voice) -> float:
     return voice.pitch.target
 
 
+def registered_message(parameter: int, data: int) -> list[mido.Message]:
+    return [control(number, value) for number, value in registered_controls(parameter, data)]
+
+
 messages = st.one_of(
     st.builds(on, st.integers(58, 66), st.integers(1, 127), st.integers(0, 1)),
     st.builds(off, st.integers(58, 66), st.integers(0, 1)),
@@ -45,17 +50,31 @@ messages = st.one_of(
     st.builds(lambda note, value: mido.Message("polytouch", note=note, value=value), st.just(60), st.integers(0, 127)),
     st.builds(Set, st.just("brightness"), st.floats(-12, 12)),
     st.builds(Set, st.just("gain_db"), st.floats(-20, 0)),
+    st.builds(Set, st.just("bend_range_semitones"), st.floats(0, 12)),
 )
 
 
+registered_messages = st.builds(registered_message, st.integers(0, 2), st.integers(0x1C00, 0x2400))
+
+
 @settings(max_examples=12, deadline=None)
+@example(steps=[(0, [on(60)]), (100, registered_message(2, 66 << 7))], shift=30, mode="poly")
+@example(
+    steps=[(0, [on(60), mido.Message("pitchwheel", pitch=8191)]), (100, registered_message(0, 4 << 7))],
+    shift=30,
+    mode="poly",
+)
 @given(
-    steps=st.lists(st.tuples(st.integers(0, 120), messages), min_size=1, max_size=14),
+    steps=st.lists(
+        st.tuples(st.integers(0, 120), registered_messages | messages.map(lambda message: [message])),
+        min_size=1,
+        max_size=14,
+    ),
     shift=st.integers(0, 150),
     mode=st.sampled_from(["poly", "mono", "legato"]),
 )
 def test_any_performance_shifted_is_the_same_audio_shifted(
-    tiny_preset: Preset, steps: list[tuple[int, mido.Message]], shift: int, mode: str
+    tiny_preset: Preset, steps: list[tuple[int, list[mido.Message]]], shift: int, mode: str
 ) -> None:
     moving = {
         "pad": {"bottom_left": "bell", "bottom_right": "pipe", "top_left": "pipe", "top_right": "bell"},
@@ -67,9 +86,9 @@ def test_any_performance_shifted_is_the_same_audio_shifted(
     }
     phrase: dict[int, list[mido.Message]] = {}
     at = 0
-    for step, message in steps:
+    for step, due in steps:
         at += step
-        phrase.setdefault(at, []).append(message)
+        phrase.setdefault(at, []).extend(due)
     length = (at + 400) // 64 * 64
     still = play(make(tiny_preset, **moving), phrase, length)
     later = play(make(tiny_preset, **moving), {at + shift: due for at, due in phrase.items()}, length + 192)
