@@ -11,7 +11,7 @@ from synth.bank.preset import CORNERS
 
 
 class Blend:
-    """A preset's blend as a function of the pad and of the modulations' sources; works on vectors over its instruments.
+    """A preset's blend as a function of the pad and of the modulations' sources.
 
     Only the instruments that can ever sound are kept, so that a note costs no more than it must.
     """
@@ -33,20 +33,17 @@ class Blend:
         self.sources = {modulation.source for modulation in modulations}  # what they follow
         self._modulations = list(zip(modulations, rows[1 + len(corners) :], strict=True))
 
-    def weights(self, x: np.ndarray, y: np.ndarray, sources: Mapping[str, np.ndarray | float]) -> np.ndarray:
-        """Weights [N, instruments] at the pad's points x and y [N], and the sources' values (0 to 1) there."""
+    def weights(self, x: float, y: float, sources: Mapping[str, float]) -> np.ndarray:
+        """Weights [instruments] at the pad's point x, y and at its sources' values, 0 to 1."""
         if len(self._corners):
-            x, y = x[:, None], y[:, None]
             bottom_left, bottom_right, top_left, top_right = self._corners
             bottom = bottom_left + x * (bottom_right - bottom_left)
             weights = bottom + y * (top_left + x * (top_right - top_left) - bottom)
         else:
-            weights = np.broadcast_to(self._base, (len(x), len(self._base)))
+            weights = self._base
         for modulation, towards in self._modulations:
-            span = modulation.high - modulation.low
-            share = np.clip((np.asarray(sources[modulation.source]) - modulation.low) / span, 0.0, 1.0)
-            share = modulation.amount * np.broadcast_to(share, len(x))[:, None]
-            weights = weights + share * (towards - weights)
+            share = (sources[modulation.source] - modulation.low) / (modulation.high - modulation.low)
+            weights = weights + modulation.amount * min(max(share, 0.0), 1.0) * (towards - weights)
         return weights
 
 

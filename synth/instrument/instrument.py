@@ -314,15 +314,13 @@ class Instrument:
         frames = len(mix)
         block = self._player.new_block(frames)
         times = np.arange(self._now, self._now + frames)
-        temperature = float(np.ravel(self._steering.over("temperature", times))[-1])
+        temperature = self._steering.over("temperature", self._now + frames - 1)
         voices = list(self._voices.values())
         for slot, voice in self._voices.items():
             block.set(
                 slot,
-                self._steering.points(voice, self._now, block.count),
-                position=voice.age if voice.age < 0 else voice.age % self._player.period,
-                begin=max(-voice.age, 0),
-                fresh=voice.age <= 0,
+                self._steering.points(voice, self._now, frames),
+                age=voice.age,
                 seed=voice.seed,
                 temperature=temperature,
             )

@@ -6,6 +6,8 @@ import bisect
 
 import numpy as np
 
+Times = int | np.ndarray
+
 
 class Ramp:
     """A value that goes to each new target in a straight line of `samples`.
@@ -50,8 +52,10 @@ class Ramp:
         """Whether it has not moved since then."""
         return since >= self._times[-1]
 
-    def over(self, times: np.ndarray) -> float | np.ndarray:
-        """The values at `times` [T], which rise: [T], or one number where it stands still."""
+    def over(self, times: Times) -> float | np.ndarray:
+        """The value at one time, or the values at `times` [T], which rise: [T], or one number where it stands still."""
+        if isinstance(times, int):
+            return self.at(times)
         if self.stands_still(times[0]):
             return self.target
         known = np.asarray(self._times)

@@ -7,17 +7,16 @@ a block must be known when the block begins.
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
 
 from synth.instrument.channels import Channel, Channels
 from synth.instrument.parameters import PARAMETERS
-from synth.instrument.ramp import Ramp
+from synth.instrument.ramp import Ramp, Times
 from synth.instrument.voice import Let, Timbre, Voice
 from synth.pitch import midi_to_hertz
-from synth.stream import Player, Points
+from synth.stream import Player, Point, last_point
 
 SMOOTHING_MS = 10.0  # from one value of a parameter to the next
 TIMBRE_DB = 12.0  # an octave, added to the brightness by controller 74 at its end
@@ -55,7 +54,6 @@ class Steering:
         self._frames_a_point = player.period / player.hop
         smoothing = round(SMOOTHING_MS * sample_rate_hz / 1000)
         self._ramps = {name: Ramp(values[name], 1 if PARAMETERS[name].choices else smoothing) for name in LIVE}
-        self._block_begin = 0
         self._still: dict[str, float] = {}  # parameters that do not move in this block
 
     def move(self, name: str, at: int, value: float) -> None:
@@ -66,29 +64,25 @@ class Steering:
             self._channels.set_usual_bend_range(at, value)
 
     def jump(self, values: dict[str, float]) -> None:
-        """All parameters at once, before anything sounds, and time from 0 on."""
-        self._block_begin = 0
+        """All parameters at once, before anything sounds."""
         for name, ramp in self._ramps.items():
             ramp.jump(values[name])
 
     def begin(self, now: int) -> None:
         """A block comes next; no event will move anything before it has been rendered."""
-        # The step to a block's first point was not yet taken in the block before, and controls come a period late.
-        since = self._block_begin - 2 * self._period
-        self._block_begin = now
-        self._still = {name: ramp.target for name, ramp in self._ramps.items() if ramp.stands_still(since)}
+        self._still = {name: ramp.target for name, ramp in self._ramps.items() if ramp.stands_still(now)}
         for ramp in self._ramps.values():
-            ramp.forget(since)
+            ramp.forget(now)
         for channel in self._channels:
             for ramp in channel.ramps():
-                ramp.forget(since)
+                ramp.forget(now)
 
-    def over(self, name: str, times: np.ndarray) -> float | np.ndarray:
-        """A parameter's values at `times` [T], or one number where it stands still."""
+    def over(self, name: str, times: Times) -> float | np.ndarray:
+        """A parameter's value at one time, or its values at `times` [T], one number where it stands still."""
         still = self._still.get(name)
         return self._ramps[name].over(times) if still is None else still
 
-    def semitones(self, voice: Voice, times: np.ndarray) -> float | np.ndarray:
+    def semitones(self, voice: Voice, times: Times) -> float | np.ndarray:
         """The voice's pitch without vibrato, as MIDI numbers of 440 Hz = 69."""
         pitch = voice.pitch.over(times) + 0.01 * self.over("fine_tune_cents", times)
         a4_hz = self.over("tuning_a4_hz", times)
@@ -106,8 +100,8 @@ class Steering:
             begin = max(-voice.age, 0)
             times = block[begin:]
             pitch[row, begin:] = self.semitones(voice, times) + self._vibrato(voice, times)
-            if voice.cents is not None:
-                points = (voice.point + np.arange(len(voice.cents))) * self._period
+            if any(voice.cents):
+                points = np.arange(voice.point - len(voice.cents), voice.point) * self._period
                 cents = np.interp(times - (now - voice.age), points, voice.cents)
                 pitch[row, begin:] += 0.01 * self.over("own_vibrato", times) * cents
         hertz = np.minimum(midi_to_hertz(pitch), 0.45 * self._rate_hz)
@@ -133,94 +127,81 @@ class Steering:
             cents = cents + self.over("pressure_vibrato_cents", times) * channel.pressure_over(voice.key, times)
         if isinstance(cents, float) and cents == 0.0:
             return 0.0
-        phases = _running(turns, steps, len(times))
-        return 0.01 * cents * np.sin(phases * (2.0 * np.pi / TURN))
+        passed = steps * np.arange(len(times)) if isinstance(steps, int) else np.cumsum(steps) - steps
+        return 0.01 * cents * np.sin((turns + passed) * (2.0 * np.pi / TURN))
 
-    def points(self, voice: Voice, now: int, count: int) -> Points:
-        """The control points from the one before the voice's next sample on."""
-        first = max(voice.age, 0) // self._period
-        skipped = first - voice.point
+    def points(self, voice: Voice, now: int, samples: int) -> list[Point]:
+        """The control points that a voice needs for its next samples and that it did not have yet."""
         begun = now - voice.age
-        # A period late, but not before the note.
-        times = np.arange(voice.point - 1, first + count - 1) * self._period + begun
-        if not voice.point:
-            times[0] = begun
-        moved = _running(voice.time, self.over("speed", times) * self._frames_a_point, len(times))
-        rate = self.over("movement_hz", times)
-        turned = _running(voice.movement_turns, _whole(rate * (self._period / self._rate_hz)), len(times))
-        voice.point, voice.time, voice.movement_turns = first, float(moved[skipped]), int(turned[skipped]) % 2**32
-        times, moved, turned = times[skipped:], moved[skipped:], turned[skipped:] % 2**32
+        last = last_point(voice.age, samples, self._period)
+        found = []
+        while voice.point <= last:
+            # A period late, but not before the note.
+            found.append(self._point(voice, begun + max(voice.point - 1, 0) * self._period))
+            voice.point += 1
+        del voice.cents[: -1 - last + max(voice.age, 0) // self._period]
+        return found
+
+    def _point(self, voice: Voice, time: int) -> Point:
+        """A voice's next point, by what controls say at `time`."""
+        while len(voice.timbres) > 1 and voice.timbres[1][1].stands_still(time):  # wholly in the first one's place
+            del voice.timbres[0]
         channels = self._channels.of_note(voice.channel)
-        tilt = self.over("brightness", times) + sum(TIMBRE_DB * channel.timbre.over(times) for channel in channels)
-        shares = [share.over(times) for _, share in voice.timbres]
-        while len(shares) > 1 and isinstance(shares[1], float):  # that one has wholly taken the first one's place
-            del shares[0], voice.timbres[0]
-        frames, *others = (self._frames(voice, each, times, moved, turned, channels) for each, _ in voice.timbres)
-        for other, share in zip(others, shares[1:], strict=True):
-            frames = frames + share[:, None, None] * (other - frames)
-        pitch, fraction = self.semitones(voice, times), moved % 1.0
-        cents = frames[..., -1]
-        voice.cents = cents[:, 0] + fraction * (cents[:, 1] - cents[:, 0]) if cents.any() else None
-        return Points(
-            frames=frames[..., :-1],
+        (timbre, _), *others = voice.timbres
+        frames = self._frames(voice, timbre, time, channels)
+        for timbre, share in others:
+            frames = frames + share.at(time) * (self._frames(voice, timbre, time, channels) - frames)
+        pitch, fraction = self.semitones(voice, time), voice.time % 1.0
+        before, after = frames[:, -1].tolist()
+        voice.cents.append(before + fraction * (after - before))
+        tilt = self.over("brightness", time) + sum(TIMBRE_DB * channel.timbre.at(time) for channel in channels)
+        voice.time += self.over("speed", time) * self._frames_a_point
+        turned = voice.movement_turns + _whole(self.over("movement_hz", time) * (self._period / self._rate_hz))
+        voice.movement_turns = turned % 2**32
+        return Point(
+            frames=frames[:, :-1],
             fraction=fraction,
             pitch_hz=midi_to_hertz(pitch),
             learnt_hz=midi_to_hertz(_within(pitch, *voice.timbres[-1][0].pitches)),
             brightness=_within(tilt, -24.0, 24.0),
         )
 
-    def _frames(
-        self,
-        voice: Voice,
-        timbre: Timbre,
-        times: np.ndarray,
-        moved: np.ndarray,
-        turned: np.ndarray,
-        channels: list[Channel],
-    ) -> np.ndarray:
-        """The blended frames on both sides of each point, and the cents of their vibrato: [N, 2, 16 + 1]."""
-        numbers = np.floor(moved).astype(np.int64)[:, None] + np.arange(2)
-        x, y = self.over("blend_x", times), self.over("blend_y", times)
-        sources = self._sources(voice, timbre, times, turned, channels)
-        backward, freeze = (bool(_first(self.over(name, times))) for name in ("direction", "hold"))
-        if voice.let_at is None and all(isinstance(value, float) for value in (x, y, *sources.values())):
-            # Nothing but time moves: blended frames are kept, since neighbouring blocks need the same ones.
-            key = (x, y, *sources.values(), backward, freeze)
-            first, last = int(numbers[0, 0]), int(numbers[-1, 1])
-            if timbre.key != key or first < timbre.first or last >= timbre.first + len(timbre.known):
-                timbre.key, timbre.first = key, first
-                weights = timbre.blend.weights(np.array([x]), np.array([y]), sources)
-                ahead = np.arange(first, max(first + KNOWN_FRAMES, last + 1))
-                timbre.known = _blended(weights, _layers(timbre, ahead, backward=backward, freeze=freeze))
-            return timbre.known[numbers - timbre.first]
-        layers = _layers(timbre, numbers.reshape(-1), backward=backward, freeze=freeze)
-        if voice.let_at is not None and times[-1] >= voice.let_at:
-            index = int(np.searchsorted(times, voice.let_at))
+    def _frames(self, voice: Voice, timbre: Timbre, time: int, channels: list[Channel]) -> np.ndarray:
+        """The blended frames on both sides of a voice's next point, and the cents of their vibrato: [2, 16 + 1]."""
+        number = math.floor(voice.time)
+        x, y = self.over("blend_x", time), self.over("blend_y", time)
+        sources = self._sources(voice, timbre, time, channels)
+        way = {"backward": bool(self.over("direction", time)), "freeze": bool(self.over("hold", time))}
+        if voice.let_at is not None and time >= voice.let_at:
+            layers = timbre.layers(number, 2, **way)
             if voice.let is None:
-                voice.let = Let(number=int(numbers[index, 0]), level=layers[:, 2 * index, 0].copy())
-            since = np.maximum(numbers[index:].reshape(-1) - voice.let.number, 0)
+                voice.let = Let(number=number, level=layers[:, 0, 0].copy())
             level = voice.let.level if len(voice.let.level) == len(layers) else layers[:, 0, 0]
-            layers[:, 2 * index :, :-1] = timbre.held.after_release(since, level)
-        at_points = (np.broadcast_to(value, len(times)) for value in (x, y))
-        weights = np.repeat(timbre.blend.weights(*at_points, sources), 2, axis=0)
-        return _blended(weights, layers).reshape(len(times), 2, -1)
+            since = np.maximum(np.arange(number, number + 2) - voice.let.number, 0)
+            layers[..., :-1] = timbre.held.after_release(since, level)
+            return timbre.blended(layers, x, y, sources)
+        key = (x, y, *sources.values(), *way.values())
+        if timbre.key != key or not timbre.first <= number <= timbre.first + len(timbre.known) - 2:
+            # Where nothing but time moves, frames for a while are blended at once.
+            ahead = KNOWN_FRAMES if timbre.key == key else 2
+            timbre.key, timbre.first = key, number
+            timbre.known = timbre.blended(timbre.layers(number, ahead, **way), x, y, sources)
+        return timbre.known[number - timbre.first :][:2]
 
-    def _sources(
-        self, voice: Voice, timbre: Timbre, times: np.ndarray, turned: np.ndarray, channels: list[Channel]
-    ) -> dict[str, float | np.ndarray]:
+    def _sources(self, voice: Voice, timbre: Timbre, time: int, channels: list[Channel]) -> dict[str, float]:
         """What the blend's modulations follow, 0 to 1."""
-        values: dict[str, float | np.ndarray] = {}
+        values: dict[str, float] = {}
         for source in timbre.blend.sources:
             if source in timbre.sources:
                 values[source] = timbre.sources[source]
             elif source == "pressure":
-                values[source] = _largest([channel.pressure_over(voice.key, times) for channel in channels])
+                values[source] = max(channel.pressure_over(voice.key, time) for channel in channels)
             elif source == "wheel":
-                values[source] = _largest([channel.wheel.over(times) for channel in channels])
+                values[source] = max(channel.wheel.at(time) for channel in channels)
             elif source == "timbre":
-                values[source] = 0.5 + 0.5 * _largest([channel.timbre.over(times) for channel in channels])
+                values[source] = 0.5 + 0.5 * max(channel.timbre.at(time) for channel in channels)
             elif source == "movement":
-                values[source] = 0.5 - 0.5 * np.cos(turned * (2.0 * np.pi / TURN))
+                values[source] = 0.5 - 0.5 * math.cos(voice.movement_turns * (2.0 * math.pi / TURN))
         return values
 
     def gains(self, voice: Voice, times: np.ndarray) -> np.ndarray:
@@ -242,40 +223,10 @@ class Steering:
         return np.array((left, right)) if np.ndim(left) == 0 else np.stack((left, right), axis=-1)
 
 
-def _layers(timbre: Timbre, numbers: np.ndarray, *, backward: bool, freeze: bool) -> np.ndarray:
-    """Frames of each of its instruments by their numbers [N], and the cents of their vibrato: [I, N, 16 + 1]."""
-    frames, cents = timbre.held.at(numbers, backward=backward, freeze=freeze), timbre.held.cents_at(numbers)
-    return np.concatenate([frames, cents[..., None].astype(np.float32)], axis=-1)
-
-
 def _whole(cycles: float | np.ndarray) -> int | np.ndarray:
     """Cycles in 1/2**32 of a turn: sums of whole numbers are the same however they are cut into blocks."""
     return np.rint(cycles * TURN).astype(np.int64) if isinstance(cycles, np.ndarray) else round(cycles * TURN)
 
 
-def _blended(weights: np.ndarray, layers: np.ndarray) -> np.ndarray:
-    """Frames [I, N, C] by weights [N, I] or [1, I]: [N, C]. Term by term: `einsum` rounds as its shapes suggest."""
-    blended = weights[:, :1] * layers[0]
-    for instrument in range(1, len(layers)):
-        blended = blended + weights[:, instrument : instrument + 1] * layers[instrument]
-    return blended
-
-
-def _running(start: float, steps: float | np.ndarray, count: int) -> np.ndarray:
-    """`start`, and the sums after each of `count` steps but the last, one by one: the same however they are cut."""
-    if isinstance(steps, np.ndarray):
-        return np.cumsum(np.concatenate(([start], steps[:-1])))
-    return np.array(list(itertools.accumulate(itertools.repeat(steps, count - 1), initial=start)))
-
-
-def _first(value: float | np.ndarray) -> float:
-    return value[0] if isinstance(value, np.ndarray) else value
-
-
 def _within(value: float | np.ndarray, low: float, high: float) -> float | np.ndarray:
     return min(max(value, low), high) if isinstance(value, float) else np.clip(value, low, high)
-
-
-def _largest(values: list[float | np.ndarray]) -> float | np.ndarray:
-    """A note's own channel and its zone's master: whichever is further."""
-    return values[0] if len(values) == 1 else np.maximum(*values)

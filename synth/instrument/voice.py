@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,18 @@ class Timbre:
     known: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))  # blended, [N, 16 + 1]
     first: int = 0
     key: tuple[float, ...] = ()  # what they hold for
+
+    def layers(self, first: int, count: int, *, backward: bool, freeze: bool) -> np.ndarray:
+        """Frames of each of its instruments, and the cents of their vibrato: [I, count, 16 + 1]."""
+        numbers = np.arange(first, first + count)
+        frames, cents = self.held.at(numbers, backward=backward, freeze=freeze), self.held.cents_at(numbers)
+        return np.concatenate([frames, cents[..., None].astype(np.float32)], axis=-1)
+
+    def blended(self, layers: np.ndarray, x: float, y: float, sources: Mapping[str, float]) -> np.ndarray:
+        """Its instruments' frames [I, N, C] by the blend's weights: [N, C]."""
+        weights = self.blend.weights(x, y, sources)
+        # Term by term: `einsum` rounds as its shapes suggest.
+        return sum(weight * layer for weight, layer in zip(weights, layers, strict=True))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,10 +94,10 @@ class Voice:
     timbres: list[tuple[Timbre, Ramp]]  # each takes the place of those before it, as its ramp goes to 1
     turns: int = 0  # the clock, in 1/2**32 of a turn, like all phases
     vibrato_turns: int = 0
-    point: int = 0  # the control point up to which the next two have come
-    time: float = 0.0  # in the embedding, in frames
-    movement_turns: int = 0
-    cents: np.ndarray | None = None  # of its own vibrato at the control points from `point` on, if it has any
+    point: int = 0  # the next control point
+    time: float = 0.0  # there in the embedding, in frames
+    movement_turns: int = 0  # there
+    cents: list[float] = dataclasses.field(default_factory=list)  # of its own vibrato at the points before `point`
     let_at: int | None = None  # when the key was let go, if its source's release is to be heard
     let: Let | None = None
     sostenuto: bool = False  # held down by that pedal

@@ -5,17 +5,18 @@ Imports `synth.wavenet` and `synth.kernels`; nothing here knows of banks, instru
 
 from synth.stream.batch import BatchDecoder
 from synth.stream.pack import conditioning, conditioning_weights_of, sizes_of, weights_of
-from synth.stream.player import Player, PlayerBlock, Points
+from synth.stream.player import Player, PlayerBlock, Point, last_point
 from synth.stream.stream import Stream
 
 __all__ = [
     "BatchDecoder",
     "Player",
     "PlayerBlock",
-    "Points",
+    "Point",
     "Stream",
     "conditioning",
     "conditioning_weights_of",
+    "last_point",
     "sizes_of",
     "weights_of",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,34 +20,45 @@ from synth.wavenet import WaveNet, WaveNetConfig
 from synth.wavenet.decoder import frame_conditioning
 
 CONTROL_PERIOD = 64  # samples from one control point to the next, at most
-VOICES_TOGETHER = 4  # whose conditioning is computed at once
+POINTS_TOGETHER = 4  # whose conditioning is computed at once
+KNOWN_POINTS = 2  # of a voice's window, from the block before
 OWN_LENGTHS = 4  # of blocks that are compiled for as they come
 
 
-class Points(NamedTuple):
-    """What a voice sounds like from some samples on: N points, each between two frames of its embedding."""
+class Point(NamedTuple):
+    """What a voice sounds like at one moment, between two frames of its embedding."""
 
-    frames: np.ndarray  # [N, 2, 16] the frame before each point and the one after
-    fraction: np.ndarray  # [N] of the way from the one to the other
-    pitch_hz: np.ndarray  # [N] as played
-    # [N] the nearest that the model knows: beyond what it has learnt it does not keep its balance
-    learnt_hz: np.ndarray
-    brightness: np.ndarray  # [N] tilt of the partials, decibels an octave
+    frames: np.ndarray  # [2, 16] the frame before and the one after
+    fraction: float  # of the way from the one to the other
+    pitch_hz: float  # as played
+    learnt_hz: float  # the nearest that the model knows: beyond what it has learnt it does not keep its balance
+    brightness: float  # tilt of the partials, decibels an octave
+
+
+def last_point(age: int, samples: int, period: int) -> int:
+    """The last control point that a voice needs for so many samples from `age` on: the one after the last of them."""
+    return (age + samples - 1) // period + 1
 
 
 class PlayerBlock:
     """The inputs of one block, to be filled a voice at a time; voices that are not set are idle."""
 
     def __init__(self, voices: int, samples: int, channels: int, period: int) -> None:
-        # From anywhere between two points, so many cover the block and the sample after it.
-        self.count = (samples + period - 2) // period + 2
-        self.points = Points(  # of each voice
-            frames=np.zeros((voices, self.count, 2, channels), np.float32),
-            fraction=np.zeros((voices, self.count), np.float32),
-            pitch_hz=np.full((voices, self.count), 440.0, np.float32),
-            learnt_hz=np.full((voices, self.count), 440.0, np.float32),
-            brightness=np.zeros((voices, self.count), np.float32),
+        self._period = period
+        self._samples = samples
+        # A voice's window: from anywhere between two points, so many reach as far as what the next block knows.
+        self.window = (samples + period - 1) // period + KNOWN_POINTS
+        most = voices * self.window
+        self.points = Point(  # that are due, of whatever voice
+            frames=np.zeros((most, 2, channels), np.float32),
+            fraction=np.zeros(most, np.float32),
+            pitch_hz=np.full(most, 440.0, np.float32),
+            learnt_hz=np.full(most, 440.0, np.float32),
+            brightness=np.zeros(most, np.float32),
         )
+        self.rows = np.zeros(most, np.int32)  # of each point in all voices' windows
+        self.due = 0
+        self.onward = np.zeros(voices, np.int32)  # points from a voice's window to its next
         self.position = np.zeros(voices, np.int32)
         self.clock = np.zeros((voices, samples), np.uint32)
         self.begin = np.full(voices, samples, np.int32)
@@ -54,15 +66,30 @@ class PlayerBlock:
         self.seed = np.zeros(voices, np.uint32)
         self.temperature = np.ones(voices, np.float32)
 
-    def set(
-        self, slot: int, points: Points, *, position: int, begin: int, fresh: bool, seed: int, temperature: float
-    ) -> None:
-        """A voice that sounds. Its points begin at the one before its first sample; the rest as `Block`."""
-        for array, values in zip(self.points, points, strict=True):
-            array[slot] = values
-        self.position[slot] = position
-        self.begin[slot] = begin
-        self.fresh[slot] = fresh
+    def clear(self) -> None:
+        """All voices idle."""
+        self.due = 0
+        self.begin[:] = self._samples
+
+    def set(self, slot: int, points: Sequence[Point], *, age: int, seed: int, temperature: float) -> None:
+        """A voice that sounds.
+
+        Args:
+          points: those up to `last_point` that earlier blocks did not have.
+          age: the voice's at the block's first sample; negative where it begins later in the block.
+        """
+        first = max(age, 0) // self._period
+        row = slot * self.window + last_point(age, self._samples, self._period) + 1 - len(points) - first
+        for point in points:
+            for array, value in zip(self.points, point, strict=True):
+                array[self.due] = value
+            self.rows[self.due] = row
+            self.due += 1
+            row += 1
+        self.onward[slot] = (age + self._samples) // self._period - first
+        self.position[slot] = age if age < 0 else age % self._period
+        self.begin[slot] = max(-age, 0)
+        self.fresh[slot] = age <= 0
         self.seed[slot] = seed
         self.temperature[slot] = temperature
 
@@ -70,8 +97,9 @@ class PlayerBlock:
 class Player:
     """A stream whose voices are set block by block.
 
-    A voice is steered at control points, every `period` samples of its own time: between two, the conditioning goes in
-    a straight line. Where nothing but the embedding moves, that is the line from frame to frame that the model learnt.
+    A voice is steered at control points, every `period` samples of its own time, each computed once: between two, the
+    conditioning goes in a straight line. Where nothing but the embedding moves, that is the line from frame to frame
+    that the model learnt.
     """
 
     def __init__(self, model: WaveNet, *, voices: int, backend: str = "auto", precision: str = "auto") -> None:
@@ -81,6 +109,7 @@ class Player:
         self.hop = model.config.hop
         self.period = math.gcd(CONTROL_PERIOD, self.hop)
         self._sizes = dataclasses.replace(self._stream.sizes, hop=self.period)
+        self._known = jnp.zeros((voices, KNOWN_POINTS, self._sizes.conditioning))
 
     @property
     def backend(self) -> str:
@@ -109,81 +138,76 @@ class Player:
         if block is None:
             channels = self._stream.config.embedding_channels
             block = self._blocks[samples] = PlayerBlock(self._voices, samples, channels, self.period)
-        block.begin[:] = samples
+        block.clear()
         return block
 
     def advance(self, block: PlayerBlock) -> np.ndarray:
         """Decode the block: [V, T] float32."""
         stream = self._stream
         # The arrays are read before this returns, hence may be filled again afterwards.
-        audio, stream.state = _advance(
+        audio, stream.state, self._known = _advance(
             stream.kernel,
             self._sizes,
             stream.config,
+            block.window,
             stream.weights,
             stream.conditioning_weights,
             stream.state,
-            block.points,
+            self._known,
+            (block.points, block.rows, np.int32(block.due), block.onward),
             (block.position, block.clock, block.begin, block.fresh, block.seed, block.temperature),
         )
         return np.asarray(audio)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=5)
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnums=(6, 7))
 def _advance(
     kernel: Backend,
     sizes: Sizes,
     config: WaveNetConfig,
+    window: int,
     weights: Any,
     conditioning_weights: ConditioningWeights,
     state: State,
-    points: Points,
+    known: Array,
+    steering: tuple[Point, Array, Array, Array],
     inputs: tuple[Array, ...],
-) -> tuple[Array, State]:
-    _, clock, begin, *_ = inputs
-    frames = _steered(sizes, config, conditioning_weights, points, jnp.asarray(begin) < clock.shape[1])
-    return kernel.generate(sizes, weights, state, Block(frames, *(jnp.asarray(value) for value in inputs)))
+) -> tuple[Array, State, Array]:
+    """Decode a block. `known` [V, KNOWN_POINTS, columns] is the conditioning at the first points of its windows."""
+    points, rows, due, onward = jax.tree.map(jnp.asarray, steering)
+    voices, _, columns = known.shape
+    windows = jnp.concatenate([known, jnp.zeros((voices, window - KNOWN_POINTS, columns))], axis=1)
+
+    def with_group(group: Array, flat: Array) -> Array:
+        # Always as many, so that a point is rounded the same whoever else has one; the last one is there to fill up.
+        chosen = jnp.minimum(group * POINTS_TOGETHER + jnp.arange(POINTS_TOGETHER), due - 1)
+        computed = _columns(sizes, config, conditioning_weights, jax.tree.map(lambda array: array[chosen], points))
+        for point, row in zip(computed, rows[chosen], strict=True):
+            flat = lax.dynamic_update_slice_in_dim(flat, point[None], row, 0)
+        return flat
+
+    groups = (due + POINTS_TOGETHER - 1) // POINTS_TOGETHER
+    windows = lax.fori_loop(0, groups, with_group, windows.reshape(-1, columns)).reshape(windows.shape)
+    audio, state = kernel.generate(sizes, weights, state, Block(windows, *(jnp.asarray(value) for value in inputs)))
+    return audio, state, jax.vmap(lambda row, by: lax.dynamic_slice_in_dim(row, by, KNOWN_POINTS))(windows, onward)
 
 
-def _steered(
-    sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, points: Points, sounding: Array
-) -> Array:
-    """The kernels' conditioning at the points of the voices that sound [V] bool: [V, N, columns].
-
-    A few voices at a time: where none of those sounds there is nothing to compute, and what sounds is computed in the
-    same shapes, hence rounded alike, whoever else does.
-    """
-    together = math.gcd(VOICES_TOGETHER, len(sounding))
-    groups = jax.tree.map(lambda array: jnp.asarray(array).reshape(-1, together, *array.shape[1:]), points)
-    columns = sizes.conditioning
-
-    def of_group(group: tuple[Points, Array]) -> Array:
-        silence = jnp.zeros((together, points.fraction.shape[1], columns))
-        return lax.cond(jnp.any(group[1]), lambda: _columns(sizes, config, weights, group[0]), lambda: silence)
-
-    return lax.map(of_group, (groups, sounding.reshape(-1, together))).reshape(len(sounding), -1, columns)
-
-
-def _columns(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, points: Points) -> Array:
-    """The conditioning at the points of some voices: [V, N, columns]."""
-    voices, count, pair, channels = points.frames.shape
-    z = jnp.asarray(points.frames).reshape(voices * count, pair, channels)
-    pitch, learnt = (
-        jnp.asarray(hertz).reshape(-1) if config.clock_harmonics else None
-        for hertz in (points.pitch_hz, points.learnt_hz)
-    )
+def _columns(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, points: Point) -> Array:
+    """The kernels' conditioning at N points: [N, columns]."""
+    pitch, learnt = (points.pitch_hz, points.learnt_hz) if config.clock_harmonics else (None, None)
     # A size whose conditioning steps from frame to frame is not to be smoothed here either.
-    fraction = jnp.asarray(points.fraction).reshape(-1, 1, 1) * float(config.smooth_conditioning)
+    fraction = points.fraction[:, None, None] * float(config.smooth_conditioning)
     # The layers' columns are affine in the embedding, so they may be computed once, between the frames; the head's
     # are not.
-    layers = layer_columns(weights, frame_conditioning(config, _between(z, fraction), learnt))
-    head = _between(head_columns(config, sizes, weights, frame_conditioning(config, z, learnt), pitch), fraction)
+    layers = layer_columns(weights, frame_conditioning(config, _between(points.frames, fraction), learnt))
+    frames = frame_conditioning(config, points.frames, learnt)
+    head = _between(head_columns(config, sizes, weights, frames, pitch), fraction)
     if config.harmonics:
         first = sizes.prediction_order
         last = first + sizes.harmonics
-        partials = _tilted(head[..., first:last], jnp.asarray(points.brightness).reshape(-1, 1, 1))
+        partials = _tilted(head[..., first:last], points.brightness[:, None, None])
         head = jnp.concatenate([head[..., :first], partials, head[..., last:]], axis=-1)
-    return jnp.concatenate([layers, head], axis=-1).reshape(voices, count, -1)
+    return jnp.concatenate([layers, head], axis=-1)[:, 0]
 
 
 def _tilted(partials: Array, decibels: Array) -> Array:

@@ -16,6 +16,7 @@ from synth.bank import Modulation, Preset, Zone
 from synth.instrument import Instrument, Learn, Set
 from synth.instrument.channels import registered_controls
 from synth.instrument.voice import Phase, Voice
+from synth.stream import Point
 from synth.testing.playing import control, off, on, play
 
 
@@ -182,11 +183,15 @@ def test_zones_split_and_layer_the_keyboard(tiny_preset: Preset) -> None:
     assert instrument.sounding == 0
 
 
+def latest_point(instrument: Instrument) -> Point:
+    """The control point that was computed last."""
+    block = instrument._player._blocks[64]
+    return Point(*(array[block.due - 1] for array in block.points))
+
+
 def embedded(instrument: Instrument) -> np.ndarray:
-    """The first frame that a new note is steered by: [16]."""
-    block = instrument._player.new_block(64)
-    (voice,) = sounding(instrument)
-    return block.points.frames[voice.slot, 0, 0]
+    """The frame before the last control point: [16]."""
+    return latest_point(instrument).frames[0]
 
 
 def test_the_pad_blends_its_corners(tiny_preset: Preset) -> None:
@@ -235,10 +240,9 @@ def test_a_new_blend_is_taken_on_smoothly(tiny_preset: Preset) -> None:
 def test_beyond_the_banks_pitches_the_clock_goes_on_and_the_timbre_stays(tiny_preset: Preset) -> None:
     instrument = make(tiny_preset)
     play(instrument, {0: [on(40)]}, 64)
-    (voice,) = sounding(instrument)
-    block = instrument._player.new_block(64)
-    assert block.points.pitch_hz[voice.slot] == pytest.approx(82.407, rel=1e-5)
-    assert block.points.learnt_hz[voice.slot] == pytest.approx(261.626, rel=1e-5)
+    point = latest_point(instrument)
+    assert point.pitch_hz == pytest.approx(82.407, rel=1e-5)
+    assert point.learnt_hz == pytest.approx(261.626, rel=1e-5)
 
 
 def test_speed_0_freezes_the_embedded_note_and_speed_2_doubles_it(tiny_preset: Preset) -> None:
@@ -254,8 +258,7 @@ def test_speed_0_freezes_the_embedded_note_and_speed_2_doubles_it(tiny_preset: P
 def test_an_embedded_release_goes_through_the_sources_own(tiny_preset: Preset) -> None:
     instrument = make(tiny_preset, parameters={"release": "embedded"})
     play(instrument, {0: [on(60, 100)], 100: [off(60)]}, 256)
-    (voice,) = sounding(instrument, Phase.RELEASED)
-    frame = instrument._player.new_block(64).points.frames[voice.slot, 0, 0]
+    frame = embedded(instrument)
     released = tiny_preset.bank.embeddings[0, 0, 1, tiny_preset.bank.release :]
     assert np.isclose(released[:, 1:], frame[1:], atol=1e-6).all(axis=1).any()
     play(instrument, {}, instrument.tail_frames)
