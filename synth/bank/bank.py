@@ -92,16 +92,24 @@ class Bank:
             raise UsageError(f"blend weights must be at least 0, and one more than 0; got {dict(blend)}")
         return weights / weights.sum()
 
-    def note(self, pitch: float, velocity: float, *, has_level: bool) -> HeldNote:
-        """Every instrument's embedding of the nearest pitch there is, interpolated between velocities."""
+    def note(
+        self, pitch: float, velocity: float, *, has_level: bool, instruments: np.ndarray | None = None
+    ) -> HeldNote:
+        """Instruments' embeddings of the nearest pitch there is, interpolated between velocities.
+
+        Args:
+          has_level: whether channel 0 is the level.
+          instruments: their numbers; None for all.
+        """
+        chosen = np.arange(len(self.instruments)) if instruments is None else instruments
         nearest = int(np.abs(self.pitches - pitch).argmin())
         position = float(np.interp(velocity, self.velocities, np.arange(len(self.velocities))))
         low = int(position)
         high = min(low + 1, len(self.velocities) - 1)
-        soft, hard = self.embeddings[:, nearest, low], self.embeddings[:, nearest, high]
+        soft, hard = self.embeddings[chosen, nearest, low], self.embeddings[chosen, nearest, high]
         frames = soft + np.float32(position - low) * (hard - soft)
-        there = slice(None), nearest, high if position - low > 0.5 else low
-        decays = self.decays if has_level else np.zeros_like(self.decays)
+        there = chosen, nearest, high if position - low > 0.5 else low
+        decays = self.decays[chosen] & has_level
         return HeldNote.of(frames, self.loops[there], self.release, decays=decays, vibrato=self.vibrato[there])
 
     def save(self, path: Path) -> None:
@@ -202,16 +210,6 @@ class HeldNote:
             slopes[i] = fall(frames[i, first : last + 1, 0])
         vibrato = np.zeros((len(frames), 3), np.float32) if vibrato is None else vibrato
         return cls(frames=frames, loops=loops, slopes=slopes, vibrato=vibrato, release=release)
-
-    def only(self, instruments: np.ndarray) -> HeldNote:
-        """The same note of some instruments, by their numbers."""
-        return HeldNote(
-            frames=self.frames[instruments],
-            loops=self.loops[instruments],
-            slopes=self.slopes[instruments],
-            vibrato=self.vibrato[instruments],
-            release=self.release,
-        )
 
     def at(self, numbers: np.ndarray, *, backward: bool = False, freeze: bool = False) -> np.ndarray:
         """Frames of the endless note by their numbers [N], which are at least 0: [I, N, 16].

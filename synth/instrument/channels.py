@@ -67,6 +67,8 @@ class Channel:
         self.timbre = Ramp(0.0, smoothing)  # -1 to 1
         self.gain = Ramp(0.0, smoothing)
         self.pan = Ramp(0.0, smoothing)  # -1 to 1
+        self._ramps = (self.bend, self.bend_range, self.tuning)
+        self._ramps += (self.wheel, self.pressure, self.timbre, self.gain, self.pan)
         self.key_pressure: dict[int, Ramp] = {}
         self.reset()
 
@@ -87,10 +89,12 @@ class Channel:
     def _loudness(self) -> float:
         return (self._volume * self._expression) ** 2
 
-    def ramps(self) -> Iterator[Ramp]:
-        yield from (self.bend, self.bend_range, self.tuning)
-        yield from (self.wheel, self.pressure, self.timbre, self.gain, self.pan)
-        yield from self.key_pressure.values()
+    def forget(self, before: int) -> None:
+        """Nobody will ask for times earlier than `before`."""
+        for ramp in self._ramps:
+            ramp.forget(before)
+        for ramp in self.key_pressure.values():
+            ramp.forget(before)
 
     def messages(self, number: int) -> list[mido.Message]:
         """What brings a channel that is at rest to where this one is, as messages on channel `number`."""

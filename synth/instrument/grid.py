@@ -70,7 +70,8 @@ class Grid:
         tail = np.arange(round(FRAMES_PER_SECOND))
         notes: dict[int, np.ndarray] = {}  # of each pitch: every instrument's frames
         for pitch in {cell.pitch for cell in cells}:
-            note = bank.note(pitch, self.velocity, has_level=config.head == "logistics").only(blend.instruments)
+            has_level = config.head == "logistics"
+            note = bank.note(pitch, self.velocity, has_level=has_level, instruments=blend.instruments)
             sustained = note.at(held)
             notes[pitch] = np.concatenate([sustained, note.after_release(tail, sustained[:, -1, 0])], axis=1)
         places = np.array([[cell.x, cell.y] for cell in cells], np.float32).reshape(-1, 2) / max(self.steps - 1, 1)

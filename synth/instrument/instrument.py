@@ -313,7 +313,6 @@ class Instrument:
     def _render(self, mix: np.ndarray) -> None:
         frames = len(mix)
         block = self._player.new_block(frames)
-        times = np.arange(self._now, self._now + frames)
         temperature = self._steering.over("temperature", self._now + frames - 1)
         voices = list(self._voices.values())
         for slot, voice in self._voices.items():
@@ -326,8 +325,8 @@ class Instrument:
             )
         block.clock[list(self._voices)] = self._steering.clocks(voices, self._now, frames)
         audio = self._player.advance(block)
+        mix += (audio[list(self._voices)][..., None] * self._steering.gains(voices, self._now, frames)).sum(axis=0)
         for voice in voices:
-            mix += audio[voice.slot][:, None] * self._steering.gains(voice, times)
             voice.age += frames
             if voice.finished:
                 del self._voices[voice.slot]
@@ -510,10 +509,10 @@ class Instrument:
     def _timbre(self, zone: int, key: int, pitch: float, velocity: float) -> Timbre:
         has_level = self.preset.model.config.head == "logistics"
         blend = self._blends[zone]
-        held = self.preset.bank.note(pitch, 127.0 * velocity, has_level=has_level)
+        held = self.preset.bank.note(pitch, 127.0 * velocity, has_level=has_level, instruments=blend.instruments)
         sources = {"velocity": velocity, "key": key / 127.0}
         pitches = float(self.preset.bank.pitches[0]), float(self.preset.bank.pitches[-1])
-        return Timbre(held=held.only(blend.instruments), blend=blend, pitches=pitches, sources=sources)
+        return Timbre(held=held, blend=blend, pitches=pitches, sources=sources)
 
     def _pitch(self, key: int) -> float | None:
         """A key's pitch as a MIDI number, transposed; None for one that the tuning leaves silent."""

@@ -20,6 +20,7 @@ from synth.stream import Player, Point, last_point
 
 SMOOTHING_MS = 10.0  # from one value of a parameter to the next
 TIMBRE_DB = 12.0  # an octave, added to the brightness by controller 74 at its end
+LARGEST_TILT_DB = 24.0
 TURN = 2.0**32
 KNOWN_FRAMES = 32  # of a note, blended at once; a second
 # Parameters that are heard at once, also by notes that sound already.
@@ -74,8 +75,7 @@ class Steering:
         for ramp in self._ramps.values():
             ramp.forget(now)
         for channel in self._channels:
-            for ramp in channel.ramps():
-                ramp.forget(now)
+            channel.forget(now)
 
     def over(self, name: str, times: Times) -> float | np.ndarray:
         """A parameter's value at one time, or its values at `times` [T], one number where it stands still."""
@@ -84,26 +84,33 @@ class Steering:
 
     def semitones(self, voice: Voice, times: Times) -> float | np.ndarray:
         """The voice's pitch without vibrato, as MIDI numbers of 440 Hz = 69."""
-        pitch = voice.pitch.over(times) + 0.01 * self.over("fine_tune_cents", times)
+        return voice.pitch.over(times) + self._tuning(voice.channel, times)
+
+    def _tuning(self, number: int, times: Times) -> float | np.ndarray:
+        """What is added to the pitch of all notes on a channel, in semitones."""
         a4_hz = self.over("tuning_a4_hz", times)
-        pitch = pitch + (12.0 * math.log2(a4_hz / 440.0) if isinstance(a4_hz, float) else 12.0 * np.log2(a4_hz / 440.0))
-        for channel in self._channels.of_note(voice.channel):
-            pitch = pitch + channel.bend.over(times) * channel.bend_range.over(times) + channel.tuning.over(times)
-        return pitch
+        tuning = 12.0 * (math.log2(a4_hz / 440.0) if isinstance(a4_hz, float) else np.log2(a4_hz / 440.0))
+        tuning = tuning + 0.01 * self.over("fine_tune_cents", times)
+        for channel in self._channels.of_note(number):
+            tuning = tuning + channel.bend.over(times) * channel.bend_range.over(times) + channel.tuning.over(times)
+        return tuning
 
     def clocks(self, voices: list[Voice], now: int, samples: int) -> np.ndarray:
         """Phases of the voices' next samples [voices, samples] uint32, whose `points` have been asked for; their clocks
         move on by them."""
         pitch = np.zeros((len(voices), samples))
         block = np.arange(now, now + samples)
+        tunings = {number: self._tuning(number, block) for number in {voice.channel for voice in voices}}
         for row, voice in enumerate(voices):
+            pitch[row] = voice.pitch.over(block) + tunings[voice.channel]
             begin = max(-voice.age, 0)
-            times = block[begin:]
-            pitch[row, begin:] = self.semitones(voice, times) + self._vibrato(voice, times)
+            vibrato = self._vibrato(voice, block[begin:])
+            if not isinstance(vibrato, float):
+                pitch[row, begin:] += vibrato
             if any(voice.cents):
                 points = np.arange(voice.point - len(voice.cents), voice.point) * self._period
-                cents = np.interp(times - (now - voice.age), points, voice.cents)
-                pitch[row, begin:] += 0.01 * self.over("own_vibrato", times) * cents
+                cents = np.interp(block - (now - voice.age), points, voice.cents)
+                pitch[row] += 0.01 * self.over("own_vibrato", block) * cents
         hertz = np.minimum(midi_to_hertz(pitch), 0.45 * self._rate_hz)
         steps = _whole(hertz / self._rate_hz)
         for row, voice in enumerate(voices):
@@ -116,16 +123,18 @@ class Steering:
         return (ends - steps).astype(np.uint32)
 
     def _vibrato(self, voice: Voice, times: np.ndarray) -> float | np.ndarray:
-        """In semitones; its oscillator moves on even where it is not heard."""
+        """In semitones, 0.0 where there is none; its oscillator moves on even so."""
         steps = _whole(self.over("vibrato_rate_hz", times) / self._rate_hz)
         turns = voice.vibrato_turns
         moved = int(steps.sum()) if isinstance(steps, np.ndarray) else steps * len(times)
         voice.vibrato_turns = (turns + moved) % 2**32
         cents = self.over("vibrato_cents", times)
+        by_wheel, by_pressure = self.over("wheel_vibrato_cents", times), self.over("pressure_vibrato_cents", times)
         for channel in self._channels.of_note(voice.channel):
-            cents = cents + self.over("wheel_vibrato_cents", times) * channel.wheel.over(times)
-            cents = cents + self.over("pressure_vibrato_cents", times) * channel.pressure_over(voice.key, times)
-        if isinstance(cents, float) and cents == 0.0:
+            cents = cents + by_wheel * channel.wheel.over(times)
+            if _is_anything(by_pressure):
+                cents = cents + by_pressure * channel.pressure_over(voice.key, times)
+        if not _is_anything(cents):
             return 0.0
         passed = steps * np.arange(len(times)) if isinstance(steps, int) else np.cumsum(steps) - steps
         return 0.01 * cents * np.sin((turns + passed) * (2.0 * np.pi / TURN))
@@ -152,6 +161,7 @@ class Steering:
         for timbre, share in others:
             frames = frames + share.at(time) * (self._frames(voice, timbre, time, channels) - frames)
         pitch, fraction = self.semitones(voice, time), voice.time % 1.0
+        lowest, highest = voice.timbres[-1][0].pitches
         before, after = frames[:, -1].tolist()
         voice.cents.append(before + fraction * (after - before))
         tilt = self.over("brightness", time) + sum(TIMBRE_DB * channel.timbre.at(time) for channel in channels)
@@ -162,8 +172,8 @@ class Steering:
             frames=frames[:, :-1],
             fraction=fraction,
             pitch_hz=midi_to_hertz(pitch),
-            learnt_hz=midi_to_hertz(_within(pitch, *voice.timbres[-1][0].pitches)),
-            brightness=_within(tilt, -24.0, 24.0),
+            learnt_hz=midi_to_hertz(min(max(pitch, lowest), highest)),
+            brightness=min(max(tilt, -LARGEST_TILT_DB), LARGEST_TILT_DB),
         )
 
     def _frames(self, voice: Voice, timbre: Timbre, time: int, channels: list[Channel]) -> np.ndarray:
@@ -204,29 +214,30 @@ class Steering:
                 values[source] = 0.5 - 0.5 * math.cos(voice.movement_turns * (2.0 * math.pi / TURN))
         return values
 
-    def gains(self, voice: Voice, times: np.ndarray) -> np.ndarray:
-        """The voice's loudness left and right, its envelope included: [T, 2], or [2] where nothing moves."""
-        gain = voice.gain * voice.envelope(np.arange(voice.age, voice.age + len(times)))
-        decibels = self.over("gain_db", times)
-        pan: float | np.ndarray = voice.pan
-        channels = self._channels.of_note(voice.channel)
-        gain = gain * channels[-1].gain.over(times)  # in an MPE zone the volume is its master's alone
-        for channel in channels:
-            pan = pan + channel.pan.over(times)
-            swell = self.over("pressure_gain_db", times)
-            if not isinstance(swell, float) or swell:
-                decibels = decibels + swell * channel.pressure_over(voice.key, times)
-        angle = (_within(pan, -1.0, 1.0) + 1.0) * (np.pi / 4.0)
+    def gains(self, voices: list[Voice], now: int, samples: int) -> np.ndarray:
+        """The voices' loudness left and right, their envelopes included: [voices, samples, 2]."""
+        times = np.arange(now, now + samples)
+        levels, pans = np.empty((len(voices), samples)), np.empty((len(voices), samples))
+        decibels = np.zeros((len(voices), samples)) + self.over("gain_db", times)
+        swell = self.over("pressure_gain_db", times)
+        for row, voice in enumerate(voices):
+            channels = self._channels.of_note(voice.channel)
+            # In an MPE zone the volume is its master's alone.
+            levels[row] = voice.gain * voice.envelope(times - (now - voice.age)) * channels[-1].gain.over(times)
+            pans[row] = voice.pan + sum(channel.pan.over(times) for channel in channels)
+            if _is_anything(swell):
+                decibels[row] += sum(swell * channel.pressure_over(voice.key, times) for channel in channels)
         # Constant power, 1 on both sides in the middle.
-        loudness = gain * 10.0 ** (decibels / 20.0) * np.sqrt(2.0)
-        left, right = loudness * np.cos(angle), loudness * np.sin(angle)
-        return np.array((left, right)) if np.ndim(left) == 0 else np.stack((left, right), axis=-1)
+        loudness = levels * 10.0 ** (decibels / 20.0) * np.sqrt(2.0)
+        angle = (np.clip(pans, -1.0, 1.0) + 1.0) * (np.pi / 4.0)
+        return loudness[..., None] * np.stack((np.cos(angle), np.sin(angle)), axis=-1)
+
+
+def _is_anything(value: float | np.ndarray) -> bool:
+    """Whether something that may move is more than a constant 0."""
+    return not isinstance(value, float) or value != 0.0
 
 
 def _whole(cycles: float | np.ndarray) -> int | np.ndarray:
     """Cycles in 1/2**32 of a turn: sums of whole numbers are the same however they are cut into blocks."""
     return np.rint(cycles * TURN).astype(np.int64) if isinstance(cycles, np.ndarray) else round(cycles * TURN)
-
-
-def _within(value: float | np.ndarray, low: float, high: float) -> float | np.ndarray:
-    return min(max(value, low), high) if isinstance(value, float) else np.clip(value, low, high)

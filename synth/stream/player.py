@@ -109,7 +109,8 @@ class Player:
         self.hop = model.config.hop
         self.period = math.gcd(CONTROL_PERIOD, self.hop)
         self._sizes = dataclasses.replace(self._stream.sizes, hop=self.period)
-        self._known = jnp.zeros((voices, KNOWN_POINTS, self._sizes.conditioning))
+        known = jnp.zeros((voices, KNOWN_POINTS, self._sizes.conditioning))
+        self._known = jax.device_put(known, self._stream.kernel.device())
 
     @property
     def backend(self) -> str:

@@ -59,7 +59,6 @@ def test_a_held_note_goes_on_swinging_once_it_has_begun_to() -> None:
     np.testing.assert_allclose(note.cents_at(late)[0], [0.0, deep, 0.0, -deep], atol=1e-6)
     assert abs(note.cents_at(31.25 * np.array([0.05]))[0, 0]) < 3.0
     assert not note.cents_at(late)[1].any()
-    assert not note.only(np.array([1])).cents_at(late).any()
 
 
 def clock_of(preset: Preset, instrument_name: str, amount: float) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import jax
 import mido
 import numpy as np
 import pytest
@@ -39,6 +40,14 @@ def test_a_block_without_frames_is_for_its_events(tiny_preset: Preset) -> None:
     expected = at_once.process(events, 128)
     assert np.abs(expected).max() > 0
     np.testing.assert_array_equal(flushed.process([], 128), expected)
+
+
+def test_after_warming_up_nothing_is_compiled(tiny_preset: Preset, caplog: pytest.LogCaptureFixture) -> None:
+    instrument = Instrument(tiny_preset, voices=2, backend="cpu")
+    instrument.warm_up(56)
+    with jax.log_compiles():
+        play(instrument, {0: [on(60)], 3: [on(62)], 70: [on(64), Set("brightness", 3.0)], 200: [off(60)]}, 560, 56)
+    assert [record.getMessage() for record in caplog.records if "ompil" in record.getMessage()] == []
 
 
 def test_blocks_of_ever_new_lengths_sound_as_blocks_of_one_do_and_compile_only_so_often(tiny_preset: Preset) -> None:
