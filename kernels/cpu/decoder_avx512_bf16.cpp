@@ -1,4 +1,4 @@
-// bfloat16 weights and activations on AVX512-BF16, sums in fp32: 16 lanes, two rows of a matrix at once.
+// bfloat16 weights on AVX-512, widened where they are read, the rest in fp32: 16 lanes.
 #define WAVEKEYS_LANES 16
 #define WAVEKEYS_PRECISION Bf16
 #define WAVEKEYS_VARIANT avx512_bf16

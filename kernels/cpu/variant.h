@@ -23,7 +23,8 @@ const Variant* variant(Precision precision);
 
 extern const Variant portable_fp32;
 #if defined(__x86_64__)
-extern const Variant avx2_fp32, avx2_bf16, avx2_int8, avx2_int16, avx512_fp32, avx512_bf16, avx512_int8;
+extern const Variant avx2_fp32, avx2_bf16, avx2_int8, avx2_int16;
+extern const Variant avx512_fp32, avx512_bf16, avx512_bf16_pairs, avx512_int8;
 #endif
 
 }  // namespace wavekeys

@@ -15,21 +15,24 @@ struct Choice {
   const Variant* variants[4];  // by precision; null where the processor cannot
 };
 
-// The widest instruction set that this processor has, or WAVEKEYS_ISA=avx512|avx2|portable where that is less.
+// The best instruction set that this processor has, or WAVEKEYS_ISA=avx512bf16|avx512|avx2|portable where it has that.
+// avx512bf16 is avx512 with bfloat16 in pairs, for processors that compute these as fast as they do fp32.
 Choice choose() {
   const char* forced = std::getenv("WAVEKEYS_ISA");
-  const std::string wanted = forced ? forced : "avx512";
 #if defined(__x86_64__)
+  const std::string wanted = forced ? forced : __builtin_cpu_is("amd") ? "avx512bf16" : "avx512";
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
   Choice chosen{"avx2", Precision::kInt16, {&avx2_fp32, &avx2_bf16, &avx2_int8, &avx2_int16}};
-  if (avx512 && wanted == "avx512") {
+  if (avx512 && wanted.starts_with("avx512")) {
     chosen.instruction_set = "avx512";
+    chosen.fastest = Precision::kBf16;
     chosen.variants[(int)Precision::kFp32] = &avx512_fp32;
-    if (__builtin_cpu_supports("avx512bf16")) {
-      chosen.variants[(int)Precision::kBf16] = &avx512_bf16;
-      chosen.fastest = Precision::kBf16;
+    chosen.variants[(int)Precision::kBf16] = &avx512_bf16;
+    if (wanted == "avx512bf16" && __builtin_cpu_supports("avx512bf16")) {
+      chosen.instruction_set = "avx512bf16";
+      chosen.variants[(int)Precision::kBf16] = &avx512_bf16_pairs;
     }
     if (__builtin_cpu_supports("avx512vnni")) {
       chosen.variants[(int)Precision::kInt8] = &avx512_int8;
@@ -37,6 +40,8 @@ Choice choose() {
     }
   }
   if (avx2 && wanted != "portable") return chosen;
+#else
+  (void)forced;
 #endif
   return {"portable", Precision::kFp32, {&portable_fp32, nullptr, nullptr, nullptr}};
 }

@@ -30,7 +30,8 @@ DECODERS = {  # each defines a variant
     "decoder_avx2_int8.cpp": ("avx2_int8", ["-mavx2", "-mfma"]),
     "decoder_avx2_int16.cpp": ("avx2_int16", ["-mavx2", "-mfma"]),
     "decoder_avx512.cpp": ("avx512_fp32", AVX512),
-    "decoder_avx512_bf16.cpp": ("avx512_bf16", [*AVX512, "-mavx512bf16"]),
+    "decoder_avx512_bf16.cpp": ("avx512_bf16", AVX512),
+    "decoder_avx512_bf16_pairs.cpp": ("avx512_bf16_pairs", [*AVX512, "-mavx512bf16"]),
     "decoder_avx512_int8.cpp": ("avx512_int8", [*AVX512, "-mavx512vnni"]),
 }
 VOICES, SAMPLES = 11, 70
@@ -146,7 +147,7 @@ def run(program: Path, *arguments: str | Path, prefix: tuple[str, ...] = (), **e
 def test_the_decoder_is_clean_under_sanitizers(sanitizer: str, build: Callable[..., Path], recordings) -> None:
     program = build("-O1", "-g", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all")
     for recording in recordings.values():
-        for instructions in ("avx512", "avx2", "portable"):
+        for instructions in ("avx512bf16", "avx512", "avx2", "portable"):
             run(program, recording, WAVEKEYS_ISA=instructions, WAVEKEYS_THREADS="3")
 
 
