@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
@@ -36,7 +37,7 @@ def stalls(seconds: float) -> list[float]:
     cores = sorted(os.sched_getaffinity(0))
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(len(cores), spawn, go_before_other_work) as workers:
-        return sum(workers.map(_stalls_of, cores, [seconds] * len(cores)), [])
+        return [*itertools.chain(*workers.map(_stalls_of, cores, [seconds] * len(cores)))]
 
 
 def _stalls_of(core: int, seconds: float) -> list[float]:
