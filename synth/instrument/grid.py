@@ -75,10 +75,9 @@ class Grid:
             sustained = note.at(held)
             notes[pitch] = np.concatenate([sustained, note.after_release(tail, sustained[:, -1, 0])], axis=1)
         places = np.array([[cell.x, cell.y] for cell in cells], np.float32).reshape(-1, 2) / max(self.steps - 1, 1)
-        weights = np.stack([blend.weights(x, y, {}) for x, y in places])
         return [
-            np.tensordot(share, notes[cell.pitch], axes=1).astype(np.float32)
-            for cell, share in zip(cells, weights, strict=True)
+            np.tensordot(blend.weights(x, y, {}), notes[cell.pitch], axes=1).astype(np.float32)
+            for cell, (x, y) in zip(cells, places, strict=True)
         ]
 
     def sfz(self, folder: str) -> str:
