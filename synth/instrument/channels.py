@@ -6,7 +6,6 @@ Sources: MIDI 1.0 Detailed Specification 4.2; RP-015 (reset of all controllers);
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterator
 
 import mido
@@ -141,7 +140,7 @@ class Channel:
         """Channel pressure, or the key's own where that is more."""
         pressure = self.pressure.over(times)
         own = self.key_pressure.get(key)
-        return pressure if own is None else largest([pressure, own.over(times)])
+        return pressure if own is None else np.maximum(pressure, own.over(times))
 
     def control(self, at: int, number: int, value: int) -> None:
         """A controller that concerns this channel alone; pedals and the like are the instrument's to act on."""
@@ -227,13 +226,6 @@ class Channel:
         self.gain.move(at, self._loudness())
         self.sustain = self.sostenuto = self.soft = False
         self._registered = None
-
-
-def largest(values: list[float | np.ndarray]) -> float | np.ndarray:
-    """The largest of numbers and of what moves, moment by moment."""
-    if all(isinstance(value, float) for value in values):
-        return max(values)
-    return functools.reduce(np.maximum, values)
 
 
 def registered_controls(parameter: int, data: int) -> list[tuple[int, int]]:

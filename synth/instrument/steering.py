@@ -98,7 +98,7 @@ class Steering:
     def clocks(self, voices: list[Voice], now: int, samples: int) -> np.ndarray:
         """Phases of the voices' next samples [voices, samples] uint32, whose `points` have been asked for; their clocks
         move on by them."""
-        pitch = np.zeros((len(voices), samples))
+        pitch = np.empty((len(voices), samples))
         block = np.arange(now, now + samples)
         tunings = {number: self._tuning(number, block) for number in {voice.channel for voice in voices}}
         for row, voice in enumerate(voices):

@@ -98,6 +98,14 @@ def test_a_note_that_wavers_or_fades_by_chance_is_held_level() -> None:
     assert bank.note(60, 100, has_level=False).slopes.tolist() == [0.0, 0.0]
 
 
+def test_a_note_of_some_instruments_is_theirs_of_all(tiny_preset: Preset) -> None:
+    whole, part = (
+        tiny_preset.bank.note(61, 80, has_level=True, instruments=chosen) for chosen in (None, np.array([1]))
+    )
+    for name in ("frames", "loops", "slopes", "vibrato"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[1:])
+
+
 def test_after_the_key_is_let_go_the_level_falls_from_where_it_was() -> None:
     frames = np.zeros((1, 20, 16), np.float32)
     frames[0, :, 0] = 0.5

@@ -190,7 +190,8 @@ def latest_point(instrument: Instrument) -> Point:
 
 
 def embedded(instrument: Instrument) -> np.ndarray:
-    """The frame before the last control point: [16]."""
+    """The frame before the last control point of the one note that is held: [16]."""
+    (_,) = sounding(instrument)
     return latest_point(instrument).frames[0]
 
 
@@ -258,7 +259,8 @@ def test_speed_0_freezes_the_embedded_note_and_speed_2_doubles_it(tiny_preset: P
 def test_an_embedded_release_goes_through_the_sources_own(tiny_preset: Preset) -> None:
     instrument = make(tiny_preset, parameters={"release": "embedded"})
     play(instrument, {0: [on(60, 100)], 100: [off(60)]}, 256)
-    frame = embedded(instrument)
+    (_,) = sounding(instrument, Phase.RELEASED)
+    frame = latest_point(instrument).frames[0]
     released = tiny_preset.bank.embeddings[0, 0, 1, tiny_preset.bank.release :]
     assert np.isclose(released[:, 1:], frame[1:], atol=1e-6).all(axis=1).any()
     play(instrument, {}, instrument.tail_frames)
