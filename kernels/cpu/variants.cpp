@@ -20,7 +20,7 @@ struct Choice {
 Choice choose() {
   const char* forced = std::getenv("WAVEKEYS_ISA");
 #if defined(__x86_64__)
-  const std::string wanted = forced ? forced : __builtin_cpu_is("amd") ? "avx512bf16" : "avx512";
+  const std::string wanted = forced && *forced ? forced : __builtin_cpu_is("amd") ? "avx512bf16" : "avx512";
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
