@@ -41,7 +41,7 @@ class Performer:
 
     rate_hz: int  # of the frames in which events are timed
     name: str = ""  # the track's
-    header: str = ""  # ASCII; what brings the same instrument back
+    header: Callable[[], str] = str  # what brings the same instrument back, in ASCII; asked where the take begins
     as_text: Callable[[object], str | None] = lambda _event: None  # an event that is not MIDI, in ASCII; None: left out
 
     def __post_init__(self) -> None:
@@ -58,6 +58,7 @@ class MidiTake:
         self.path = path
         self.overflowed = False  # nothing was flushed for so long that events are missing
         self._as_text = performer.as_text
+        self._header: Callable[[], str] | None = performer.header  # None once it is there
         self._waiting: collections.deque[tuple[int, mido.Message | str]] = collections.deque()
         self._pushed_frames = 0  # where the next block begins; stored by the engine thread only
         self._unwritten = bytearray()  # events that a flush has encoded
@@ -66,8 +67,6 @@ class MidiTake:
         track = _delta(0) + _meta(TEMPO, tempo_us.to_bytes(3, "big"))
         if performer.name:
             track += _delta(0) + _meta(TRACK_NAME, performer.name.encode("latin-1", "replace"))
-        if performer.header:
-            track += _delta(0) + _meta(TEXT, performer.header.encode("ascii"))
         track += _delta(0) + _meta(END_OF_TRACK)
         self._track_bytes = len(track)
         self._file = path.open("wb", buffering=0)
@@ -82,6 +81,9 @@ class MidiTake:
 
         From the engine thread, before the block is rendered: that may change what a command refers to.
         """
+        if self._header is not None:
+            header, self._header = self._header(), None
+            self._waiting.extend([(0, header)] if header else [])
         if len(self._waiting) + len(events) > MAX_WAITING:
             self.overflowed = True  # events that are missing would be heard: the take ends here
         for offset, event in () if self.overflowed else sorted(events, key=operator.itemgetter(0)):

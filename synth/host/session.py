@@ -229,7 +229,7 @@ class _Session:
             performer=Performer(
                 rate_hz=rack.sample_rate_hz,
                 name=", ".join(rack.parts),
-                header=header_text(rack, block_frames=settings.block_frames),
+                header=lambda: header_text(rack, block_frames=settings.block_frames),
                 as_text=command_text,
             ),
         )

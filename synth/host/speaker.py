@@ -6,6 +6,7 @@ our own takes the sound out of the ring in its place, at the same pace: the engi
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -65,6 +66,7 @@ class Speaker:
         self._stream: Stream | None = open_stream(device, self._gate)
         self._calls, self._called_s = output.calls, now()
         self._retry_s = 0.0
+        self._refusal = ""  # why the lost device could not be opened, as far as it has been told
 
     @property
     def lost(self) -> bool:
@@ -77,7 +79,7 @@ class Speaker:
         return self._stream.latency_s if self._stream else 0.0
 
     def poll(self) -> str | None:
-        """Look after the device, some times a second. Returns a line if it was lost or has come back."""
+        """Look after the device, some times a second. Returns a line if it was lost, is back, or cannot be opened."""
         if self._stream is None:
             return self._try_again() if self._now() >= self._retry_s else None
         if self._output.calls != self._calls:
@@ -111,24 +113,26 @@ class Speaker:
         self._output.fade_in()
         try:
             stream = self._open_stream(found, gate)
-        except WavekeysError:
+        except WavekeysError as error:
             gate.open = False
             self._stand_in = _StandIn(self._output)
-            return None
+            told, self._refusal = self._refusal, str(error)
+            return self._refusal if self._refusal != told else None
         self.device, self._gate, self._stream, self._stand_in = found, gate, stream, None
+        self._refusal = ""
         self._calls, self._called_s = self._output.calls, self._now()
         return f"{found.name} ({found.host_api}) is back"
 
 
 def _find(lost: OutputDevice) -> OutputDevice | None:
-    """The device of the same name and system, at the rate that it had."""
+    """The device of the same name and system, to be opened at the rate that it had: a take has begun with that."""
     try:
         if not refresh_outputs():
             return None
         same = [d for d in list_outputs() if (d.name, d.host_api) == (lost.name, lost.host_api)]
     except (WavekeysError, OSError, RuntimeError):
         return None
-    return next((d for d in same if d.rate_hz == lost.rate_hz), None)
+    return dataclasses.replace(same[0], rate_hz=lost.rate_hz) if same else None
 
 
 class _Gate:

@@ -308,10 +308,10 @@ class Channels:
             return _UPPER_MASTER
         return None
 
-    def of_note(self, number: int) -> list[Channel]:
+    def of_note(self, number: int) -> tuple[Channel, ...]:
         """The channels whose bend, pressure and the like add up for a note: its own, and its zone's master's."""
         master = self.master(number)
-        return [self._all[number]] if master is None else [self._all[number], self._all[master]]
+        return (self._all[number],) if master is None else (self._all[number], self._all[master])
 
     def control(self, at: int, number: int, control: int, value: int) -> None:
         """A controller; RPN 6 on a master sets up its zone, and a member's bend range is that of all members."""

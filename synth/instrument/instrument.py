@@ -18,7 +18,7 @@ from synth.instrument.events import Command, Event, Learn, Load, SavedAs, Set, S
 from synth.instrument.parameters import PARAMETERS, initial_values, parameter_named, stored_values
 from synth.instrument.ramp import Ramp
 from synth.instrument.steering import Steering
-from synth.instrument.voice import STEAL_MS, Phase, Timbre, Voice, stealing_order
+from synth.instrument.voice import STEAL_MS, Phase, Timbre, Touch, Voice, stealing_order
 from synth.stream import Player
 
 _SUSTAIN, _SOSTENUTO, _ALL_SOUND_OFF, _RESET_CONTROLLERS = 64, 66, 120, 121
@@ -27,7 +27,7 @@ _NOT_LEARNT = {0, 6, 32, 38, 64, 66, 67, *range(96, 102), *range(120, 128)}  # t
 _POLY, _LEGATO = 0, 2  # the parameter `mode`
 _DATA_ENTRY = 6
 FARTHEST_PITCH = 1000.0  # of a tuning, as a MIDI number either side of 0
-MORPH_MS = 30.0  # from one blend, or one key's embedding, to the next
+MORPH_MS = 30.0  # from one blend, or from one key's embedding and controllers, to the next
 EMBEDDED_FADE_MS = 50.0  # at the end of a source's own release
 SOFT_PEDAL = 0.7  # of a velocity
 STATE_VERSION = 1
@@ -499,6 +499,7 @@ class Instrument:
         detune = float(voice.pitch.target) - voice.nominal
         glide = self._samples(self.values["glide_ms"]) or self._samples(STEAL_MS)
         voice.pitch.move(at, pitch + zone.transpose + detune, samples=glide)
+        voice.follow(self._touch(key), at, samples=self._samples(MORPH_MS))
         voice.nominal = pitch + zone.transpose
         self._change_timbre(voice, offset)
 
@@ -513,6 +514,9 @@ class Instrument:
         sources = {"velocity": velocity, "key": key / 127.0}
         pitches = float(self.preset.bank.pitches[0]), float(self.preset.bank.pitches[-1])
         return Timbre(held=held, blend=blend, pitches=pitches, sources=sources)
+
+    def _touch(self, key: _Key) -> Touch:
+        return Touch(self._channels.of_note(key.channel), key.key)
 
     def _pitch(self, key: int) -> float | None:
         """A key's pitch as a MIDI number, transposed; None for one that the tuning leaves silent."""
@@ -565,8 +569,7 @@ class Instrument:
         spread = self.values["pan_spread"] * np.clip((key.key - 64) / 44.0, -1.0, 1.0)
         self._voices[slot] = Voice(
             slot=slot,
-            channel=key.channel,
-            key=key.key,
+            touches=[(self._touch(key), Ramp(1.0, 1))],
             held_by=key[:2],
             zone=number,
             order=self._order,

@@ -11,10 +11,10 @@ import math
 
 import numpy as np
 
-from synth.instrument.channels import Channel, Channels
+from synth.instrument.channels import Channels
 from synth.instrument.parameters import PARAMETERS
 from synth.instrument.ramp import Ramp, Times
-from synth.instrument.voice import Let, Timbre, Voice
+from synth.instrument.voice import Let, Timbre, Touch, Voice
 from synth.pitch import midi_to_hertz
 from synth.stream import Player, Point, last_point
 
@@ -84,25 +84,22 @@ class Steering:
 
     def semitones(self, voice: Voice, times: Times) -> float | np.ndarray:
         """The voice's pitch without vibrato, as MIDI numbers of 440 Hz = 69."""
-        return voice.pitch.over(times) + self._tuning(voice.channel, times)
+        return voice.pitch.over(times) + self._tuning(times) + voice.followed(Touch.semitones, times)
 
-    def _tuning(self, number: int, times: Times) -> float | np.ndarray:
-        """What is added to the pitch of all notes on a channel, in semitones."""
+    def _tuning(self, times: Times) -> float | np.ndarray:
+        """What is added to the pitch of all notes, in semitones."""
         a4_hz = self.over("tuning_a4_hz", times)
         tuning = 12.0 * (math.log2(a4_hz / 440.0) if isinstance(a4_hz, float) else np.log2(a4_hz / 440.0))
-        tuning = tuning + 0.01 * self.over("fine_tune_cents", times)
-        for channel in self._channels.of_note(number):
-            tuning = tuning + channel.bend.over(times) * channel.bend_range.over(times) + channel.tuning.over(times)
-        return tuning
+        return tuning + 0.01 * self.over("fine_tune_cents", times)
 
     def clocks(self, voices: list[Voice], now: int, samples: int) -> np.ndarray:
         """Phases of the voices' next samples [voices, samples] uint32, whose `points` have been asked for; their clocks
         move on by them."""
         pitch = np.empty((len(voices), samples))
         block = np.arange(now, now + samples)
-        tunings = {number: self._tuning(number, block) for number in {voice.channel for voice in voices}}
+        tuning = self._tuning(block)
         for row, voice in enumerate(voices):
-            pitch[row] = voice.pitch.over(block) + tunings[voice.channel]
+            pitch[row] = voice.pitch.over(block) + tuning + voice.followed(Touch.semitones, block)
             begin = max(-voice.age, 0)
             vibrato = self._vibrato(voice, block[begin:])
             if not isinstance(vibrato, float):
@@ -128,12 +125,10 @@ class Steering:
         turns = voice.vibrato_turns
         moved = int(steps.sum()) if isinstance(steps, np.ndarray) else steps * len(times)
         voice.vibrato_turns = (turns + moved) % 2**32
-        cents = self.over("vibrato_cents", times)
         by_wheel, by_pressure = self.over("wheel_vibrato_cents", times), self.over("pressure_vibrato_cents", times)
-        for channel in self._channels.of_note(voice.channel):
-            cents = cents + by_wheel * channel.wheel.over(times)
-            if _is_anything(by_pressure):
-                cents = cents + by_pressure * channel.pressure_over(voice.key, times)
+        cents = self.over("vibrato_cents", times) + by_wheel * voice.followed(Touch.wheel, times)
+        if _is_anything(by_pressure):
+            cents = cents + by_pressure * voice.followed(Touch.pressure, times)
         if not _is_anything(cents):
             return 0.0
         passed = steps * np.arange(len(times)) if isinstance(steps, int) else np.cumsum(steps) - steps
@@ -141,6 +136,7 @@ class Steering:
 
     def points(self, voice: Voice, now: int, samples: int) -> list[Point]:
         """The control points that a voice needs for its next samples and that it did not have yet."""
+        voice.forget(now)
         begun = now - voice.age
         last = last_point(voice.age, samples, self._period)
         found = []
@@ -155,16 +151,15 @@ class Steering:
         """A voice's next point, by what controls say at `time`."""
         while len(voice.timbres) > 1 and voice.timbres[1][1].stands_still(time):  # wholly in the first one's place
             del voice.timbres[0]
-        channels = self._channels.of_note(voice.channel)
         (timbre, _), *others = voice.timbres
-        frames = self._frames(voice, timbre, time, channels)
+        frames = self._frames(voice, timbre, time)
         for timbre, share in others:
-            frames = frames + share.at(time) * (self._frames(voice, timbre, time, channels) - frames)
+            frames = frames + share.at(time) * (self._frames(voice, timbre, time) - frames)
         pitch, fraction = self.semitones(voice, time), voice.time % 1.0
         lowest, highest = voice.timbres[-1][0].pitches
         before, after = frames[:, -1].tolist()
         voice.cents.append(before + fraction * (after - before))
-        tilt = self.over("brightness", time) + sum(TIMBRE_DB * channel.timbre.at(time) for channel in channels)
+        tilt = self.over("brightness", time) + TIMBRE_DB * voice.followed(Touch.brightness, time)
         voice.time += self.over("speed", time) * self._frames_a_point
         turned = voice.movement_turns + _whole(self.over("movement_hz", time) * (self._period / self._rate_hz))
         voice.movement_turns = turned % 2**32
@@ -176,11 +171,11 @@ class Steering:
             brightness=min(max(tilt, -LARGEST_TILT_DB), LARGEST_TILT_DB),
         )
 
-    def _frames(self, voice: Voice, timbre: Timbre, time: int, channels: list[Channel]) -> np.ndarray:
+    def _frames(self, voice: Voice, timbre: Timbre, time: int) -> np.ndarray:
         """The blended frames on both sides of a voice's next point, and the cents of their vibrato: [2, 16 + 1]."""
         number = math.floor(voice.time)
         x, y = self.over("blend_x", time), self.over("blend_y", time)
-        sources = self._sources(voice, timbre, time, channels)
+        sources = self._sources(voice, timbre, time)
         way = {"backward": bool(self.over("direction", time)), "freeze": bool(self.over("hold", time))}
         if voice.let_at is not None and time >= voice.let_at:
             layers = timbre.layers(number, 2, **way)
@@ -198,20 +193,16 @@ class Steering:
             timbre.known = timbre.blended(timbre.layers(number, ahead, **way), x, y, sources)
         return timbre.known[number - timbre.first :][:2]
 
-    def _sources(self, voice: Voice, timbre: Timbre, time: int, channels: list[Channel]) -> dict[str, float]:
+    def _sources(self, voice: Voice, timbre: Timbre, time: int) -> dict[str, float]:
         """What the blend's modulations follow, 0 to 1."""
         values: dict[str, float] = {}
         for source in timbre.blend.sources:
             if source in timbre.sources:
                 values[source] = timbre.sources[source]
-            elif source == "pressure":
-                values[source] = max(channel.pressure_over(voice.key, time) for channel in channels)
-            elif source == "wheel":
-                values[source] = max(channel.wheel.at(time) for channel in channels)
-            elif source == "timbre":
-                values[source] = 0.5 + 0.5 * max(channel.timbre.at(time) for channel in channels)
             elif source == "movement":
                 values[source] = 0.5 - 0.5 * math.cos(voice.movement_turns * (2.0 * math.pi / TURN))
+            else:
+                values[source] = voice.followed(lambda touch, at, source=source: touch.source(source, at), time)
         return values
 
     def gains(self, voices: list[Voice], now: int, samples: int) -> np.ndarray:
@@ -221,12 +212,11 @@ class Steering:
         decibels = np.zeros((len(voices), samples)) + self.over("gain_db", times)
         swell = self.over("pressure_gain_db", times)
         for row, voice in enumerate(voices):
-            channels = self._channels.of_note(voice.channel)
-            # In an MPE zone the volume is its master's alone.
-            levels[row] = voice.gain * voice.envelope(times - (now - voice.age)) * channels[-1].gain.over(times)
-            pans[row] = voice.pan + sum(channel.pan.over(times) for channel in channels)
+            envelope = voice.envelope(times - (now - voice.age))
+            levels[row] = voice.gain * envelope * voice.followed(Touch.volume, times)
+            pans[row] = voice.pan + voice.followed(Touch.pan, times)
             if _is_anything(swell):
-                decibels[row] += sum(swell * channel.pressure_over(voice.key, times) for channel in channels)
+                decibels[row] += swell * voice.followed(Touch.pressure, times)
         # Constant power, 1 on both sides in the middle.
         loudness = levels * 10.0 ** (decibels / 20.0) * np.sqrt(2.0)
         angle = (np.clip(pans, -1.0, 1.0) + 1.0) * (np.pi / 4.0)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from synth.bank import HeldNote
 from synth.instrument.blend import Blend
-from synth.instrument.ramp import Ramp
+from synth.instrument.channels import Channel
+from synth.instrument.ramp import Ramp, Times
 
 STEAL_MS = 5.0
 SILENCE = 1e-3  # -60 dB: a release ends here
@@ -58,6 +59,40 @@ class Let:
     level: np.ndarray  # channel 0 then, of every instrument
 
 
+class Touch(NamedTuple):
+    """A key that was struck, and the channels whose controllers add up for it. Times are one, or rise: [T]."""
+
+    channels: tuple[Channel, ...]  # its own, and its MPE zone's master
+    key: int
+
+    def semitones(self, times: Times) -> float | np.ndarray:
+        return sum(c.bend.over(times) * c.bend_range.over(times) + c.tuning.over(times) for c in self.channels)
+
+    def wheel(self, times: Times) -> float | np.ndarray:
+        return sum(channel.wheel.over(times) for channel in self.channels)
+
+    def pressure(self, times: Times) -> float | np.ndarray:
+        return sum(channel.pressure_over(self.key, times) for channel in self.channels)
+
+    def brightness(self, times: Times) -> float | np.ndarray:
+        return sum(channel.timbre.over(times) for channel in self.channels)
+
+    def pan(self, times: Times) -> float | np.ndarray:
+        return sum(channel.pan.over(times) for channel in self.channels)
+
+    def volume(self, times: Times) -> float | np.ndarray:
+        """In an MPE zone it is the master's alone."""
+        return self.channels[-1].gain.over(times)
+
+    def source(self, name: str, time: int) -> float:
+        """What moves a blend, 0 to 1: "wheel", "pressure" or "timbre", of the channel where it is most."""
+        if name == "wheel":
+            return max(channel.wheel.at(time) for channel in self.channels)
+        if name == "pressure":
+            return max(channel.pressure_over(self.key, time) for channel in self.channels)
+        return 0.5 + 0.5 * max(channel.timbre.at(time) for channel in self.channels)
+
+
 class Fade(NamedTuple):
     """An exponential fall of a voice's level."""
 
@@ -76,8 +111,7 @@ class Voice:
     """A sounding slot of the stream. Times are in samples at the model's rate."""
 
     slot: int
-    channel: int  # whose controllers it follows, to its end
-    key: int  # whose pressure it follows, to its end
+    touches: list[tuple[Touch, Ramp]]  # that it follows: each takes the place of those before it, as its ramp goes to 1
     held_by: tuple[int, int]  # channel and key that let it go
     zone: int
     order: int  # of its note-on: a younger voice has a higher one
@@ -145,9 +179,31 @@ class Voice:
 
     def become(self, timbre: Timbre, at: int, *, samples: int) -> None:
         """Take on another timbre from time `at` on, in so many samples."""
-        share = Ramp(0.0, samples)
-        share.move(at, 1.0)
-        self.timbres.append((timbre, share))
+        self.timbres.append((timbre, _rise(at, samples)))
+
+    def follow(self, touch: Touch, at: int, *, samples: int) -> None:
+        """Follow another key's controllers from time `at` on, in so many samples."""
+        self.touches.append((touch, _rise(at, samples)))
+
+    def followed(self, control: Callable[[Touch, Times], float | np.ndarray], times: Times) -> float | np.ndarray:
+        """A control of the key that it follows."""
+        (touch, _), *others = self.touches
+        value = control(touch, times)
+        for touch, ramp in others:
+            share = ramp.over(times)
+            value = (1.0 - share) * value + share * control(touch, times)  # at 1 exactly what it goes to
+        return value
+
+    def forget(self, before: int) -> None:
+        """Nobody will ask for times earlier than `before`."""
+        while len(self.touches) > 1 and self.touches[1][1].stands_still(before):
+            del self.touches[0]
+
+
+def _rise(at: int, samples: int) -> Ramp:
+    share = Ramp(0.0, samples)
+    share.move(at, 1.0)
+    return share
 
 
 def stealing_order(voice: Voice, level: float) -> tuple[int, float, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def test_a_take_is_rendered_as_it_was_played(tmp_path: Path) -> None:
     instrument = Instrument("flute", voices=2, seed=5)
     instrument.set("gain_db", -3)
     instrument.warm_up(64)
-    header = header_text(instrument, block_frames=64)
+    header = functools.partial(header_text, instrument, block_frames=64)
     take = MidiTake(tmp_path / "take.mid", Performer(rate_hz=16_000, header=header, as_text=command_text))
     events = {
         3: [(7, mido.Message("note_on", note=60)), (9, Set("brightness", 3.5))],
@@ -75,7 +76,7 @@ def test_a_take_is_rendered_as_it_was_played(tmp_path: Path) -> None:
 def test_what_is_too_loud_is_turned_down_and_not_cut_off(tmp_path: Path) -> None:
     instrument = Instrument("flute", voices=1)
     instrument.set("gain_db", 24)
-    header = header_text(instrument, block_frames=64)
+    header = functools.partial(header_text, instrument, block_frames=64)
     take = MidiTake(tmp_path / "take.mid", Performer(rate_hz=16_000, header=header, as_text=command_text))
     take.push(
         [

@@ -20,7 +20,7 @@ from synth import WavekeysError
 from synth.host.midi_take import MAX_DELTA, MAX_WAITING, MidiTake, Performer, ticks_of
 
 RATE_HZ = 16_000
-PERFORMER = Performer(rate_hz=RATE_HZ, name="Träumerei", header="what plays")
+PERFORMER = Performer(rate_hz=RATE_HZ, name="Träumerei", header=lambda: "what plays")
 
 
 def positions(path: Path) -> list[tuple[int, mido.Message]]:
@@ -56,6 +56,18 @@ MESSAGES = st.one_of(
 )
 
 
+def test_the_header_tells_what_plays_when_the_first_block_begins(tmp_path: Path) -> None:
+    told = ["while the file is made"]
+    take = MidiTake(tmp_path / "take.mid", Performer(rate_hz=RATE_HZ, header=lambda: told[-1]))
+    told.append("at the first block")
+    take.push([(3, mido.Message("note_on", note=60))], 64)
+    told.append("later")
+    take.push([], 64)
+    take.close()
+    events = positions(tmp_path / "take.mid")
+    assert [(frame, message.text) for frame, message in events if message.type == "text"] == [(0, told[1])]
+
+
 @given(steps=st.lists(st.tuples(number(0, 50_000), MESSAGES, st.booleans()), max_size=20))
 def test_every_message_is_there_at_its_frame(tmp_path_factory: pytest.TempPathFactory, steps: Any) -> None:
     path = tmp_path_factory.mktemp("take") / "take.mid"
@@ -71,9 +83,9 @@ def test_every_message_is_there_at_its_frame(tmp_path_factory: pytest.TempPathFa
     take.close()
     assert channel_messages(path) == expected
     assert positions(path)[-1][0] == at
-    beginning = mido.MidiFile(path).tracks[0][:3]
-    assert [message.type for message in beginning] == ["set_tempo", "track_name", "text"]
-    assert (beginning[1].name, beginning[2].text) == ("Träumerei", "what plays")
+    _, (_, name), *rest = positions(path)
+    assert name.name == "Träumerei"
+    assert not steps or (rest[0][0], rest[0][1].text) == (0, "what plays")
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000, 192_000])
@@ -202,7 +214,7 @@ from synth.host.recorder import Recorder
 take = Recorder(
     Path(sys.argv[1]), sample_rate_hz=48_000, channels=2, report=lambda line: print(line, file=sys.stderr),
     stems=["one"],
-    encoding=sys.argv[2], performer=Performer(rate_hz=16_000, header="header"),
+    encoding=sys.argv[2], performer=Performer(rate_hz=16_000, header=lambda: "header"),
 )
 take.start()
 block = np.full((480, 2), 0.25, np.float32)

@@ -74,13 +74,13 @@ def test_the_middle_of_pan_and_brightness_is_exact(channels: Channels) -> None:
 def test_rpn_6_sets_up_an_mpe_zone(channels: Channels) -> None:
     register(channels, 0, 6, 5)
     assert channels.zone(0) == [0, 1, 2, 3, 4, 5]
-    assert channels.of_note(3) == [channels[3], channels[0]]
-    assert channels.of_note(6) == [channels[6]]
+    assert channels.of_note(3) == (channels[3], channels[0])
+    assert channels.of_note(6) == (channels[6],)
     assert (channels[3].bend_range.target, channels[0].bend_range.target) == (48.0, 2.0)
     register(channels, 2, 0, 24)  # one member's range is that of all
     assert [channels[n].bend_range.target for n in (1, 5)] == [24.0, 24.0]
     register(channels, 0, 6, 0)
-    assert channels.of_note(3) == [channels[3]]
+    assert channels.of_note(3) == (channels[3],)
 
 
 def test_two_zones_share_the_channels_and_the_later_one_takes_what_it_needs(channels: Channels) -> None:

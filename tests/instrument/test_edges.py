@@ -241,7 +241,7 @@ def test_a_key_that_the_tuning_leaves_silent_does_not_end_a_mono_line(tiny_prese
     instrument = Instrument(tiny_preset, voices=2, backend="cpu", tuning=tuning)
     instrument.set("mode", "mono")
     play(instrument, {0: [on(60)], 300: [on(61)], 600: [off(61)]}, 900)
-    assert [(voice.key, voice.phase) for voice in instrument._voices.values()] == [(60, Phase.HELD)]
+    assert [(voice.held_by[1], voice.phase) for voice in instrument._voices.values()] == [(60, Phase.HELD)]
 
 
 def test_a_key_that_is_struck_begins_without_pressure(tiny_preset: Preset) -> None:

@@ -15,7 +15,7 @@ from synth import WavekeysError
 from synth.bank import Modulation, Preset, Zone
 from synth.instrument import Instrument, Learn, Set
 from synth.instrument.channels import registered_controls
-from synth.instrument.voice import Phase, Voice
+from synth.instrument.voice import Phase, Touch, Voice
 from synth.stream import Point
 from synth.testing.playing import control, off, on, play
 
@@ -36,6 +36,10 @@ def target_pitch(voice: Voice) -> float:
     return voice.pitch.target
 
 
+def bend(pitch: int, channel: int = 0) -> mido.Message:
+    return mido.Message("pitchwheel", channel=channel, pitch=pitch)
+
+
 def registered_message(parameter: int, data: int) -> list[mido.Message]:
     return [control(number, value) for number, value in registered_controls(parameter, data)]
 
@@ -46,7 +50,7 @@ messages = st.one_of(
     st.builds(
         control, st.sampled_from([1, 5, 7, 10, 11, 16, 17, 19, 64, 66, 67, 72, 73, 74, 76, 121]), st.integers(0, 127)
     ),
-    st.builds(lambda pitch: mido.Message("pitchwheel", pitch=pitch), st.integers(-8192, 8191)),
+    st.builds(bend, st.integers(-8192, 8191), st.integers(0, 1)),
     st.builds(lambda value: mido.Message("aftertouch", value=value), st.integers(0, 127)),
     st.builds(lambda note, value: mido.Message("polytouch", note=note, value=value), st.just(60), st.integers(0, 127)),
     st.builds(Set, st.just("brightness"), st.floats(-12, 12)),
@@ -60,11 +64,8 @@ registered_messages = st.builds(registered_message, st.integers(0, 2), st.intege
 
 @settings(max_examples=12, deadline=None)
 @example(steps=[(0, [on(60)]), (100, registered_message(2, 66 << 7))], shift=30, mode="poly")
-@example(
-    steps=[(0, [on(60), mido.Message("pitchwheel", pitch=8191)]), (100, registered_message(0, 4 << 7))],
-    shift=30,
-    mode="poly",
-)
+@example(steps=[(0, [on(60), bend(8191)]), (100, registered_message(0, 4 << 7))], shift=30, mode="poly")
+@example(steps=[(0, [on(60), bend(8191)]), (100, [on(62, channel=1)]), (90, [bend(500, 1)])], shift=30, mode="legato")
 @given(
     steps=st.lists(
         st.tuples(st.integers(0, 120), registered_messages | messages.map(lambda message: [message])),
@@ -141,7 +142,7 @@ def test_unison_voices_are_detuned_around_the_note(tiny_preset: Preset) -> None:
 def test_sostenuto_holds_only_what_was_down(tiny_preset: Preset) -> None:
     instrument = make(tiny_preset)
     play(instrument, {0: [on(60)], 10: [control(66, 127)], 20: [on(64)], 30: [off(60), off(64)]}, 128)
-    assert [voice.key for voice in sounding(instrument, Phase.SUSTAINED)] == [60]
+    assert [voice.held_by[1] for voice in sounding(instrument, Phase.SUSTAINED)] == [60]
     play(instrument, {0: [control(66, 0)]}, instrument.tail_frames + 128)
     assert instrument.sounding == 0
 
@@ -277,6 +278,49 @@ def test_mpe_bends_each_note_by_itself_and_all_by_the_master(tiny_preset: Preset
     assert pitches == pytest.approx([62.0, 110.0])
     play(instrument, {0: [control(123, 0)]}, instrument.tail_frames + 64)
     assert instrument.sounding == 0
+
+
+def heard(instrument: Instrument, voice: Voice) -> float:
+    return float(instrument._steering.semitones(voice, instrument._now))
+
+
+def test_a_legato_line_follows_the_bend_and_pressure_of_the_finger_that_plays(tiny_preset: Preset) -> None:
+    instrument = Instrument(with_info(tiny_preset, parameters={"mode": "legato"}), voices=2, backend="cpu", mpe=5)
+    pressed = mido.Message("aftertouch", channel=1, value=127)
+    play(instrument, {0: [on(60, channel=1), bend(4096, 1), pressed]}, 640)
+    (voice,) = sounding(instrument)
+    assert heard(instrument, voice) == pytest.approx(84, abs=0.01)
+    play(instrument, {0: [on(64, channel=2)], 300: [bend(-4096, 1)]}, 640)
+    assert sounding(instrument) == [voice]
+    assert heard(instrument, voice) == 64
+    assert voice.followed(Touch.pressure, instrument._now) == 0
+    play(instrument, {0: [bend(-4096, 2)]}, 640)
+    assert heard(instrument, voice) == pytest.approx(40, abs=0.01)
+    play(instrument, {0: [off(64, channel=2)]}, 640)
+    assert heard(instrument, voice) == pytest.approx(36, abs=0.01)
+    assert voice.followed(Touch.pressure, instrument._now) == 1
+    assert len(voice.touches) == 1
+
+
+def test_the_bend_of_one_finger_becomes_that_of_the_next_without_a_step(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset, parameters={"mode": "legato"})
+    play(instrument, {0: [on(60), bend(8191)]}, 320)
+    (voice,) = sounding(instrument)
+    instrument.process([(0, on(60, channel=1))], 0)
+    pitches = instrument._steering.semitones(voice, np.arange(320, 960))
+    np.testing.assert_allclose(pitches[[0, 240, 480, 639]], [62, 61, 60, 60], atol=1e-6)
+    assert np.abs(np.diff(pitches)).max() < 0.01
+
+
+def test_a_zone_that_is_set_up_leaves_the_notes_that_sound_where_they_are(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset)
+    play(instrument, {0: [on(60, channel=3), bend(8191)]}, 640)  # the master to be is bent
+    (voice,) = sounding(instrument)
+    play(instrument, {0: registered_message(6, 5 << 7)}, 640)
+    assert heard(instrument, voice) == 60
+    play(instrument, {0: [on(62, channel=4), off(60, channel=3)]}, instrument.tail_frames + 64)
+    (later,) = sounding(instrument)
+    assert heard(instrument, later) == 64
 
 
 def test_a_learnt_controller_moves_its_parameter(tiny_preset: Preset) -> None:

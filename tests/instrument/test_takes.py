@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def random_message(random: np.random.Generator) -> mido.Message:
 def perform(playable: Instrument | Rack, path: Path, events: dict[int, list[tuple[int, Any]]]) -> np.ndarray:
     """Play blocks as the engine does, with a take: the audio [frames, 2]."""
     playable.warm_up(BLOCK)
-    header = header_text(playable, block_frames=BLOCK)
+    header = functools.partial(header_text, playable, block_frames=BLOCK)
     take = MidiTake(path, Performer(rate_hz=playable.sample_rate_hz, header=header, as_text=command_text))
     pieces = []
     for number in range(BLOCKS):
@@ -175,7 +176,7 @@ def test_a_take_that_begins_while_playing_has_the_controllers_of_then(
         instrument.process([(0, message) for message in before], BLOCK)
         before = []
     path = tmp_path / "take.mid"
-    header = header_text(instrument, block_frames=BLOCK)
+    header = functools.partial(header_text, instrument, block_frames=BLOCK)
     take = MidiTake(path, Performer(rate_hz=instrument.sample_rate_hz, header=header))
     pieces = []
     for number in range(BLOCKS):
