@@ -6,13 +6,15 @@ Axis letters: V voices, T samples of a block, L layers, R residual, S skip, K fi
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from synth.errors import WavekeysError
+
+A = TypeVar("A", Array, np.ndarray)
 
 HISTORY = 64  # past inputs that a voice remembers: a power of two, at least the taps and the prediction order
 
@@ -63,24 +65,24 @@ class Sizes:
         return self.layers * 2 * self.residual + self.skip + mixture
 
 
-class Weights(NamedTuple):
+class Weights(NamedTuple, Generic[A]):
     """The decoder's weights, biases folded together where they add up. All float32."""
 
-    start: Array  # [input_taps, R], tap 0 the oldest
-    start_bias: Array  # [R]
-    clock: Array  # [2 * harmonics, R]: sines, then cosines
-    skip_start: Array  # [R, S]
-    taps: Array  # [L, K, R, 2R], tap 0 the oldest; their biases are in the conditioning
-    residual: Array  # [L, R, R]
-    residual_bias: Array  # [L, R]
-    skip: Array  # [L, R, S]
-    skip_bias: Array  # [S], of all layers together
-    out1: Array  # [S, S]; its bias is in the conditioning
-    logits: Array  # [S, O]
-    logits_bias: Array  # [O]
+    start: A  # [input_taps, R], tap 0 the oldest
+    start_bias: A  # [R]
+    clock: A  # [2 * harmonics, R]: sines, then cosines
+    skip_start: A  # [R, S]
+    taps: A  # [L, K, R, 2R], tap 0 the oldest; their biases are in the conditioning
+    residual: A  # [L, R, R]
+    residual_bias: A  # [L, R]
+    skip: A  # [L, R, S]
+    skip_bias: A  # [S], of all layers together
+    out1: A  # [S, S]; its bias is in the conditioning
+    logits: A  # [S, O]
+    logits_bias: A  # [O]
 
 
-def finite(weights: Weights) -> Weights:
+def finite(weights: Weights[Array]) -> Weights[np.ndarray]:
     """The same as float32 in NumPy. Raises WavekeysError for a weight that is not a number."""
     arrays = {name: np.asarray(value, np.float32) for name, value in weights._asdict().items()}
     for name, array in arrays.items():

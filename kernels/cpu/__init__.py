@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -89,7 +90,7 @@ def prepare(sizes: Sizes, weights: Weights, precision: str = "fp32") -> Packed:
     return jax.tree.map(jnp.asarray, pack(sizes, weights, precision))
 
 
-def _call(sizes: Sizes, weights: Packed, state: State, block: Block, forced: Array | None) -> tuple[Array, ...]:
+def _call(sizes: Sizes, weights: Packed, state: State, block: Block, forced: Array | None) -> Sequence[Array]:
     voices, samples = block.clock.shape
     scored = (voices, samples) if forced is not None else (0, 0)
     results = (

@@ -97,7 +97,7 @@ def _decode(
         pltpu.sync_copy(state[0], cache)
         pltpu.sync_copy(state[1], recent)
 
-    def step(i: Array, _: None) -> None:
+    def step(i: Array, _nothing: None) -> None:
         now = number * samples + i
         age = ahead.age[i]
         seen = jnp.where(age > 0, recent[...], 0.0)
@@ -146,7 +146,7 @@ def _decode(
 
 def _call(
     sizes: Sizes, packed: Packed, state: State, block: Block, forced: Array | None, interpret: bool
-) -> tuple[Array, ...]:
+) -> tuple[State, tuple[Array, ...]]:
     """The state after the block, then audio [V, T], or outputs [V, T, O] and predictions [V, T]."""
     needed = vmem_bytes(sizes, precision_of(packed), block.clock.shape[0])
     if needed > VMEM_BYTES and not interpret:
@@ -169,10 +169,10 @@ def _call(
     def whole(array: Array) -> pl.BlockSpec:
         return pl.BlockSpec(array.shape, lambda _: (0,) * array.ndim, pipeline_mode=pl.Buffered(1))
 
-    scored = () if forced is None else (forced.T[..., None],)
+    scored = None if forced is None else forced.T[..., None]
     inputs = (first_rows(sizes, state.step), ahead, scored, packed.matrices)
     before = (state.cache.swapaxes(0, 1), latest_first(state.history, state.step))
-    widths = (sizes.outputs, 1) if scored else (1,)  # of what each sample yields
+    widths = (1,) if scored is None else (sizes.outputs, 1)  # of what each sample yields
     out = [jax.ShapeDtypeStruct((samples, voices, width), jnp.float32) for width in widths]
     in_memory = pl.BlockSpec(memory_space=pl.ANY)
     specs = (
@@ -184,7 +184,7 @@ def _call(
 
     def kernel(inputs: Any, state: Any, *rest: Any) -> None:
         rows, ahead_refs, forced_refs, matrices = inputs
-        _decode(sizes, rows, ahead_refs, *(forced_refs or (None,)), matrices, state, rest[:-2], rest[-2:])
+        _decode(sizes, rows, ahead_refs, forced_refs, matrices, state, rest[:-2], (rest[-2], rest[-1]))
 
     cache, recent, *yielded = pl.pallas_call(
         kernel,
@@ -199,9 +199,9 @@ def _call(
     step = state.step + jnp.uint32(samples)
     moved = State(cache.swapaxes(0, 1), ring(recent, step), ages, step)
     if forced is None:
-        return moved, audio_of(sizes, known, yielded[0][..., 0])
+        return moved, (audio_of(sizes, known, yielded[0][..., 0]),)
     outputs, prediction = yielded
-    return moved, outputs.swapaxes(0, 1), prediction[..., 0].T
+    return moved, (outputs.swapaxes(0, 1), prediction[..., 0].T)
 
 
 @functools.partial(jax.jit, static_argnums=(0,), donate_argnums=2, static_argnames="interpret")
@@ -209,7 +209,7 @@ def generate(
     sizes: Sizes, packed: Packed, state: State, block: Block, *, interpret: bool = False
 ) -> tuple[Array, State]:
     """As `synth.kernels.reference.generate`, with prepared weights."""
-    moved, audio = _call(sizes, packed, state, block, None, interpret)
+    moved, (audio,) = _call(sizes, packed, state, block, None, interpret)
     return audio, moved
 
 
@@ -218,5 +218,5 @@ def score(
     sizes: Sizes, packed: Packed, state: State, block: Block, forced: Array, *, interpret: bool = False
 ) -> tuple[Array, Array, State]:
     """As `synth.kernels.reference.score`, with prepared weights."""
-    moved, outputs, prediction = _call(sizes, packed, state, block, forced, interpret)
+    moved, (outputs, prediction) = _call(sizes, packed, state, block, forced, interpret)
     return outputs, prediction, moved

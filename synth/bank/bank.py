@@ -131,8 +131,8 @@ class Bank:
         }
         try:
             # A view that is not contiguous would be written as what lies in memory.
-            tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-            path.write_bytes(safetensors.numpy.save(tensors, {"instruments": "\n".join(self.instruments)}))
+            whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+            path.write_bytes(safetensors.numpy.save(whole, {"instruments": "\n".join(self.instruments)}))
         except OSError as error:
             raise WavekeysError(f"cannot write the bank to {path}: {error.strerror}") from None
 

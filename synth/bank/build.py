@@ -43,6 +43,9 @@ def build_bank(
     )
 
 
+Embedded = tuple[np.ndarray, Vibrato]  # a note's embedding [F, 16], and what swings in it
+
+
 class Recorded(NamedTuple):
     """A note to go into a bank."""
 
@@ -60,7 +63,7 @@ def bank_of_notes(model: WaveNet, notes: Iterable[Recorded]) -> Bank:
     `held_frames` says.
     """
     release = round(KEY_UP_SECONDS * FRAMES_PER_SECOND)
-    found: dict[str, dict[tuple[int, int], tuple[np.ndarray, Vibrato]]] = {}
+    found: dict[str, dict[tuple[int, int], Embedded]] = {}
     for note in notes:
         own = found.setdefault(note.instrument, {})
         if (note.pitch, note.velocity) not in own:
@@ -70,11 +73,11 @@ def bank_of_notes(model: WaveNet, notes: Iterable[Recorded]) -> Bank:
     pitches = sorted({pitch for own in found.values() for pitch, _ in own})
     velocities = sorted({velocity for own in found.values() for _, velocity in own})
 
-    def nearest(own: dict[tuple[int, int], tuple[np.ndarray, Vibrato]], pitch: int, velocity: int):
+    def nearest(own: dict[tuple[int, int], Embedded], pitch: int, velocity: int) -> Embedded:
         return own[min(own, key=lambda there: (abs(there[0] - pitch), abs(there[1] - velocity)))]
 
     notes_of = [[[nearest(own, p, v) for v in velocities] for p in pitches] for own in found.values()]
-    embeddings, vibrato = (
+    embeddings, swings = (
         np.array([[[note[part] for note in row] for row in rows] for rows in notes_of], np.float32) for part in (0, 1)
     )
     return Bank(
@@ -83,7 +86,7 @@ def bank_of_notes(model: WaveNet, notes: Iterable[Recorded]) -> Bank:
         velocities=np.array(velocities),
         embeddings=embeddings,
         loops=find_loops(embeddings, release),
-        vibrato=vibrato,
+        vibrato=swings,
         release=release,
     )
 

@@ -129,7 +129,7 @@ def reconstruct(
             try:
                 audio = read_sound(job.source, rate_hz)
                 _check_length(job.source, len(audio), model.config)
-                sound = np.asarray(model.reconstruct(audio[None], [pitches[job]], iterations=iterations))[0]
+                sound = np.asarray(model.reconstruct(audio[None], np.array([pitches[job]]), iterations=iterations))[0]
                 write_wav(job.target, sound[:, None], rate_hz=rate_hz, wanted_hz=rate_hz)
             except WavekeysError as error:
                 skipped.add(error)

@@ -77,7 +77,7 @@ class EffectType(click.ParamType):
         name, _, rest = value.partition(":")
         try:
             if Path(name).suffix in (".vst3", ".component"):
-                return pedalboard.load_plugin(name)
+                return pedalboard.load_plugin(name)  # type: ignore[attr-defined]
             kind = getattr(pedalboard, name, None)
             if not (isinstance(kind, type) and issubclass(kind, pedalboard.Plugin)):
                 self.fail(f"{name!r} is no effect of pedalboard; there are Reverb, Chorus, Delay and more", param, ctx)

@@ -89,7 +89,7 @@ class Bench:
         """A sound [T], or as much of it as the baseline takes, through the baseline and back."""
         assert self.baseline is not None
         cut = audio[None, : self.baseline.config.samples]
-        return np.asarray(self.baseline.reconstruct(cut, [pitch], iterations=self.iterations))[0]
+        return np.asarray(self.baseline.reconstruct(cut, np.array([pitch]), iterations=self.iterations))[0]
 
     def middle(self, instrument: str, among: Sequence[Note] | None = None) -> Note:
         """An instrument's note in the middle of its pitches, its loudest; of all notes or some."""
@@ -118,10 +118,10 @@ def _plain(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name)
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str | float]]) -> str:
-    """A Markdown table; numbers with three digits."""
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table of texts and numbers, these with three digits."""
 
-    def cell(value: str | float) -> str:
+    def cell(value: object) -> str:
         return value if isinstance(value, str) else f"{value:.3g}"
 
     lines = [heads, ["---"] * len(heads), *([cell(value) for value in row] for row in rows)]

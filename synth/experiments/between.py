@@ -27,6 +27,7 @@ def between(
     length = max(len(first), len(second))
     pair = np.stack([np.pad(audio, (0, length - len(audio))) for audio in (first, second)])
     mixed = [(1.0 - t) * pair[0] + t * pair[1] for t in np.linspace(0.0, 1.0, steps, dtype=np.float32)]
-    z = arithmetic.interpolate(*np.asarray(model.encode(pair)), steps)
+    begin, end = np.asarray(model.encode(pair))
+    z = arithmetic.interpolate(begin, end, steps)
     decoded = decoder.all(list(z), pitches=[pitch] * steps, seeds=[0] * steps, temperature=temperature)
     return mixed, [sound[:length] for sound in decoded]

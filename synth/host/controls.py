@@ -240,16 +240,16 @@ class Controls:
     @staticmethod
     def _part_status(part: Part) -> PartStatus:
         playing = part.instrument
-        known = isinstance(playing, Instrument)
+        own = playing if isinstance(playing, Instrument) else None
         return PartStatus(
             name=part.name,
-            preset=playing.preset.info.name if known else part.name,
-            edited=known and playing.edited,
+            preset=own.preset.info.name if own else part.name,
+            edited=own is not None and own.edited,
             channel=None if part.channel is None else part.channel + 1,
             sounding=playing.sounding,
-            voices=getattr(playing, "voices", 0),
-            blend=playing.blend if known else {},
-            parameters=dict(playing.values) if known else {},
-            controllers=dict(playing.controllers) if known else {},
-            learning=playing.learning if known else None,
+            voices=own.voices if own else 0,
+            blend=own.blend if own else {},
+            parameters=dict(own.values) if own else {},
+            controllers=dict(own.controllers) if own else {},
+            learning=own.learning if own else None,
         )

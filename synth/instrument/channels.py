@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import overload
 
 import mido
 import numpy as np
@@ -66,8 +67,8 @@ class Channel:
         self.timbre = Ramp(0.0, smoothing)  # -1 to 1
         self.gain = Ramp(0.0, smoothing)
         self.pan = Ramp(0.0, smoothing)  # -1 to 1
-        self._ramps = (self.bend, self.bend_range, self.tuning)
-        self._ramps += (self.wheel, self.pressure, self.timbre, self.gain, self.pan)
+        self._ramps = [self.bend, self.bend_range, self.tuning]
+        self._ramps += [self.wheel, self.pressure, self.timbre, self.gain, self.pan]
         self.key_pressure: dict[int, Ramp] = {}
         self.reset()
 
@@ -135,6 +136,12 @@ class Channel:
         """A key is struck: how hard it was pressed before does not matter any more."""
         if key in self.key_pressure:
             self.set_key_pressure(at, key, 0)
+
+    @overload
+    def pressure_over(self, key: int, times: int) -> float: ...
+
+    @overload
+    def pressure_over(self, key: int, times: Times) -> float | np.ndarray: ...
 
     def pressure_over(self, key: int, times: Times) -> float | np.ndarray:
         """Channel pressure, or the key's own where that is more."""

@@ -334,7 +334,7 @@ class Instrument:
     # Events.
 
     def _take(self, event: mido.Message | Command, offset: int) -> None:
-        if not isinstance(event, tuple):
+        if not isinstance(event, Command):
             self._handle(event, offset)
             return
         try:

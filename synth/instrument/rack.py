@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import mido
 import numpy as np
@@ -70,7 +70,7 @@ class Replace(NamedTuple):
     instrument: Plays
 
 
-Played = mido.Message | Command | To | Replace
+Played: TypeAlias = mido.Message | Command | To | Replace
 RackEvent = tuple[int, Played]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from typing import overload
 
 import numpy as np
 
@@ -51,6 +52,12 @@ class Ramp:
     def stands_still(self, since: int) -> bool:
         """Whether it has not moved since then."""
         return since >= self._times[-1]
+
+    @overload
+    def over(self, times: int) -> float: ...
+
+    @overload
+    def over(self, times: Times) -> float | np.ndarray: ...
 
     def over(self, times: Times) -> float | np.ndarray:
         """The value at one time, or the values at `times` [T], which rise: [T], or one number where it stands still."""

@@ -7,7 +7,9 @@ a block must be known when the block begins.
 
 from __future__ import annotations
 
+import functools
 import math
+from typing import overload
 
 import numpy as np
 
@@ -76,6 +78,12 @@ class Steering:
             ramp.forget(now)
         for channel in self._channels:
             channel.forget(now)
+
+    @overload
+    def over(self, name: str, times: int) -> float: ...
+
+    @overload
+    def over(self, name: str, times: Times) -> float | np.ndarray: ...
 
     def over(self, name: str, times: Times) -> float | np.ndarray:
         """A parameter's value at one time, or its values at `times` [T], one number where it stands still."""
@@ -155,11 +163,11 @@ class Steering:
         frames = self._frames(voice, timbre, time)
         for timbre, share in others:
             frames = frames + share.at(time) * (self._frames(voice, timbre, time) - frames)
-        pitch, fraction = self.semitones(voice, time), voice.time % 1.0
+        pitch, fraction = float(self.semitones(voice, time)), voice.time % 1.0
         lowest, highest = voice.timbres[-1][0].pitches
         before, after = frames[:, -1].tolist()
         voice.cents.append(before + fraction * (after - before))
-        tilt = self.over("brightness", time) + TIMBRE_DB * voice.followed(Touch.brightness, time)
+        tilt = self.over("brightness", time) + TIMBRE_DB * float(voice.followed(Touch.brightness, time))
         voice.time += self.over("speed", time) * self._frames_a_point
         turned = voice.movement_turns + _whole(self.over("movement_hz", time) * (self._period / self._rate_hz))
         voice.movement_turns = turned % 2**32
@@ -202,7 +210,7 @@ class Steering:
             elif source == "movement":
                 values[source] = 0.5 - 0.5 * math.cos(voice.movement_turns * (2.0 * math.pi / TURN))
             else:
-                values[source] = voice.followed(lambda touch, at, source=source: touch.source(source, at), time)
+                values[source] = voice.followed(functools.partial(Touch.source, name=source), time)
         return values
 
     def gains(self, voices: list[Voice], now: int, samples: int) -> np.ndarray:
@@ -226,6 +234,18 @@ class Steering:
 def _is_anything(value: float | np.ndarray) -> bool:
     """Whether something that may move is more than a constant 0."""
     return not isinstance(value, float) or value != 0.0
+
+
+@overload
+def _whole(cycles: float) -> int: ...
+
+
+@overload
+def _whole(cycles: np.ndarray) -> np.ndarray: ...
+
+
+@overload
+def _whole(cycles: float | np.ndarray) -> int | np.ndarray: ...
 
 
 def _whole(cycles: float | np.ndarray) -> int | np.ndarray:

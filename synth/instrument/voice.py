@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -84,7 +84,7 @@ class Touch(NamedTuple):
         """In an MPE zone it is the master's alone."""
         return self.channels[-1].gain.over(times)
 
-    def source(self, name: str, time: int) -> float:
+    def source(self, time: int, *, name: str) -> float:
         """What moves a blend, 0 to 1: "wheel", "pressure" or "timbre", of the channel where it is most."""
         if name == "wheel":
             return max(channel.wheel.at(time) for channel in self.channels)
@@ -185,7 +185,13 @@ class Voice:
         """Follow another key's controllers from time `at` on, in so many samples."""
         self.touches.append((touch, _rise(at, samples)))
 
-    def followed(self, control: Callable[[Touch, Times], float | np.ndarray], times: Times) -> float | np.ndarray:
+    @overload
+    def followed(self, control: Callable[[Touch, int], float], times: int) -> float: ...
+
+    @overload
+    def followed(self, control: Callable[[Touch, Times], float | np.ndarray], times: Times) -> float | np.ndarray: ...
+
+    def followed(self, control: Callable[[Touch, Any], float | np.ndarray], times: Times) -> float | np.ndarray:
         """A control of the key that it follows."""
         (touch, _), *others = self.touches
         value = control(touch, times)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -162,11 +163,11 @@ def load_baseline(path: str | Path) -> Baseline:
     return nnx.merge(graph, nnx.from_flat_state(leaves))
 
 
-def _name(path: tuple[str | int, ...]) -> str:
+def _name(path: tuple[Any, ...]) -> str:
     return "/".join(map(str, path))
 
 
-def _variables(model: Baseline) -> list[tuple[tuple[str | int, ...], nnx.Variable]]:
+def _variables(model: Baseline) -> list[tuple[tuple[Any, ...], nnx.Variable]]:
     return list(nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat))))
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -88,7 +88,8 @@ class BaselineTrainer:
             raise WavekeysError(f"cannot write to the output folder {output}: {error.strerror}") from None
         self._spectra, self._pitch = spectra_of(config, audio), np.asarray(pitch, np.int32)
         model = Baseline(config, rngs=nnx.Rngs(training.seed))
-        self._graph, params, statistics, self._rest = nnx.split(model, nnx.Param, nnx.BatchStat, ...)
+        # The type of `split` tells a filter too few.
+        self._graph, params, statistics, self._rest = cast(tuple, nnx.split(model, nnx.Param, nnx.BatchStat, ...))
         fall = max(round(training.steps * training.decay_share), 1)
         rate = optax.linear_schedule(
             training.learning_rate,

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +40,19 @@ def last_point(age: int, samples: int, period: int) -> int:
     return (age + samples - 1) // period + 1
 
 
+A = TypeVar("A", Array, np.ndarray)
+
+
+class Points(NamedTuple, Generic[A]):
+    """As many `Point`s, of whatever voices."""
+
+    frames: A  # [N, 2, 16]
+    fraction: A  # [N], like all that follow
+    pitch_hz: A
+    learnt_hz: A
+    brightness: A
+
+
 class PlayerBlock:
     """The inputs of one block, to be filled a voice at a time; voices that are not set are idle."""
 
@@ -49,7 +62,7 @@ class PlayerBlock:
         # A voice's window: from anywhere between two points, so many reach as far as what the next block knows.
         self.window = (samples + period - 1) // period + KNOWN_POINTS
         most = voices * self.window
-        self.points = Point(  # that are due, of whatever voice
+        self.points = Points(  # that are due
             frames=np.zeros((most, 2, channels), np.float32),
             fraction=np.zeros(most, np.float32),
             pitch_hz=np.full(most, 440.0, np.float32),
@@ -171,7 +184,7 @@ def _advance(
     conditioning_weights: ConditioningWeights,
     state: State,
     known: Array,
-    steering: tuple[Point, Array, Array, Array],
+    steering: tuple[Points[Array], Array, Array, Array],
     inputs: tuple[Array, ...],
 ) -> tuple[Array, State, Array]:
     """Decode a block. `known` [V, KNOWN_POINTS, columns] is the conditioning at the first points of its windows."""
@@ -193,7 +206,7 @@ def _advance(
     return audio, state, jax.vmap(lambda row, by: lax.dynamic_slice_in_dim(row, by, KNOWN_POINTS))(windows, onward)
 
 
-def _columns(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, points: Point) -> Array:
+def _columns(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, points: Points[Array]) -> Array:
     """The kernels' conditioning at N points: [N, columns]."""
     pitch, learnt = (points.pitch_hz, points.learnt_hz) if config.clock_harmonics else (None, None)
     # A size whose conditioning steps from frame to frame is not to be smoothed here either.

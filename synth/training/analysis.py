@@ -38,7 +38,8 @@ class Analysis(NamedTuple):
     amplitudes: np.ndarray  # [F, H] float32, in units of the level
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")  # its matrices are small, and other processes have the other cores
+# Its matrices are small, and other processes have the other cores.
+@threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
 def analyse_note(note: Features, *, sample_rate_hz: int, hop: int, harmonics: int) -> Analysis:
     """Set a note to its clock, and draw the noises that its history gets in training."""
     clocked = set_to_clock(note.audio, note.pitch_hz, sample_rate_hz, harmonics)

@@ -29,8 +29,9 @@ def batches(
 
     def crop_of(note: int, rng: np.random.Generator) -> Crop:
         others = rng.choice(chosen, training.more_notes)
-        settings = {"frames": training.frames, "history_noise": training.history_noise}
-        return draw(notes, config, note, rng, others=others, **settings)
+        return draw(
+            notes, config, note, rng, frames=training.frames, history_noise=training.history_noise, others=others
+        )
 
     dataset = (
         grain.MapDataset.source(chosen)

@@ -47,7 +47,7 @@ def analysed_notes(model: WaveNet, data: DataConfig, folder: Path, bad: Callable
         name: np.load(folder / f"{name}.npy", mmap_mode="r")[:count] if name in summary["arrays"] else empty
         for name in ARRAYS
     }
-    labels = {name: np.array(summary[name], dtype) for name, dtype in LABELS.items()}
+    labels: dict[str, Any] = {name: np.array(summary[name], dtype) for name, dtype in LABELS.items()}
     return NoteSet(names=tuple(summary["names"]), **labels, **mapped)
 
 

@@ -144,7 +144,7 @@ class _Thinning:
         seen = signal[: inside.stop - inside.start]
         padded[0, inside], padded[1, inside] = seen.real, seen.imag
         products = padded.reshape(2, -1, self.every) @ self.window  # [2, count + blocks - 1, blocks]
-        real, imaginary = sum(products[:, block : block + count, block] for block in range(self.blocks))
+        real, imaginary = np.sum([products[:, block : block + count, block] for block in range(self.blocks)], axis=0)
         return real + np.complex64(1j) * imaginary
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Generic, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -13,6 +13,8 @@ from jax import Array
 from synth.pitch import midi_to_hertz
 from synth.training.analysis import NOISE_DRAWS, Features, analyse_all
 from synth.wavenet import SpectralEncoder, WaveNetConfig
+
+A = TypeVar("A", Array, np.ndarray)
 
 
 class Notes(NamedTuple):
@@ -29,17 +31,17 @@ class Notes(NamedTuple):
     pitch_hz: Array  # [N]
 
 
-class Crop(NamedTuple):
+class Crop(NamedTuple, Generic[A]):
     """A batch of crops, as the loss wants them: B crops of T samples, each with N notes, its own the first.
 
     For a spectral size `audio` is the note's rest, in units of the level, else the note as recorded; then noise and
     clock are empty, [B, 0].
     """
 
-    audio: Array  # [B, T]
-    noise: Array  # [B, T], to be added to what the decoder sees of the past
-    first_frame: Array  # [B] int32
-    clock: Array  # [B, T] uint32
+    audio: A  # [B, T]
+    noise: A  # [B, T], to be added to what the decoder sees of the past
+    first_frame: A  # [B] int32
+    clock: A  # [B, T] uint32
     notes: Notes  # [B, N, ...]
 
 
@@ -118,8 +120,8 @@ def draw(
     *,
     frames: int,
     history_noise: tuple[float, float],
-    others: Sequence[int] = (),
-) -> Crop:
+    others: Iterable[int] = (),
+) -> Crop[np.ndarray]:
     """A random crop of `frames` frames of one note, without the batch's axis; one in eight starts at the onset.
 
     `others` are the notes beside its own.
@@ -138,7 +140,7 @@ def draw(
     return Crop(
         audio=(notes.rest if config.encoder == "spectral" else notes.audio)[note, span],
         noise=noise,
-        first_frame=np.int32(first),
+        first_frame=np.array(first, np.int32),
         clock=notes.phase[note, span],
         notes=Notes(*(getattr(notes, field)[[note, *others]] for field in Notes._fields)),
     )

@@ -82,7 +82,7 @@ class Trainer:
             if first < config.steps:
                 crop = self.devices.divide(next(crops))
                 step = self._step.lower(self.state, crop).compile()
-                flops = step.cost_analysis()["flops"]
+                flops = (step.cost_analysis() or {}).get("flops", 0.0)
                 pace = Pace(first, config.steps, slower_from=config.frames_first)
             for done in range(first + 1, config.steps + 1):
                 self.state, loss = step(self.state, crop)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -31,8 +31,8 @@ class WaveNet(nnx.Module):
 
     def __init__(self, config: WaveNetConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
-        encoders = {"temporal": TemporalEncoder, "spectral": SpectralEncoder}
-        self.encoder = encoders[config.encoder](config, rngs=rngs)
+        encoder = SpectralEncoder if config.encoder == "spectral" else TemporalEncoder
+        self.encoder: TemporalEncoder | SpectralEncoder = encoder(config, rngs=rngs)
         self.decoder = Decoder(config, rngs=rngs)
 
     def encode(self, audio: ArrayLike) -> Array:
@@ -134,7 +134,7 @@ def from_tensors(config: WaveNetConfig, tensors: dict[str, np.ndarray], *, where
     return nnx.merge(graph, nnx.from_flat_state(leaves))
 
 
-def tensor_name(path: tuple[str | int, ...]) -> str:
+def tensor_name(path: tuple[Any, ...]) -> str:
     """NSynth's name for a weight: ("decoder", "dilatedconv", 0, "W") -> "dilatedconv_1/W"."""
     _, layer, *rest = path
     return f"{layer}_{int(rest[0]) + 1}/{rest[1]}" if len(rest) == 2 else f"{layer}/{rest[0]}"
@@ -149,7 +149,7 @@ def require_pitch(config: WaveNetConfig, pitch_hz: ArrayLike | None, count: int)
     return jnp.broadcast_to(jnp.asarray(pitch_hz, jnp.float32), (count,))
 
 
-def _flat_params(model: WaveNet) -> list[tuple[tuple[str | int, ...], Array]]:
+def _flat_params(model: WaveNet) -> list[tuple[tuple[Any, ...], Array]]:
     return [(path, variable[...]) for path, variable in nnx.to_flat_state(nnx.state(model, nnx.Param))]
 
 

@@ -29,7 +29,7 @@ def find(path: str, status: Status) -> tuple[Address, PartStatus | None]:
 
 def state(status: Status, *, meters: bool) -> dict[str, tuple[Value, ...]]:
     """All that the addresses show."""
-    owners = [(ROOT, OF_THE_HOST, status)]
+    owners: list[tuple[str, dict[str, Address], Status | PartStatus]] = [(ROOT, OF_THE_HOST, status)]
     owners += [(f"{ROOT}/{word}", OF_A_PART, part) for word, part in part_words(status).items()]
     return {
         f"{prefix}/{name}": tuple(address.shows(owner))

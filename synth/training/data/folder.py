@@ -126,9 +126,9 @@ def _table(path: Path) -> list[tuple[Path, Label | str]]:
         raise WavekeysError(f"{path}: a table of notes has columns headed file and pitch, and a row for each note")
     labels: list[tuple[Path, Label | str]] = []
     for row in rows:
-        file = path.parent / (row["file"] or "")
+        recording = path.parent / (row["file"] or "")
         pitch, velocity = note_number(row["pitch"] or ""), note_number(row.get("velocity") or str(VELOCITY))
         label = Label((row.get("instrument") or path.parent.resolve().name).lower(), pitch, velocity or 0)
         wrong = f"its row says pitch {row['pitch']!r}, velocity {row.get('velocity')!r}: give a note or 0 to 127"
-        labels.append((file, wrong if pitch is None or not velocity else label))
+        labels.append((recording, wrong if pitch is None or not velocity else label))
     return labels

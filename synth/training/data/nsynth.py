@@ -6,6 +6,7 @@ on; the second's instruments, none of which is in the first, are for validation;
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -75,7 +76,8 @@ def _folder_notes(folder: Path, data: DataConfig, rate_hz: int, *, held_out: boo
     def read() -> Iterator[Note | BadNote]:
         for name, row in wanted.items():
             file = folder / "audio" / f"{name}.wav"
-            yield _note(name, row, lambda file=file: read_recording(file, rate_hz, from_onset=False), held_out)
+            audio = functools.partial(read_recording, file, rate_hz, from_onset=False)
+            yield _note(name, row, audio, held_out)
 
     return NoteSource(where=str(folder), at_most=len(wanted), read=read)
 
@@ -98,7 +100,8 @@ def _record_notes(path: Path, data: DataConfig, rate_hz: int) -> NoteSource:
     def read() -> Iterator[Note | BadNote]:
         for name, row in rows():
             samples = np.array(row.get("audio", []), np.float32)[:, None]
-            yield _note(name, row, lambda a=samples: as_note(a, RATE_HZ, rate_hz, from_onset=False), held_out=False)
+            audio = functools.partial(as_note, samples, RATE_HZ, rate_hz, from_onset=False)
+            yield _note(name, row, audio, held_out=False)
 
     return NoteSource(where=str(path), at_most=sum(1 for _ in rows()), read=read)
 
