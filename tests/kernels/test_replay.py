@@ -145,7 +145,7 @@ def run(program: Path, *arguments: str | Path, prefix: tuple[str, ...] = (), **e
 
 @pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
 def test_the_decoder_is_clean_under_sanitizers(sanitizer: str, build: Callable[..., Path], recordings) -> None:
-    program = build("-O1", "-g", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all")
+    program = build("-O1", "-g1", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all")
     for recording in recordings.values():
         for instructions in ("avx512bf16", "avx512", "avx2", "portable"):
             run(program, recording, WAVEKEYS_ISA=instructions, WAVEKEYS_THREADS="3")
