@@ -65,9 +65,13 @@ class Player:
         return code
 
     def close(self) -> None:
-        """End it if it still runs; killed, it would leave the server waiting for its clients."""
+        """End it if it still runs; killed, it would leave the server waiting for its clients.
+
+        What it has said is printed, which pytest shows if the test fails.
+        """
         if self.process.poll() is None:
             self.end(signal.SIGTERM)
+        print(*self.out, *self.err, sep="\n")
         for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
