@@ -139,8 +139,10 @@ class OutputStream:
         closing.start()
         closing.join(CLOSE_S)
         if closing.is_alive():
-            _given_up.append(_portaudio()._lib)
-            atexit.unregister(_portaudio()._exit_handler)
+            portaudio = _portaudio()
+            _given_up.append(portaudio._lib)
+            portaudio._initialized = 0
+            atexit.unregister(portaudio._exit_handler)
 
 
 class DuplexStream(OutputStream):
@@ -169,14 +171,25 @@ _given_up: list[Any] = []  # copies of PortAudio that wait for ever; unloading o
 
 def refresh_outputs() -> bool:
     """Look at the devices anew, while no stream is open; False where that cannot be done any more."""
+    forget_outputs()
     portaudio = _portaudio()
     with quiet_stderr():
-        if portaudio._lib not in _given_up:
-            portaudio._terminate()
-        elif not _load_copy(portaudio):
+        if portaudio._lib in _given_up and not _load_copy(portaudio):
             return False
         portaudio._initialize()
     return True
+
+
+def forget_outputs() -> None:
+    """Let go of the sound servers until `refresh_outputs`, while no stream is open.
+
+    PortAudio stays a client of a JACK server that it has looked at. Should that one die first, letting go of it would
+    abort the program.
+    """
+    portaudio = _portaudio()
+    with quiet_stderr():
+        while portaudio._initialized:
+            portaudio._terminate()
 
 
 def _load_copy(portaudio: Any) -> bool:

@@ -15,7 +15,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from synth.errors import WavekeysError
-from synth.host.audio import AudioCallback, OutputDevice, OutputStream, list_outputs, refresh_outputs
+from synth.host.audio import (
+    JACK,
+    AudioCallback,
+    OutputDevice,
+    OutputStream,
+    forget_outputs,
+    list_outputs,
+    refresh_outputs,
+)
 from synth.host.output import Output
 
 STALL_S = 1.0  # a device that has not called back for this long is lost
@@ -42,7 +50,8 @@ class Speaker:
       output: what the device calls back.
       before_return: called when the lost device was found, before it is opened: the last moment at which nobody waits
         for our callback.
-      open_stream, find: open it; look for it anew. Given by tests.
+      open_stream, find: open it; look for it anew, None if it is not there. Both raise WavekeysError if it is and
+        cannot be played on. Given by tests.
     """
 
     def __init__(
@@ -51,19 +60,19 @@ class Speaker:
         output: Output,
         *,
         before_return: Callable[[], None] = lambda: None,
-        open_stream: Callable[[OutputDevice, AudioCallback], Stream] = OutputStream,
+        open_stream: Callable[[OutputDevice, AudioCallback], Stream] | None = None,
         find: Callable[[OutputDevice], OutputDevice | None] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.device = device
         self._output = output
         self._before_return = before_return
-        self._open_stream = open_stream
+        self._open_stream = open_stream or _open
         self._find = find or _find
         self._now = now
         self._stand_in: _StandIn | None = None
         self._gate = _Gate(output if device.channels == 2 else output.mono)
-        self._stream: Stream | None = open_stream(device, self._gate)
+        self._stream: Stream | None = self._open_stream(device, self._gate)
         self._calls, self._called_s = output.calls, now()
         self._retry_s = 0.0
         self._refusal = ""  # why the lost device could not be opened, as far as it has been told
@@ -104,7 +113,10 @@ class Speaker:
 
     def _try_again(self) -> str | None:
         self._retry_s = self._now() + RETRY_S
-        found = self._find(self.device)
+        try:
+            found = self._find(self.device)
+        except WavekeysError as error:
+            return self._told_once(error)
         if found is None or self._stand_in is None:
             return None
         gate = _Gate(self._output if found.channels == 2 else self._output.mono)
@@ -116,12 +128,15 @@ class Speaker:
         except WavekeysError as error:
             gate.open = False
             self._stand_in = _StandIn(self._output)
-            told, self._refusal = self._refusal, str(error)
-            return self._refusal if self._refusal != told else None
+            return self._told_once(error)
         self.device, self._gate, self._stream, self._stand_in = found, gate, stream, None
         self._refusal = ""
         self._calls, self._called_s = self._output.calls, self._now()
         return f"{found.name} ({found.host_api}) is back"
+
+    def _told_once(self, error: WavekeysError) -> str | None:
+        told, self._refusal = self._refusal, str(error)
+        return self._refusal if self._refusal != told else None
 
 
 def _find(lost: OutputDevice) -> OutputDevice | None:
@@ -131,8 +146,25 @@ def _find(lost: OutputDevice) -> OutputDevice | None:
             return None
         same = [d for d in list_outputs() if (d.name, d.host_api) == (lost.name, lost.host_api)]
     except (WavekeysError, OSError, RuntimeError):
+        same = []
+    if not same:
+        forget_outputs()
         return None
-    return dataclasses.replace(same[0], rate_hz=lost.rate_hz) if same else None
+    if lost.host_api == JACK and same[0].rate_hz != lost.rate_hz:
+        forget_outputs()
+        raise WavekeysError(
+            f"{lost.name} ({JACK}) runs at {same[0].rate_hz} Hz now and is not played on: "
+            f"start its server at {lost.rate_hz} Hz, as before"
+        )
+    return dataclasses.replace(same[0], rate_hz=lost.rate_hz)
+
+
+def _open(device: OutputDevice, call: AudioCallback) -> OutputStream:
+    try:
+        return OutputStream(device, call)
+    except WavekeysError:
+        forget_outputs()
+        raise
 
 
 class _Gate:

@@ -153,7 +153,7 @@ class Listener:
 
 
 @contextlib.contextmanager
-def serve(log_path: Path, *, name: str = SERVER) -> Iterator[subprocess.Popen[bytes]]:
+def serve(log_path: Path, *, name: str = SERVER, rate_hz: int = RATE_HZ) -> Iterator[subprocess.Popen[bytes]]:
     """A jackd with the dummy driver under a name of its own, so that it meets no other server.
 
     Synchronous: it waits for its clients. Else a client that is late for a period never sees that period's MIDI
@@ -168,7 +168,7 @@ def serve(log_path: Path, *, name: str = SERVER) -> Iterator[subprocess.Popen[by
         "-d",
         "dummy",
         "-r",
-        str(RATE_HZ),
+        str(rate_hz),
         "-p",
         str(PERIOD_FRAMES),
     ]

@@ -165,6 +165,9 @@ def test_a_server_that_dies_is_waited_for_and_playing_goes_on_where_it_comes_bac
             wait_until(lambda: player.said("is lost: waiting for it"), "the loss to be seen")
         with wave.open(str(take)) as growing:
             before = growing.getnframes()
+        with serve(tmp_path / "other.log", name=own, rate_hz=44_100) as other:
+            wait_until(lambda: player.said("runs at 44100 Hz now"), "a server of another rate to be refused")
+            other.kill()
         stack.enter_context(serve(tmp_path / "second.log", name=own))
         wait_until(lambda: player.said("is back"), "the device to be opened again")
         listener = stack.enter_context(contextlib.closing(Listener(server=own)))

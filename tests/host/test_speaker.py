@@ -46,11 +46,14 @@ class Rig:
         self.output = Output(self.ring, rate_hz=48_000)
         self.output.resume_frames = PERIOD
         self.streams: list[FakeStream] = []
-        self.there: OutputDevice | None = DEVICE
+        self.there: OutputDevice | Exception | None = DEVICE
         self.refuses = False
-        self.speaker = Speaker(
-            DEVICE, self.output, open_stream=self.open, find=lambda _device: self.there, now=self.clock
-        )
+        self.speaker = Speaker(DEVICE, self.output, open_stream=self.open, find=self.find, now=self.clock)
+
+    def find(self, _device: OutputDevice) -> OutputDevice | None:
+        if isinstance(self.there, Exception):
+            raise self.there
+        return self.there
 
     def open(self, _device: OutputDevice, callback: AudioCallback) -> FakeStream:
         if self.refuses:
@@ -137,3 +140,18 @@ def test_a_device_that_cannot_be_opened_yet_is_tried_again(rig: Rig) -> None:
     rig.refuses = False
     rig.clock.sleep(2 * RETRY_S)
     assert rig.speaker.poll() == "USB Audio (ALSA) is back"
+
+
+def test_a_device_that_is_there_and_of_no_use_says_so_once(rig: Rig) -> None:
+    rig.streams[0].active = False
+    rig.there = WavekeysError("runs at 44100 Hz now")
+    rig.speaker.poll()
+    said = []
+    for _ in range(3):
+        rig.clock.sleep(2 * RETRY_S)
+        said.append(rig.speaker.poll())
+    assert said == ["runs at 44100 Hz now", None, None]
+    rig.there = DEVICE
+    rig.clock.sleep(2 * RETRY_S)
+    assert rig.speaker.poll() == "USB Audio (ALSA) is back"
+    rig.speaker.close()
