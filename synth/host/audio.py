@@ -197,7 +197,8 @@ def _load_copy(portaudio: Any) -> bool:
     if sys.platform != "linux":
         return False
     lines = Path("/proc/self/maps").read_text().splitlines()
-    loaded = next((line.split()[-1] for line in lines if "libportaudio" in line), None)
+    mapped = (Path(line.split(maxsplit=5)[-1]) for line in lines if "libportaudio" in line)
+    loaded = next((path for path in mapped if path.is_file()), None)  # a copy's file is gone
     if loaded is None:
         return False
     with tempfile.TemporaryDirectory(prefix="wavekeys-") as folder:

@@ -50,8 +50,8 @@ class Player:
     out: list[str]
     err: list[str]
 
-    def said(self, text: str) -> bool:
-        return any(text in line for line in (*self.out, *self.err))
+    def said(self, text: str, *, times: int = 1) -> bool:
+        return sum(text in line for line in (*self.out, *self.err)) >= times
 
     def end(self, number: signal.Signals) -> int:
         """Send a signal and return the exit code."""

@@ -155,7 +155,7 @@ def test_playing_goes_on_when_the_take_finds_no_room(play: Play, listener: Liste
 
 
 @pytest.mark.usefixtures("jack_server")
-def test_a_server_that_dies_is_waited_for_and_playing_goes_on_where_it_comes_back(tmp_path: Path) -> None:
+def test_a_server_that_dies_twice_is_waited_for_and_playing_goes_on_where_it_comes_back(tmp_path: Path) -> None:
     take, own = tmp_path / "take.wav", f"{SERVER}-own"
     with contextlib.ExitStack() as stack:
         with serve(tmp_path / "first.log", name=own) as server:
@@ -168,8 +168,12 @@ def test_a_server_that_dies_is_waited_for_and_playing_goes_on_where_it_comes_bac
         with serve(tmp_path / "other.log", name=own, rate_hz=44_100) as other:
             wait_until(lambda: player.said("runs at 44100 Hz now"), "a server of another rate to be refused")
             other.kill()
-        stack.enter_context(serve(tmp_path / "second.log", name=own))
-        wait_until(lambda: player.said("is back"), "the device to be opened again")
+        with serve(tmp_path / "second.log", name=own) as second:
+            wait_until(lambda: player.said("is back"), "the device to be opened again")
+            second.kill()
+            wait_until(lambda: player.said("is lost: waiting for it", times=2), "the second loss to be seen")
+        stack.enter_context(serve(tmp_path / "third.log", name=own))
+        wait_until(lambda: player.said("is back", times=2), "the device to be opened once more")
         listener = stack.enter_context(contextlib.closing(Listener(server=own)))
         listener.connect()
         start = listener.position
