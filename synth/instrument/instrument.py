@@ -16,7 +16,7 @@ from synth.instrument.blend import blends_of
 from synth.instrument.channels import Channels
 from synth.instrument.events import Command, Event, Learn, Load, SavedAs, Set, SetBlend
 from synth.instrument.parameters import PARAMETERS, initial_values, parameter_named, stored_values
-from synth.instrument.ramp import Ramp
+from synth.instrument.ramp import Crossfade, Ramp
 from synth.instrument.steering import Steering
 from synth.instrument.voice import STEAL_MS, Phase, Timbre, Touch, Voice, stealing_order
 from synth.stream import Player
@@ -499,13 +499,13 @@ class Instrument:
         detune = float(voice.pitch.target) - voice.nominal
         glide = self._samples(self.values["glide_ms"]) or self._samples(STEAL_MS)
         voice.pitch.move(at, pitch + zone.transpose + detune, samples=glide)
-        voice.follow(self._touch(key), at, samples=self._samples(MORPH_MS))
+        voice.touch.move(at, self._touch(key), samples=self._samples(MORPH_MS))
         voice.nominal = pitch + zone.transpose
         self._change_timbre(voice, offset)
 
     def _change_timbre(self, voice: Voice, offset: int) -> None:
         timbre = self._timbre(voice.zone, voice.held_by[1], voice.nominal, voice.velocity)
-        voice.become(timbre, self._now + offset, samples=self._samples(MORPH_MS))
+        voice.timbre.move(self._now + offset, timbre, samples=self._samples(MORPH_MS))
 
     def _timbre(self, zone: int, key: int, pitch: float, velocity: float) -> Timbre:
         has_level = self.preset.model.config.head == "logistics"
@@ -569,7 +569,7 @@ class Instrument:
         spread = self.values["pan_spread"] * np.clip((key.key - 64) / 44.0, -1.0, 1.0)
         self._voices[slot] = Voice(
             slot=slot,
-            touches=[(self._touch(key), Ramp(1.0, 1))],
+            touch=Crossfade(self._touch(key)),
             held_by=key[:2],
             zone=number,
             order=self._order,
@@ -583,7 +583,7 @@ class Instrument:
             sustain=self.values["sustain_level"],
             pitch=pitch,
             nominal=way[1] + zone.transpose,
-            timbres=[(timbre, Ramp(1.0, 1))],
+            timbre=Crossfade(timbre),
             time=self.values["start_ms"] / 1000.0 * self.sample_rate_hz / self._player.hop,
         )
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import bisect
-from typing import overload
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
 Times = int | np.ndarray
+
+Part = TypeVar("Part")
+T = TypeVar("T", bound=Times)
+Value = TypeVar("Value")
 
 
 class Ramp:
@@ -74,3 +79,35 @@ class Ramp:
         """Nobody will ask for times earlier than `before`."""
         while len(self._times) > 1 and self._times[1] <= before:
             del self._times[0], self._values[0], self._rises[0]
+
+
+class Crossfade(Generic[Part]):
+    """One thing after another, each fading in over those before it. Like a ramp it is a function of time alone."""
+
+    def __init__(self, first: Part) -> None:
+        self.parts: list[tuple[Part, Ramp]] = [(first, Ramp(1.0, 1))]  # and their shares of what they fade in over
+
+    @property
+    def target(self) -> Part:
+        """What will be left."""
+        return self.parts[-1][0]
+
+    def move(self, at: int, part: Part, *, samples: int) -> None:
+        """Give place to `part` from time `at` on, in so many samples."""
+        share = Ramp(0.0, samples)
+        share.move(at, 1.0)
+        self.parts.append((part, share))
+
+    def over(self, times: T, value: Callable[[Part, T], Value]) -> Value:
+        """The mixture of `value(part, times)`; what has faded in wholly is alone, exactly."""
+        (part, _), *others = self.parts
+        mixed: Any = value(part, times)
+        for part, ramp in others:
+            share: Any = ramp.over(times)
+            mixed = (1.0 - share) * mixed + share * value(part, times)
+        return mixed
+
+    def forget(self, before: int) -> None:
+        """Nobody will ask for times earlier than `before`."""
+        while len(self.parts) > 1 and self.parts[1][1].stands_still(before):
+            del self.parts[0]

@@ -92,7 +92,7 @@ class Steering:
 
     def semitones(self, voice: Voice, times: Times) -> float | np.ndarray:
         """The voice's pitch without vibrato, as MIDI numbers of 440 Hz = 69."""
-        return voice.pitch.over(times) + self._tuning(times) + voice.followed(Touch.semitones, times)
+        return voice.pitch.over(times) + self._tuning(times) + voice.touch.over(times, Touch.semitones)
 
     def _tuning(self, times: Times) -> float | np.ndarray:
         """What is added to the pitch of all notes, in semitones."""
@@ -106,8 +106,11 @@ class Steering:
         pitch = np.empty((len(voices), samples))
         block = np.arange(now, now + samples)
         tuning = self._tuning(block)
+        heard = {touch.channels: touch for voice in voices for touch, _ in voice.touch.parts}
+        semitones = {channels: touch.semitones(block) for channels, touch in heard.items()}
         for row, voice in enumerate(voices):
-            pitch[row] = voice.pitch.over(block) + tuning + voice.followed(Touch.semitones, block)
+            bent = voice.touch.over(block, lambda touch, _: semitones[touch.channels])
+            pitch[row] = voice.pitch.over(block) + tuning + bent
             begin = max(-voice.age, 0)
             vibrato = self._vibrato(voice, block[begin:])
             if not isinstance(vibrato, float):
@@ -134,9 +137,9 @@ class Steering:
         moved = int(steps.sum()) if isinstance(steps, np.ndarray) else steps * len(times)
         voice.vibrato_turns = (turns + moved) % 2**32
         by_wheel, by_pressure = self.over("wheel_vibrato_cents", times), self.over("pressure_vibrato_cents", times)
-        cents = self.over("vibrato_cents", times) + by_wheel * voice.followed(Touch.wheel, times)
+        cents = self.over("vibrato_cents", times) + by_wheel * voice.touch.over(times, Touch.wheel)
         if _is_anything(by_pressure):
-            cents = cents + by_pressure * voice.followed(Touch.pressure, times)
+            cents = cents + by_pressure * voice.touch.over(times, Touch.pressure)
         if not _is_anything(cents):
             return 0.0
         passed = steps * np.arange(len(times)) if isinstance(steps, int) else np.cumsum(steps) - steps
@@ -144,7 +147,7 @@ class Steering:
 
     def points(self, voice: Voice, now: int, samples: int) -> list[Point]:
         """The control points that a voice needs for its next samples and that it did not have yet."""
-        voice.forget(now)
+        voice.touch.forget(now)
         begun = now - voice.age
         last = last_point(voice.age, samples, self._period)
         found = []
@@ -157,17 +160,13 @@ class Steering:
 
     def _point(self, voice: Voice, time: int) -> Point:
         """A voice's next point, by what controls say at `time`."""
-        while len(voice.timbres) > 1 and voice.timbres[1][1].stands_still(time):  # wholly in the first one's place
-            del voice.timbres[0]
-        (timbre, _), *others = voice.timbres
-        frames = self._frames(voice, timbre, time)
-        for timbre, share in others:
-            frames = frames + share.at(time) * (self._frames(voice, timbre, time) - frames)
+        voice.timbre.forget(time)
+        frames = voice.timbre.over(time, lambda timbre, at: self._frames(voice, timbre, at))
         pitch, fraction = float(self.semitones(voice, time)), voice.time % 1.0
-        lowest, highest = voice.timbres[-1][0].pitches
+        lowest, highest = voice.timbre.target.pitches
         before, after = frames[:, -1].tolist()
         voice.cents.append(before + fraction * (after - before))
-        tilt = self.over("brightness", time) + TIMBRE_DB * float(voice.followed(Touch.brightness, time))
+        tilt = self.over("brightness", time) + TIMBRE_DB * float(voice.touch.over(time, Touch.brightness))
         voice.time += self.over("speed", time) * self._frames_a_point
         turned = voice.movement_turns + _whole(self.over("movement_hz", time) * (self._period / self._rate_hz))
         voice.movement_turns = turned % 2**32
@@ -210,7 +209,7 @@ class Steering:
             elif source == "movement":
                 values[source] = 0.5 - 0.5 * math.cos(voice.movement_turns * (2.0 * math.pi / TURN))
             else:
-                values[source] = voice.followed(functools.partial(Touch.source, name=source), time)
+                values[source] = voice.touch.over(time, functools.partial(Touch.source, name=source))
         return values
 
     def gains(self, voices: list[Voice], now: int, samples: int) -> np.ndarray:
@@ -221,10 +220,10 @@ class Steering:
         swell = self.over("pressure_gain_db", times)
         for row, voice in enumerate(voices):
             envelope = voice.envelope(times - (now - voice.age))
-            levels[row] = voice.gain * envelope * voice.followed(Touch.volume, times)
-            pans[row] = voice.pan + voice.followed(Touch.pan, times)
+            levels[row] = voice.gain * envelope * voice.touch.over(times, Touch.volume)
+            pans[row] = voice.pan + voice.touch.over(times, Touch.pan)
             if _is_anything(swell):
-                decibels[row] += swell * voice.followed(Touch.pressure, times)
+                decibels[row] += swell * voice.touch.over(times, Touch.pressure)
         # Constant power, 1 on both sides in the middle.
         loudness = levels * 10.0 ** (decibels / 20.0) * np.sqrt(2.0)
         angle = (np.clip(pans, -1.0, 1.0) + 1.0) * (np.pi / 4.0)

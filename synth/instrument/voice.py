@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, overload
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from synth.bank import HeldNote
 from synth.instrument.blend import Blend
 from synth.instrument.channels import Channel
-from synth.instrument.ramp import Ramp, Times
+from synth.instrument.ramp import Crossfade, Ramp, Times
 
 STEAL_MS = 5.0
 SILENCE = 1e-3  # -60 dB: a release ends here
@@ -111,7 +111,7 @@ class Voice:
     """A sounding slot of the stream. Times are in samples at the model's rate."""
 
     slot: int
-    touches: list[tuple[Touch, Ramp]]  # that it follows: each takes the place of those before it, as its ramp goes to 1
+    touch: Crossfade[Touch]  # whose controllers it follows
     held_by: tuple[int, int]  # channel and key that let it go
     zone: int
     order: int  # of its note-on: a younger voice has a higher one
@@ -125,7 +125,7 @@ class Voice:
     sustain: float
     nominal: float  # the pitch whose embedding it has, as a MIDI number with a fraction
     pitch: Ramp  # the pitch itself
-    timbres: list[tuple[Timbre, Ramp]]  # each takes the place of those before it, as its ramp goes to 1
+    timbre: Crossfade[Timbre]
     turns: int = 0  # the clock, in 1/2**32 of a turn, like all phases
     vibrato_turns: int = 0
     point: int = 0  # the next control point
@@ -176,40 +176,6 @@ class Voice:
         if not self.fades or self.age < self.fades[-1].begin:
             return False
         return not self.fades[-1].over(np.array([self.age]))[0]
-
-    def become(self, timbre: Timbre, at: int, *, samples: int) -> None:
-        """Take on another timbre from time `at` on, in so many samples."""
-        self.timbres.append((timbre, _rise(at, samples)))
-
-    def follow(self, touch: Touch, at: int, *, samples: int) -> None:
-        """Follow another key's controllers from time `at` on, in so many samples."""
-        self.touches.append((touch, _rise(at, samples)))
-
-    @overload
-    def followed(self, control: Callable[[Touch, int], float], times: int) -> float: ...
-
-    @overload
-    def followed(self, control: Callable[[Touch, Times], float | np.ndarray], times: Times) -> float | np.ndarray: ...
-
-    def followed(self, control: Callable[[Touch, Any], float | np.ndarray], times: Times) -> float | np.ndarray:
-        """A control of the key that it follows."""
-        (touch, _), *others = self.touches
-        value = control(touch, times)
-        for touch, ramp in others:
-            share = ramp.over(times)
-            value = (1.0 - share) * value + share * control(touch, times)  # at 1 exactly what it goes to
-        return value
-
-    def forget(self, before: int) -> None:
-        """Nobody will ask for times earlier than `before`."""
-        while len(self.touches) > 1 and self.touches[1][1].stands_still(before):
-            del self.touches[0]
-
-
-def _rise(at: int, samples: int) -> Ramp:
-    share = Ramp(0.0, samples)
-    share.move(at, 1.0)
-    return share
 
 
 def stealing_order(voice: Voice, level: float) -> tuple[int, float, int]:

@@ -293,13 +293,13 @@ def test_a_legato_line_follows_the_bend_and_pressure_of_the_finger_that_plays(ti
     play(instrument, {0: [on(64, channel=2)], 300: [bend(-4096, 1)]}, 640)
     assert sounding(instrument) == [voice]
     assert heard(instrument, voice) == 64
-    assert voice.followed(Touch.pressure, instrument._now) == 0
+    assert voice.touch.over(instrument._now, Touch.pressure) == 0
     play(instrument, {0: [bend(-4096, 2)]}, 640)
     assert heard(instrument, voice) == pytest.approx(40, abs=0.01)
     play(instrument, {0: [off(64, channel=2)]}, 640)
     assert heard(instrument, voice) == pytest.approx(36, abs=0.01)
-    assert voice.followed(Touch.pressure, instrument._now) == 1
-    assert len(voice.touches) == 1
+    assert voice.touch.over(instrument._now, Touch.pressure) == 1
+    assert len(voice.touch.parts) == 1
 
 
 def test_the_bend_of_one_finger_becomes_that_of_the_next_without_a_step(tiny_preset: Preset) -> None:

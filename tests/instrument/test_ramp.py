@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.instrument.ramp import Ramp
+from synth.instrument.ramp import Crossfade, Ramp
 
 
 def test_it_goes_in_a_straight_line_and_stays_there() -> None:
@@ -46,3 +46,25 @@ def test_it_depends_on_time_alone(movements: list[tuple[int, float]], shift: int
         moved.forget(shift + start)
     # Before the first movement there is nothing yet in `whole` that `moved` could not know.
     np.testing.assert_array_equal(np.concatenate(got)[: len(expected)], expected)
+
+
+def test_a_crossfade_is_what_it_goes_to_exactly_whether_the_rest_is_forgotten_or_not() -> None:
+    rng = np.random.default_rng(0)
+    values = {name: rng.normal(size=40) for name in "abc"}
+    fade = Crossfade("a")
+    fade.move(5, "b", samples=10)
+    fade.move(12, "c", samples=10)
+
+    def heard(begin: int, end: int) -> np.ndarray:
+        return fade.over(np.arange(begin, end), lambda name, times: values[name][times])
+
+    whole = heard(0, 40)
+    np.testing.assert_array_equal(whole[:6], values["a"][:6])
+    np.testing.assert_allclose(whole[10], 0.5 * (values["a"][10] + values["b"][10]))
+    np.testing.assert_array_equal(whole[22:], values["c"][22:])
+    pieces = []
+    for begin in range(0, 40, 4):
+        fade.forget(begin)
+        pieces.append(heard(begin, begin + 4))
+    np.testing.assert_array_equal(np.concatenate(pieces), whole)
+    assert [name for name, _ in fade.parts] == [fade.target] == ["c"]
