@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import cast
 
 import jax
 import numpy as np
@@ -82,7 +83,7 @@ class Trainer:
             if first < config.steps:
                 crop = self.devices.divide(next(crops))
                 step = self._step.lower(self.state, crop).compile()
-                flops = (step.cost_analysis() or {}).get("flops", 0.0)
+                flops = cast(dict, step.cost_analysis())["flops"]
                 pace = Pace(first, config.steps, slower_from=config.frames_first)
             for done in range(first + 1, config.steps + 1):
                 self.state, loss = step(self.state, crop)
