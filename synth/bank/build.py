@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -55,21 +55,27 @@ class Recorded(NamedTuple):
     audio: np.ndarray  # [T] float32, 4 s
 
 
-def bank_of_notes(model: WaveNet, notes: Iterable[Recorded]) -> Bank:
-    """A bank of whatever notes there are, which are encoded as they come.
+Embed = Callable[[Iterable[Recorded]], Iterable[tuple[Recorded, np.ndarray]]]
+"""Notes to notes with their embeddings [F, 16], in order."""
+
+
+def bank_of_notes(model: WaveNet, notes: Iterable[Recorded], embed: Embed | None = None) -> Bank:
+    """A bank of whatever notes there are, which are embedded as they come; by the model's encoder if not by `embed`.
 
     It has every pitch and velocity that any instrument has. Where an instrument lacks one, its nearest pitch stands in,
     and of that the nearest velocity; of two notes alike the first counts. Notes that end early are held as
     `held_frames` says.
     """
     release = round(KEY_UP_SECONDS * FRAMES_PER_SECOND)
+
+    def encoded(notes: Iterable[Recorded]) -> Iterator[tuple[Recorded, np.ndarray]]:
+        return ((note, np.asarray(model.encode(note.audio[None]))[0]) for note in notes)
+
     found: dict[str, dict[tuple[int, int], Embedded]] = {}
-    for note in notes:
-        own = found.setdefault(note.instrument, {})
-        if (note.pitch, note.velocity) not in own:
-            z = np.asarray(model.encode(note.audio[None]))[0]
-            vibrato = find_vibrato(note.audio, float(midi_to_hertz(note.pitch)), model.config.sample_rate_hz)
-            own[note.pitch, note.velocity] = z[held_frames(note.audio, len(z), release)], vibrato
+    for note, z in (embed or encoded)(_first_of_each(notes)):
+        vibrato = find_vibrato(note.audio, float(midi_to_hertz(note.pitch)), model.config.sample_rate_hz)
+        held = z[held_frames(note.audio, len(z), release)]
+        found.setdefault(note.instrument, {})[note.pitch, note.velocity] = held, vibrato
     pitches = sorted({pitch for own in found.values() for pitch, _ in own})
     velocities = sorted({velocity for own in found.values() for _, velocity in own})
 
@@ -89,6 +95,15 @@ def bank_of_notes(model: WaveNet, notes: Iterable[Recorded]) -> Bank:
         vibrato=swings,
         release=release,
     )
+
+
+def _first_of_each(notes: Iterable[Recorded]) -> Iterator[Recorded]:
+    """The notes without those that were there before."""
+    seen = set()
+    for note in notes:
+        if note[:3] not in seen:
+            seen.add(note[:3])
+            yield note
 
 
 def held_frames(audio: np.ndarray, frames: int, release: int) -> np.ndarray:

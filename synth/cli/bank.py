@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tempfile
 from pathlib import Path
@@ -35,6 +36,7 @@ def command() -> None:
 @click.option("--instruments", metavar="NAME,…", help="Which to take; of a SoundFont also NAME=PROGRAM,…")
 @click.option("--pitches", metavar="LOW-HIGH", help=f"MIDI numbers; of a SoundFont by default {SOUNDFONT_PITCHES}.")
 @click.option("--velocities", metavar="V,…", help=f"Of a SoundFont by default {SOUNDFONT_VELOCITIES}.")
+@click.option("--no-refine", is_flag=True, help="Take embeddings as the encoder gives them, several times as fast.")
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
 def build(
     source: Path,
@@ -44,9 +46,11 @@ def build(
     instruments: str | None,
     pitches: str | None,
     velocities: str | None,
+    no_refine: bool,
     force: bool,
 ) -> None:
-    """Encode every note of SOURCE into a new preset: a folder, or one file that ends in .wavekeys.
+    """Embed every note of SOURCE in a new preset: a folder, or one file that ends in .wavekeys. What the encoder gives
+    is then fitted to each note.
 
     SOURCE is a folder of recorded notes (their pitch in the name, such as flute_C4_v100.wav, in a table notes.csv, or
     heard), NSynth's folder or .tfrecord file, a SoundFont (.sf2), or a training config (.toml), whose [data] it takes.
@@ -61,7 +65,7 @@ def build(
         raise UsageError(f"{source}: a training config says itself which notes; leave the options out")
     data = read_config(source).data if trained_on else _asked(source, instruments, pitches, velocities)
     path = model_file(model)
-    bank = _bank(data, path, listed=bool(trained_on or instruments))
+    bank = _bank(data, path, listed=bool(trained_on or instruments), refine=not no_refine)
     name = name or output.stem
     if output.suffix == ".wavekeys":
         with tempfile.TemporaryDirectory(prefix="wavekeys-") as partial:
@@ -94,10 +98,11 @@ def _asked(source: Path, instruments: str | None, pitches: str | None, velocitie
     return DataConfig(notes=str(source), only=chosen, pitch_low=low, pitch_high=high, velocities=wanted)
 
 
-def _bank(data: DataConfig, model_path: Path, *, listed: bool) -> Bank:
+def _bank(data: DataConfig, model_path: Path, *, listed: bool, refine: bool) -> Bank:
     from synth.bank import Recorded, bank_of_notes
     from synth.cli.output import progress_bar
     from synth.training.data import good_notes, open_notes
+    from synth.training.refinement import STEPS, refined
     from synth.wavenet import load_model
 
     model = load_model(model_path)
@@ -115,7 +120,8 @@ def _bank(data: DataConfig, model_path: Path, *, listed: bool) -> Bank:
                 yield Recorded(note.instrument, note.pitch, note.velocity, note.audio)
                 progress(number + 1)
 
-        return bank_of_notes(model, notes())
+        embed = functools.partial(refined, model, expected=source.at_most, steps=STEPS if refine else 0)
+        return bank_of_notes(model, notes(), embed)
 
 
 def _programs(soundfont: Path, chosen: list[str]) -> dict[str, int]:
