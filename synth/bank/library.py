@@ -1,8 +1,9 @@
 """The user's presets: save, rename, delete, export, import, search.
 
-What comes with the package is read-only. A preset of the user's is a folder that holds `preset.toml`; its bank and its
-model lie beside it in `banks/` and `models/`, by their hashes, unless the package has them. So a preset is replaced by
-replacing one small file, and at no moment is it half written: a crash leaves the old one or the new one.
+What comes with the package is read-only. A preset of the user's is a folder that holds `preset.toml`. Its bank and its
+model lie beside it in `banks/` and `models/`, by their hashes, those of the package too: its next version may come with
+others. So a preset is replaced by replacing one small file, and at no moment is it half written: a crash leaves the old
+one or the new one.
 """
 
 from __future__ import annotations
@@ -289,8 +290,6 @@ def _checked_bytes(info: PresetInfo, folder: Path) -> bytes:
 
 def _share(source: Path, kind: str, sha256: str, *, root: Path) -> None:
     """See that the presets in `root` find this file by its hash."""
-    if shared_file(factory_folder(), kind, sha256).is_file():
-        return
     target = shared_file(root, kind, sha256)
     if not (target.is_file() and sha256_of(target) == sha256):
         with replacing(target) as partial:

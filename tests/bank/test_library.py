@@ -14,10 +14,12 @@ from synth.bank import (
     PresetInfo,
     Zone,
     delete_preset,
+    library,
     list_presets,
     load_preset,
     mark_favourite,
     own_name,
+    preset,
     read_favourites,
     rename_preset,
     save_preset,
@@ -86,12 +88,18 @@ def test_presets_of_the_same_model_share_it(source: PresetInfo, home: Path) -> N
     assert len(list((home / "data").rglob("*.safetensors"))) == 2
 
 
-def test_a_factory_presets_bank_and_model_are_not_copied(home: Path) -> None:
+def test_what_is_made_of_a_factory_preset_outlives_the_packages_bank_and_model(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     duo = read_info(find_preset("duo"))
     saved = save_preset(dataclasses.replace(duo, parameters={"gain_db": -3.0}), name="quiet duo")
-    assert list(tree(home / "data")) == ["presets/quiet duo/preset.toml"]
     assert not saved.factory
+    # The package's next version, with another bank and another model.
+    for module in (preset, library):
+        monkeypatch.setattr(module, "factory_folder", lambda: tmp_path)
     assert load_preset("quiet duo").info.parameters == {"gain_db": -3.0}
+    delete_preset("quiet duo")
+    assert not list((home / "data").rglob("*.safetensors"))
 
 
 @pytest.mark.parametrize(

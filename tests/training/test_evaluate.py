@@ -61,6 +61,7 @@ def test_every_note_of_a_preset_is_measured_and_its_blends_too(tiny_preset: Pres
     paired = {
         "source_cents",
         "cents_from_source",
+        "comb_cents_from_source",
         "level_error_db",
         "loudness_error_db",
         "attack_error_ms",
@@ -105,6 +106,16 @@ def test_a_source_without_a_pitch_is_left_out_of_the_comparison_and_a_lost_pitch
         for cents, source in pairs
     ]
     assert summarise(rows)["within_20_cents_of_source"] == 1 / 3
+
+
+def test_a_second_tracker_has_shares_of_its_own() -> None:
+    rows = [
+        {"cents": 0.0, "source_cents": 28.0, "cents_from_source": -28.0, "comb_cents_from_source": comb}
+        | {"clicks": 0, "tail_db": -120.0}
+        for comb in (0.5, -30.0)
+    ]
+    summary = summarise(rows)
+    assert (summary["within_20_cents_of_source"], summary["within_20_cents_of_source_by_comb"]) == (0.0, 0.5)
 
 
 def test_ten_pairs_are_spread_over_many_instruments() -> None:

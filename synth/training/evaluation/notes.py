@@ -30,8 +30,8 @@ _TAIL_AFTER_S = 0.5  # from the key's release on nothing should be heard any mor
 def measure_note(instrument: Instrument, pitch: int, velocity: int, source: np.ndarray | None) -> dict[str, Any]:
     """A note held for three seconds: cents, noise_db, clicks, tail_db, and with a source [T] the distances from it:
 
-    source_cents (of the source itself), cents_from_source, level_error_db, loudness_error_db, attack_error_ms,
-    noise_error_db, log_mel_db, multi_scale.
+    source_cents (of the source itself), cents_from_source, comb_cents_from_source (by another tracker), level_error_db,
+    loudness_error_db, attack_error_ms, noise_error_db, log_mel_db, multi_scale.
     """
     rate, hertz = instrument.sample_rate_hz, midi_to_hertz(pitch)
     note = render_note(instrument, pitch, velocity, HELD_SECONDS)
@@ -45,13 +45,14 @@ def measure_note(instrument: Instrument, pitch: int, velocity: int, source: np.n
         "tail_db": level_db(note[round((HELD_SECONDS + _TAIL_AFTER_S) * rate) :]),
     }
     if source is not None:
-        heard = source[: len(held)]
+        heard, source_steady = source[: len(held)], cut(source, rate, STEADY)
         row["source_cents"] = note_cents(source, pitch, rate)
         row["cents_from_source"] = folded(row["cents"] - row["source_cents"])
+        row["comb_cents_from_source"] = spectral_cents(steady, hertz, rate) - spectral_cents(source_steady, hertz, rate)
         row["level_error_db"] = level_db(held) - level_db(heard)
         row["loudness_error_db"] = loudness_db(held, rate) - loudness_db(heard, rate)
         row["attack_error_ms"] = attack_ms(held, rate) - attack_ms(heard, rate)
-        row["noise_error_db"] = row["noise_db"] - noise_db(cut(source, rate, STEADY), hertz, rate)
+        row["noise_error_db"] = row["noise_db"] - noise_db(source_steady, hertz, rate)
         row["log_mel_db"] = log_mel_distance(heard, held, rate)
         row["multi_scale"] = multi_scale_distance(heard, held)
     return row

@@ -19,6 +19,9 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, float]:
     paired = [row["cents_from_source"] for row in rows if np.isfinite(row.get("source_cents", np.nan))]
     if paired:
         summary |= _shares(paired, "_of_source")
+    combed = [row["comb_cents_from_source"] for row in rows if "comb_cents_from_source" in row]
+    if combed:
+        summary |= _shares(combed, "_of_source_by_comb")
     summary |= {
         "notes_with_clicks": int(sum(row["clicks"] > 0 for row in rows)),
         "loudest_tail_db": float(max(row["tail_db"] for row in rows)),
