@@ -1,10 +1,10 @@
 """The fused CPU kernel: C++ behind the XLA FFI, in a shared library that knows no Python.
 
-Reading order: packing.py (the weights' layout), problem.h (what is computed with), vector.inc, product.inc and
+Reading order: packing.py (the weights' layout), problem.h (what is computed with), vector.inc, product.inc, amx.inc and
 operand.inc (products in each precision), layer.inc (a layer), sampling.inc, decoder.inc (a group of voices through a
 stretch of samples), variants.cpp (choice of instruction set), decode.cpp and pool.h (a block over threads), handler.cpp
-(shapes). Environment: WAVEKEYS_ISA=avx512bf16|avx512|avx2|portable forces an instruction set, WAVEKEYS_THREADS sets how
-many threads share a block.
+(shapes). Environment: WAVEKEYS_ISA=amx|avx512bf16|avx512|avx2|portable forces an instruction set, WAVEKEYS_THREADS sets
+how many threads share a block.
 """
 
 from __future__ import annotations

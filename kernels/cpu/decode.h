@@ -15,7 +15,7 @@ bool supports(Precision precision);
 // The precision in which this processor decodes fastest.
 Precision fastest();
 
-// The instruction set in use, for fp32: "avx512", "avx2" or "portable".
+// The instruction set in use: "amx", "avx512bf16", "avx512", "avx2" or "portable".
 const char* instruction_set();
 
 // Multiply-adds in registers and nothing else, on one core; returns the number of operations.

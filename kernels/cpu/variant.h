@@ -25,6 +25,7 @@ extern const Variant portable_fp32;
 #if defined(__x86_64__)
 extern const Variant avx2_fp32, avx2_bf16, avx2_int8, avx2_int16;
 extern const Variant avx512_fp32, avx512_bf16, avx512_bf16_pairs, avx512_int8;
+extern const Variant amx_bf16;
 #endif
 
 }  // namespace wavekeys

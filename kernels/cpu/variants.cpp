@@ -3,6 +3,12 @@
 #include <cstdlib>
 #include <string>
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "decode.h"
 #include "variant.h"
 
@@ -15,21 +21,41 @@ struct Choice {
   const Variant* variants[4];  // by precision; null where the processor cannot
 };
 
-// The best instruction set that this processor has, or WAVEKEYS_ISA=avx512bf16|avx512|avx2|portable where it has that.
-// avx512bf16 is avx512 with bfloat16 in pairs, for processors that compute these as fast as they do fp32.
+#if defined(__x86_64__)
+// Whether processor and system have AMX for bfloat16; Linux wants to be asked for the registers.
+bool amx() {
+#if defined(__linux__)
+  constexpr unsigned kAll = 1u << 22 | 1u << 24;        // AMX-BF16, AMX-TILE
+  constexpr int kAskForState = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & kAll) == kAll &&
+         syscall(SYS_arch_prctl, kAskForState, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+#endif
+
+// The best instruction set that this processor has, or WAVEKEYS_ISA=amx|avx512bf16|avx512|avx2|portable where it has
+// that. avx512bf16 is avx512 with bfloat16 in pairs, for processors that compute these as fast as they do fp32; amx is
+// avx512 with matrix registers for bfloat16; bytes gain nothing from them (docs/kernel.md).
 Choice choose() {
   const char* forced = std::getenv("WAVEKEYS_ISA");
 #if defined(__x86_64__)
-  const std::string wanted = forced && *forced ? forced : __builtin_cpu_is("amd") ? "avx512bf16" : "avx512";
+  const std::string wanted = forced && *forced ? forced : __builtin_cpu_is("amd") ? "avx512bf16" : "amx";
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
   Choice chosen{"avx2", Precision::kInt16, {&avx2_fp32, &avx2_bf16, &avx2_int8, &avx2_int16}};
-  if (avx512 && wanted.starts_with("avx512")) {
+  if (avx512 && (wanted == "amx" || wanted.starts_with("avx512"))) {
     chosen.instruction_set = "avx512";
     chosen.fastest = Precision::kBf16;
     chosen.variants[(int)Precision::kFp32] = &avx512_fp32;
     chosen.variants[(int)Precision::kBf16] = &avx512_bf16;
+    if (wanted == "amx" && __builtin_cpu_supports("avx512bf16") && amx()) {
+      chosen.instruction_set = "amx";
+      chosen.variants[(int)Precision::kBf16] = &amx_bf16;
+    }
     if (wanted == "avx512bf16" && __builtin_cpu_supports("avx512bf16")) {
       chosen.instruction_set = "avx512bf16";
       chosen.variants[(int)Precision::kBf16] = &avx512_bf16_pairs;

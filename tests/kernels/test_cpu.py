@@ -48,13 +48,13 @@ print(json.dumps([cpu.instruction_set(), worst]))
 TOLERANCE = {"fp32": 1e-5, "bf16": 4e-2, "int8": 8e-2, "int16": 4e-3}
 
 
-@pytest.mark.parametrize("instructions", ["avx512bf16", "avx512", "avx2", "portable"])
+@pytest.mark.parametrize("instructions", ["amx", "avx512bf16", "avx512", "avx2", "portable"])
 def test_every_instruction_set_and_precision_computes_what_the_reference_does(instructions: str) -> None:
     environment = {**os.environ, "WAVEKEYS_ISA": instructions}
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
     used, worst = json.loads(done.stdout)
     # A processor without the one asked for takes the next best; on most of this project's machines all exist.
-    assert used in ("avx512bf16", "avx512", "avx2", "portable")
+    assert used in ("amx", "avx512bf16", "avx512", "avx2", "portable")
     assert "fp32" in worst
     for precision, error in worst.items():
         assert error < TOLERANCE[precision], precision

@@ -34,6 +34,7 @@ DECODERS = {  # each defines a variant
     "decoder_avx512_bf16.cpp": ("avx512_bf16", AVX512),
     "decoder_avx512_bf16_pairs.cpp": ("avx512_bf16_pairs", [*AVX512, "-mavx512bf16"]),
     "decoder_avx512_int8.cpp": ("avx512_int8", [*AVX512, "-mavx512vnni"]),
+    "decoder_amx_bf16.cpp": ("amx_bf16", [*AVX512, "-mavx512bf16", "-mamx-bf16"]),
 }
 VOICES, SAMPLES = 11, 70
 SHAPES = {
@@ -102,7 +103,8 @@ def runs_here(flags: list[str]) -> bool:
     """Whether this processor has the instructions that these flags of the compiler allow."""
     listed = Path("/proc/cpuinfo")
     known = set(listed.read_text().replace("_", "").split()) if listed.is_file() else set()
-    return all(flag.removeprefix("-m") in known for flag in flags if not flag.startswith("-mprefer"))
+    asked = (flag.removeprefix("-m").replace("-", "") for flag in flags if not flag.startswith("-mprefer"))
+    return all(name in known for name in asked)
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +152,7 @@ def run(program: Path, *arguments: str | Path, prefix: tuple[str, ...] = (), **e
 def test_the_decoder_is_clean_under_sanitizers(sanitizer: str, build: Callable[..., Path], recordings) -> None:
     program = build("-O1", "-g1", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all")
     for recording in recordings.values():
-        for instructions in ("avx512bf16", "avx512", "avx2", "portable"):
+        for instructions in ("amx", "avx512bf16", "avx512", "avx2", "portable"):
             run(program, recording, WAVEKEYS_ISA=instructions, WAVEKEYS_THREADS="3")
 
 
