@@ -122,7 +122,9 @@ def own_name(info: PresetInfo) -> str:
     """What a preset may be saved as: its own name where it is the user's, else that with a number that is free."""
     if _folder(info.name) == info.folder:
         return info.name
-    taken = {folder.name.casefold() for root in (factory_folder(), user_folder()) for folder in preset_folders(root)}
+    folders = {folder.name for root in (factory_folder(), user_folder()) for folder in preset_folders(root)}
+    inside = {other.name for other in list_presets(damaged=lambda _: None)}
+    taken = {name.casefold() for name in folders | inside}
     stem = info.name[: NAME_CHARACTERS - len(" 1000")]
     names = (f"{stem} {number}" for number in itertools.count(2))
     return next(name for name in names if name.casefold() not in taken)

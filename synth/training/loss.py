@@ -46,8 +46,7 @@ def crop_loss(
         return optax.softmax_cross_entropy_with_integer_labels(outputs, codes + 128).mean()
 
     notes = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), crop.notes)
-    assert isinstance(model.encoder, SpectralEncoder)
-    z = model.encoder.embed(notes.levels, notes.mel)
+    z = model.spectral.embed(notes.levels, notes.mel)
     embedding_key, history_key = jax.random.split(key)
     z = z.at[..., 1:].add(embedding_noise * jax.random.normal(embedding_key, (*z.shape[:-1], z.shape[-1] - 1)))
     note_frames = decoder.frame_conditioning(z, notes.pitch_hz)

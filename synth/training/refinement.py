@@ -72,9 +72,8 @@ def refined(
 @nnx.jit(static_argnames="steps")
 def refine(model: WaveNet, notes: Notes, *, steps: int) -> Array:
     """The embeddings [N, F, 16] of notes with a spectral encoder, from the encoder's on in so many steps of Adam."""
-    assert isinstance(model.encoder, SpectralEncoder)
     decoder = model.decoder
-    encoded = model.encoder.embed(notes.levels, notes.mel)
+    encoded = model.spectral.embed(notes.levels, notes.mel)
     level, guess = encoded[..., :1], encoded[..., 1:]
 
     def loss(timbre: Array) -> Array:

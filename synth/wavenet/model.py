@@ -35,6 +35,12 @@ class WaveNet(nnx.Module):
         self.encoder: TemporalEncoder | SpectralEncoder = encoder(config, rngs=rngs)
         self.decoder = Decoder(config, rngs=rngs)
 
+    @property
+    def spectral(self) -> SpectralEncoder:
+        """The encoder, of a size whose encoder is spectral."""
+        assert isinstance(self.encoder, SpectralEncoder)
+        return self.encoder
+
     def encode(self, audio: ArrayLike) -> Array:
         """Embeddings [B, F, 16] of notes [B, T]; the last frame is padded with silence.
 

@@ -70,6 +70,9 @@ def test_saving_without_a_name_replaces_the_users_own_and_nothing_else(source: P
         assert own_name(saved) == saved.name
     factory = next(info for info in list_presets() if info.factory)
     assert own_name(factory) == f"{factory.name} 2"
+    moved = save_preset(source, name=f"{source.name} 4")
+    moved.folder.rename(moved.folder.with_name("moved"))  # by hand: its name is still what it says of itself
+    assert own_name(source) == f"{source.name} 5"
     long = dataclasses.replace(source, name="𝄞" * 60)
     assert save_preset(long, name=own_name(long)).name == "𝄞" * 55 + " 2"
 

@@ -14,7 +14,6 @@ from synth.pitch import midi_to_hertz
 from synth.training.crops import Notes, analyse
 from synth.training.loss import frame_loss
 from synth.training.refinement import BATCH, refined
-from synth.wavenet import SpectralEncoder
 
 RATE, SAMPLES = 16_000, 4096
 PITCHES = (60, 64, 67)
@@ -35,12 +34,11 @@ def notes() -> list[Recorded]:
 
 def nats(model: WaveNet, notes: list[Recorded], embeddings: list[np.ndarray]) -> float:
     """What `frame_loss` says of embeddings, the notes analysed as training does."""
-    assert isinstance(model.encoder, SpectralEncoder)
     pitch = np.array([note.pitch for note in notes])
     ones = np.ones(len(notes), int)
     audio = np.stack([note.audio for note in notes])
     known = analyse(
-        model.config, model.encoder, names=("reed",), instrument=0 * ones, pitch=pitch, velocity=ones, audio=audio
+        model.config, model.spectral, names=("reed",), instrument=0 * ones, pitch=pitch, velocity=ones, audio=audio
     )
     wanted = Notes(*(jnp.asarray(getattr(known, field)) for field in Notes._fields))
     frames = model.decoder.frame_conditioning(jnp.asarray(np.stack(embeddings)), wanted.pitch_hz)

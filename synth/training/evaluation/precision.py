@@ -20,7 +20,7 @@ from synth.training.crops import NoteSet, analyse
 from synth.training.data.note import SILENT
 from synth.training.evaluation.playing import HELD_SECONDS, note_cents, render_note
 from synth.training.soundfont import render_notes
-from synth.wavenet import SpectralEncoder, WaveNet, heads
+from synth.wavenet import WaveNet, heads
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,10 +41,9 @@ def held_out(model: WaveNet, data: DataConfig, *, velocity: int, every: int) -> 
     audio = np.stack([render_notes(Path(data.soundfont), program, pitches, velocity) for program in programs])
     sounds = np.abs(audio).max(axis=-1) >= SILENT
     instrument, pitch = np.nonzero(sounds)
-    assert isinstance(model.encoder, SpectralEncoder)
     notes = analyse(
         model.config,
-        model.encoder,
+        model.spectral,
         names=names,
         instrument=instrument,
         pitch=np.array(pitches)[pitch],
@@ -98,8 +97,7 @@ def _score(model: WaveNet, notes: NoteSet, precision: str) -> tuple[np.ndarray, 
     """The head's outputs [N, T, O] and the mean negative log likelihood, teacher-forced through the caches."""
     count, length = notes.rest.shape
     stream = Stream(model, voices=count, backend="cpu", precision=precision)
-    assert isinstance(model.encoder, SpectralEncoder)
-    z = model.encoder.embed(jnp.asarray(notes.levels), jnp.asarray(notes.mel))
+    z = model.spectral.embed(jnp.asarray(notes.levels), jnp.asarray(notes.mel))
     frames = model.decoder.frame_conditioning(z, jnp.asarray(notes.pitch_hz))
     frame = model.decoder.frame_prediction(frames, jnp.asarray(notes.pitch_hz))
     clock = jnp.asarray(notes.phase)
