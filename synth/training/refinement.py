@@ -3,6 +3,9 @@
 An encoder guesses, at once and for any note, which 16 numbers the decoder should get. Once a note is to go into a bank
 there is time to look for better ones: some steps of gradient descent on what frames tell, from the encoder's guess on.
 (What an encoder loses against this is known as its amortisation gap; Cremer, Li and Duvenaud 2018, section 2.)
+
+It is the partials that are fitted. A note's noise differs from frame to frame by chance, and followed one by one these
+frames would make it crackle; the encoder tells what they are in the mean, and so it stays.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,19 +26,30 @@ from synth.bank import Recorded
 from synth.pitch import midi_to_hertz
 from synth.training.analysis import Features, analyse_all
 from synth.training.crops import Notes
-from synth.training.loss import frame_loss
+from synth.training.loss import frame_loss, linear_mel_power
 from synth.wavenet import SpectralEncoder, WaveNet
+from synth.wavenet.decoder import FramePrediction
 
-STEPS = 100  # after twice as many a frame tells 2 % better
+STEPS = 100
 BATCH = 16  # notes fitted at once
 LEARNING_RATE = 0.05  # at the beginning; a tenth at the end
 CLOSENESS = 0.5  # nats for a channel that has moved by 1: blends need embeddings where the decoder has learnt
+STEADINESS = 2.0  # nats for one that has moved by 1 more than in the frame before
+
+
+class Wanted(NamedTuple):
+    """What the encoder sees of a note, and what its embedding is to tell; or N of them."""
+
+    levels: np.ndarray  # [F]
+    mel: np.ndarray  # [F, mels]
+    amplitudes: np.ndarray  # [F, H], of the partials, in units of the level
+    pitch_hz: np.ndarray  # []
 
 
 def refined(
     model: WaveNet, notes: Iterable[Recorded], *, expected: int, steps: int = STEPS
 ) -> Iterator[tuple[Recorded, np.ndarray]]:
-    """Notes with their embeddings [F, 16], fitted to what `frame_loss` wants frames to tell; the level stays.
+    """Notes with their embeddings [F, 16], fitted to their partials' amplitudes; the level stays.
 
     `expected` notes, about, and for so many it pays or not to analyse them in several processes. A model that embeds
     by a temporal encoder tells nothing of a frame by itself: its embeddings are the encoder's.
@@ -44,7 +59,7 @@ def refined(
         for note in notes:
             yield note, np.asarray(model.encode(note.audio[None]))[0]
         return
-    features, rest_features = jax.jit(encoder.features), jax.jit(encoder.rest_features)
+    features = jax.jit(encoder.features)
     under_way: deque[tuple[Recorded, Features]] = deque()
 
     def heard() -> Iterator[Features]:
@@ -53,34 +68,41 @@ def refined(
             under_way.append((note, Features(note.audio, float(midi_to_hertz(note.pitch)), levels, mel)))
             yield under_way[-1][1]
 
-    def analysed() -> Iterator[tuple[Recorded, Notes]]:
+    def analysed() -> Iterator[tuple[Recorded, Wanted]]:
         sizes = {"sample_rate_hz": config.sample_rate_hz, "hop": config.hop, "harmonics": config.harmonics}
         for analysis in analyse_all(heard(), expected=expected, **sizes):
             note, seen = under_way.popleft()
-            rest_levels, rest_mel = (np.asarray(part)[0] for part in rest_features(analysis.rest[None]))
-            told = analysis.amplitudes, rest_levels, rest_mel
-            yield note, Notes(*map(jnp.asarray, (seen.levels, seen.mel, *told, np.float32(seen.pitch_hz))))
+            yield note, Wanted(seen.levels, seen.mel, analysis.amplitudes, np.array(seen.pitch_hz, np.float32))
 
     ready = analysed()
     while batch := list(itertools.islice(ready, BATCH)):
-        own, targets = zip(*batch, strict=True)
-        full = [*targets, *targets[-1:] * (BATCH - len(targets))]  # one shape, compiled once
-        embeddings = refine(model, jax.tree.map(lambda *notes: jnp.stack(notes), *full), steps=steps)
+        own, wanted = zip(*batch, strict=True)
+        full = [*wanted, *wanted[-1:] * (BATCH - len(wanted))]  # one shape, compiled once
+        embeddings = refine(model, Wanted(*map(np.stack, zip(*full, strict=True))), steps=steps)
         yield from zip(own, np.asarray(embeddings), strict=False)
 
 
 @nnx.jit(static_argnames="steps")
-def refine(model: WaveNet, notes: Notes, *, steps: int) -> Array:
-    """The embeddings [N, F, 16] of notes with a spectral encoder, from the encoder's on in so many steps of Adam."""
+def refine(model: WaveNet, wanted: Wanted, *, steps: int) -> Array:
+    """The embeddings [N, F, 16] of N notes with a spectral encoder, from the encoder's on in so many steps of Adam."""
     decoder = model.decoder
-    encoded = model.spectral.embed(notes.levels, notes.mel)
+    levels, mel, amplitudes, pitch_hz = map(jnp.asarray, wanted)
+
+    def told(embeddings: Array) -> FramePrediction:
+        return decoder.frame_prediction(decoder.frame_conditioning(embeddings, pitch_hz), pitch_hz)
+
+    encoded = model.spectral.embed(levels, mel)
     level, guess = encoded[..., :1], encoded[..., 1:]
+    by_encoder = told(encoded)
+    noise = by_encoder.rest, linear_mel_power(model.config, by_encoder)
+    notes = Notes(levels, mel, amplitudes, *noise, pitch_hz)
 
     def loss(timbre: Array) -> Array:
-        frames = decoder.frame_conditioning(jnp.concatenate([level, timbre], axis=-1), notes.pitch_hz)
-        told = decoder.frame_prediction(frames, notes.pitch_hz)
-        nats = frame_loss(model.config, told, notes) + CLOSENESS * jnp.mean(jnp.square(timbre - guess))
-        return nats * float(guess.shape[0] * guess.shape[1])  # a frame's gradient is its own, whatever its company
+        moved = timbre - guess
+        nats = frame_loss(model.config, told(jnp.concatenate([level, timbre], axis=-1)), notes)
+        nats += CLOSENESS * jnp.mean(jnp.square(moved))
+        nats += STEADINESS * jnp.mean(jnp.square(jnp.diff(moved, axis=1)))
+        return nats * float(guess.shape[0] * guess.shape[1])  # a note's gradient is its own, whatever its company
 
     optimizer = optax.adam(optax.linear_schedule(LEARNING_RATE, LEARNING_RATE / 10, steps))
 
