@@ -6,7 +6,7 @@ Imports `synth.wavenet`; nothing here knows of voices or devices.
 """
 
 from synth.bank.bank import Bank, HeldNote, load_bank
-from synth.bank.build import Recorded, bank_of_notes, build_bank
+from synth.bank.build import Recorded, bank_of_notes, build_bank, encoded
 from synth.bank.favourites import mark_favourite, read_favourites
 from synth.bank.library import (
     delete_preset,
@@ -30,6 +30,7 @@ __all__ = [
     "bank_of_notes",
     "build_bank",
     "delete_preset",
+    "encoded",
     "export_preset",
     "find_preset",
     "import_preset",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -59,6 +60,11 @@ Embed = Callable[[Iterable[Recorded]], Iterable[tuple[Recorded, np.ndarray]]]
 """Notes to notes with their embeddings [F, 16], in order."""
 
 
+def encoded(model: WaveNet, notes: Iterable[Recorded]) -> Iterator[tuple[Recorded, np.ndarray]]:
+    """Notes with the embeddings that the model's encoder gives them."""
+    return ((note, np.asarray(model.encode(note.audio[None]))[0]) for note in notes)
+
+
 def bank_of_notes(model: WaveNet, notes: Iterable[Recorded], embed: Embed | None = None) -> Bank:
     """A bank of whatever notes there are, which are embedded as they come; by the model's encoder if not by `embed`.
 
@@ -67,12 +73,9 @@ def bank_of_notes(model: WaveNet, notes: Iterable[Recorded], embed: Embed | None
     `held_frames` says.
     """
     release = round(KEY_UP_SECONDS * FRAMES_PER_SECOND)
-
-    def encoded(notes: Iterable[Recorded]) -> Iterator[tuple[Recorded, np.ndarray]]:
-        return ((note, np.asarray(model.encode(note.audio[None]))[0]) for note in notes)
-
+    embed = embed or functools.partial(encoded, model)
     found: dict[str, dict[tuple[int, int], Embedded]] = {}
-    for note, z in (embed or encoded)(_first_of_each(notes)):
+    for note, z in embed(_first_of_each(notes)):
         vibrato = find_vibrato(note.audio, float(midi_to_hertz(note.pitch)), model.config.sample_rate_hz)
         held = z[held_frames(note.audio, len(z), release)]
         found.setdefault(note.instrument, {})[note.pitch, note.velocity] = held, vibrato

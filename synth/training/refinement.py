@@ -22,7 +22,7 @@ import optax
 from flax import nnx
 from jax import Array, lax
 
-from synth.bank import Recorded
+from synth.bank import Recorded, encoded
 from synth.pitch import midi_to_hertz
 from synth.training.analysis import Features, analyse_all
 from synth.training.crops import Notes
@@ -56,8 +56,7 @@ def refined(
     """
     encoder, config = model.encoder, model.config
     if not isinstance(encoder, SpectralEncoder) or not steps:
-        for note in notes:
-            yield note, np.asarray(model.encode(note.audio[None]))[0]
+        yield from encoded(model, notes)
         return
     features = jax.jit(encoder.features)
     under_way: deque[tuple[Recorded, Features]] = deque()
