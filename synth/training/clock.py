@@ -16,9 +16,12 @@ from scipy.signal import fftconvolve, firwin
 
 STEADY = (0.45, 0.8)  # agreement of a band with itself: below the first it is noise, above the second a partial
 ABOVE_NOISE_DB = (2.0, 6.0)  # the same, by how far a band stands above its surroundings
-ASTRAY = 0.45  # multiples of the clock by which a partial's frequency may be off, as a stretched string's are
+CLOCK_PARTIALS = 8  # that the clock is heard from
+CLOCK_ROUNDS = 3  # of finding in turn what partials are off by and how the clock goes; it has settled after two
+ASTRAY = 0.5  # multiples of the clock by which a partial's frequency may be off, as a stretched string's are
 PEAK_DB = 20.0  # above the median around it: what is less is no sign of a partial astray
 THINNING = 16  # values of a band over the length of its window: four times what its main lobe needs
+INAUDIBLE_HZ = 20.0  # a recording's offset, and below
 INTERPOLATION = 5  # values on either side that one between them is computed from; images are below -70 dB
 
 
@@ -26,26 +29,46 @@ class ClockedNote(NamedTuple):
     """A note set to its clock."""
 
     audio: np.ndarray  # [T] float32, re-phased
-    rest: np.ndarray  # [T] float32, what of it is no partial
+    rest: np.ndarray  # [T] float32, what of it is no partial, as far as it can be heard
     phase: np.ndarray  # [T] uint32, turns of 2**32
     amplitudes: np.ndarray  # [H, T] float32, of the partials
 
 
-def fundamental_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> np.ndarray:
-    """Phase of the fundamental near `pitch_hz`, in turns from the start on: [T] -> [T] float64.
+def clock_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> np.ndarray:
+    """The clock of a note near `pitch_hz`, in turns from the start on: [T] -> [T] float64.
 
-    The note is shifted down by its nominal pitch, low-passed over six periods, and the slow phase that remains
-    unwrapped. Where the fundamental is more than 40 dB below its peak (before the onset, after the release) that
-    phase is held, so that the clock runs on at the nominal pitch.
+    Each of the first partials is shifted down by its multiple of the nominal pitch and low-passed over six periods. How
+    far it then turns from sample to sample is its number times the clock's deviation, and what it is off by itself (a
+    string's partials are stretched). The deviation that explains all of them best, by their power, is the clock's. The
+    fundamental alone will not do: where two pipes or voices beat it fades, turns around at once, and would drag all
+    other partials off their places.
+
+    Before the fundamental has come within 40 dB of its peak, and after it has gone for good, the clock runs at the
+    nominal pitch.
     """
     carrier = pitch_hz / sample_rate_hz * np.arange(len(audio), dtype=np.float64)
-    baseband = fftconvolve(audio * np.exp(-2j * np.pi * carrier), _window(6 * sample_rate_hz / pitch_hz), mode="same")
-    magnitude = np.abs(baseband)
-    voiced = np.flatnonzero(magnitude > 0.01 * magnitude.max())
-    if not len(voiced):
+    number = np.arange(1.0, max(1, min(CLOCK_PARTIALS, int(0.45 * sample_rate_hz / pitch_hz))) + 1.0)[:, None]
+    window = _window(6 * sample_rate_hz / pitch_hz)
+    bands = fftconvolve(audio * np.exp(-2j * np.pi * number * carrier), window[None], mode="same", axes=-1)
+    magnitude = np.abs(bands[0])
+    sounding = np.flatnonzero(magnitude > 0.01 * magnitude.max())
+    if not len(sounding):
         return carrier
-    deviation = np.unwrap(np.angle(baseband[voiced])) / (2 * np.pi)
-    return carrier + np.interp(np.arange(len(audio)), voiced, deviation)
+    left = bands[:, 1:] * bands[:, :-1].conj()  # of each partial's turn, as yet unexplained
+    weight = np.square(number) * np.abs(left)
+    weight = np.maximum(weight.sum(axis=0), 1e-5 * weight.sum(axis=0).max())
+    deviation, own = np.zeros(len(audio) - 1), np.zeros_like(number)  # radians a sample
+    for _ in range(CLOCK_ROUNDS):
+        off = np.angle(left.sum(axis=1, keepdims=True))
+        left *= np.exp(-1j * off)
+        step = (number * left.imag).sum(axis=0) / weight
+        left *= np.exp(-1j * number * step)
+        own, deviation = own + off, deviation + step
+    deviation += own[0]  # the fundamental is off by nothing
+    deviation[: sounding[0]] = deviation[sounding[-1] :] = 0.0
+    turned = np.concatenate([[0.0], np.cumsum(deviation)])
+    turned += np.angle(np.sum(bands[0] * np.exp(-1j * turned)))
+    return carrier + turned / (2 * np.pi)
 
 
 def partial_places(audio: np.ndarray, turns: np.ndarray, count: int) -> np.ndarray:
@@ -75,7 +98,7 @@ def set_to_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmon
     heard where it is, and put on it. A band is narrow, so it is computed at every `every`-th sample only, and
     interpolated between them.
     """
-    turns = fundamental_turns(audio, pitch_hz, sample_rate_hz)
+    turns = clock_turns(audio, pitch_hz, sample_rate_hz)
     period = sample_rate_hz / pitch_hz
     narrow = _window(max(4 * period, 0.008 * sample_rate_hz))  # separates neighbouring partials
     every = -(-len(narrow) // THINNING)
@@ -119,6 +142,7 @@ def set_to_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmon
         rest -= (partial * partial_carrier).real
         amplitudes[k - 1] = np.abs(partial)
         rephased += amplitudes[k - 1] * (on_multiple * np.complex64(np.exp(2j * np.pi * k * k / 128.0))).real
+    rest -= fftconvolve(rest, _window(2 * sample_rate_hz / INAUDIBLE_HZ).astype(np.float32), mode="same")
     phase = np.round((turns % 1.0) * 2.0**32).astype(np.uint64).astype(np.uint32)
     return ClockedNote(rephased + rest, rest, phase, amplitudes)
 
