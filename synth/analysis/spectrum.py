@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import librosa
 import numpy as np
+from scipy.ndimage import median_filter
 
 FFT, HOP, MELS = 1024, 256, 64
 FLOOR_DB = -80.0  # below the source's loudest band, nothing counts
 SCALES = (2048, 1024, 512, 256, 128, 64)  # of the multi-scale distance (Engel et al. 2020, DDSP, section 4.2)
 NOISE_FFT = 4096
+CRACKLE_SECONDS = 0.016  # from one look at what lies between the partials to the next
+COURSE_SECONDS = 0.5  # over which its course is taken
 
 
 def log_mel(audio: np.ndarray, sample_rate_hz: int, reference: float) -> np.ndarray:
@@ -54,6 +57,23 @@ def noise_db(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> float:
     partial = np.maximum(np.round(hertz / pitch_hz), 1.0) * pitch_hz
     between = np.abs(hertz - partial) > np.maximum(16.0, 0.005 * partial)
     return float(10.0 * np.log10(power[between].sum() / max(power.sum(), 1e-20) + 1e-12))
+
+
+def crackle_db(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> float:
+    """How far the level between the partials of a held note [T] leaps above its course at most, in dB.
+
+    Its course is the running median, so that a note may decay or breathe; steady noise leaps by 1 to 3 dB. Only above
+    1 kHz, and where it is not below -80 dB of the note.
+    """
+    size = 2048 if pitch_hz < 200.0 else 1024
+    spectra = librosa.stft(audio, n_fft=size, hop_length=round(CRACKLE_SECONDS * sample_rate_hz), center=False)
+    power = np.abs(spectra) ** 2
+    multiples = np.arange(len(power)) * sample_rate_hz / size / pitch_hz
+    between = (np.abs(multiples - np.round(multiples)) > 0.35) & (multiples * pitch_hz > 1000.0)
+    floor = power.sum(axis=0).max() * 10.0 ** (FLOOR_DB / 10.0) + 1e-20
+    levels = 10.0 * np.log10(power[between].sum(axis=0) + floor)
+    course = median_filter(levels, round(COURSE_SECONDS / CRACKLE_SECONDS), mode="nearest")
+    return float(np.max(levels - course))
 
 
 def centroid_hz(audio: np.ndarray, sample_rate_hz: int) -> float:

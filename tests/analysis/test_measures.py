@@ -9,6 +9,7 @@ from synth.analysis import (
     attack_ms,
     centroid_hz,
     clicks,
+    crackle_db,
     folded,
     level_db,
     log_mel_distance,
@@ -88,6 +89,17 @@ def test_noise_between_the_partials_is_found_at_its_level(level_db_below: float)
     # A fifth of the spectrum lies under the partials' lobes: 1 dB of the noise is not counted.
     assert noise_db(tone + noise, 220.0, RATE) == pytest.approx(-level_db_below, abs=1.5)
     assert noise_db(tone, 220.0, RATE) < -60.0
+
+
+def test_a_burst_between_the_partials_is_a_crackle_and_steady_or_decaying_noise_is_none() -> None:
+    noise = np.random.default_rng(0).normal(scale=1e-3, size=len(T))
+    burst = np.where((T > 1.0) & (T < 1.04), 10.0 ** (15.0 / 20.0), 1.0)
+    steady, decaying, bursting = (
+        crackle_db((harmonic(220.0) + noise * course).astype(np.float32), 220.0, RATE)
+        for course in (1.0, np.exp(-2.0 * T), burst)
+    )
+    assert max(steady, decaying) < 5.0  # measured: 1.4, 2.2
+    assert bursting > 11.0  # measured: 14.8
 
 
 def test_loudness_follows_the_ear_and_not_the_level_alone() -> None:

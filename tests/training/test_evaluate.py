@@ -50,6 +50,7 @@ def test_every_note_of_a_preset_is_measured_and_its_blends_too(tiny_preset: Pres
     alone = {
         "cents",
         "noise_db",
+        "crackle_db",
         "clicks",
         "tail_db",
         "drift_cents",
@@ -66,6 +67,7 @@ def test_every_note_of_a_preset_is_measured_and_its_blends_too(tiny_preset: Pres
         "loudness_error_db",
         "attack_error_ms",
         "noise_error_db",
+        "crackle_error_db",
         "log_mel_db",
         "multi_scale",
     }

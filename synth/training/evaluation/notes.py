@@ -9,6 +9,7 @@ import numpy as np
 from synth.analysis import (
     attack_ms,
     clicks,
+    crackle_db,
     folded,
     level_db,
     log_mel_distance,
@@ -28,10 +29,10 @@ _TAIL_AFTER_S = 0.5  # from the key's release on nothing should be heard any mor
 
 
 def measure_note(instrument: Instrument, pitch: int, velocity: int, source: np.ndarray | None) -> dict[str, Any]:
-    """A note held for three seconds: cents, noise_db, clicks, tail_db, and with a source [T] the distances from it:
+    """A note held for three seconds: cents, noise_db, crackle_db, clicks, tail_db, and with a source [T] the distances from it:
 
     source_cents (of the source itself), cents_from_source, comb_cents_from_source (by another tracker), level_error_db,
-    loudness_error_db, attack_error_ms, noise_error_db, log_mel_db, multi_scale.
+    loudness_error_db, attack_error_ms, noise_error_db, crackle_error_db, log_mel_db, multi_scale.
     """
     rate, hertz = instrument.sample_rate_hz, midi_to_hertz(pitch)
     note = render_note(instrument, pitch, velocity, HELD_SECONDS)
@@ -41,6 +42,7 @@ def measure_note(instrument: Instrument, pitch: int, velocity: int, source: np.n
         "velocity": velocity,
         "cents": note_cents(note, pitch, rate),
         "noise_db": noise_db(steady, hertz, rate),
+        "crackle_db": crackle_db(steady, hertz, rate),
         "clicks": clicks(note),
         "tail_db": level_db(note[round((HELD_SECONDS + _TAIL_AFTER_S) * rate) :]),
     }
@@ -53,6 +55,7 @@ def measure_note(instrument: Instrument, pitch: int, velocity: int, source: np.n
         row["loudness_error_db"] = loudness_db(held, rate) - loudness_db(heard, rate)
         row["attack_error_ms"] = attack_ms(held, rate) - attack_ms(heard, rate)
         row["noise_error_db"] = row["noise_db"] - noise_db(source_steady, hertz, rate)
+        row["crackle_error_db"] = row["crackle_db"] - crackle_db(source_steady, hertz, rate)
         row["log_mel_db"] = log_mel_distance(heard, held, rate)
         row["multi_scale"] = multi_scale_distance(heard, held)
     return row
