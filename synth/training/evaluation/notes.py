@@ -29,10 +29,9 @@ _TAIL_AFTER_S = 0.5  # from the key's release on nothing should be heard any mor
 
 
 def measure_note(instrument: Instrument, pitch: int, velocity: int, source: np.ndarray | None) -> dict[str, Any]:
-    """A note held for three seconds: cents, noise_db, crackle_db, clicks, tail_db, and with a source [T] the distances from it:
-
-    source_cents (of the source itself), cents_from_source, comb_cents_from_source (by another tracker), level_error_db,
-    loudness_error_db, attack_error_ms, noise_error_db, crackle_error_db, log_mel_db, multi_scale.
+    """A note held for three seconds: cents, noise_db, crackle_db, clicks, tail_db, and with a source [T] how far it is
+    from that: source_cents (of the source itself), cents_from_source, comb_cents_from_source (by another tracker),
+    level_error_db, loudness_error_db, attack_error_ms, noise_error_db, crackle_error_db, log_mel_db, multi_scale.
     """
     rate, hertz = instrument.sample_rate_hz, midi_to_hertz(pitch)
     note = render_note(instrument, pitch, velocity, HELD_SECONDS)
