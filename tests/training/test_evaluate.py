@@ -120,6 +120,12 @@ def test_a_second_tracker_has_shares_of_its_own() -> None:
     assert (summary["within_20_cents_of_source"], summary["within_20_cents_of_source_by_comb"]) == (0.0, 0.5)
 
 
+def test_a_note_crackles_whose_source_does_not() -> None:
+    rows = [{"cents": 0.0, "clicks": 0, "tail_db": -120.0, "crackle_error_db": error} for error in (-9.0, 1.0, 8.0)]
+    summary = summarise(rows)
+    assert (summary["notes_that_crackle"], summary["mean_crackle_error_db"]) == (1, 6.0)
+
+
 def test_ten_pairs_are_spread_over_many_instruments() -> None:
     names = [str(number) for number in range(16)]
     pairs = pairs_of(names)

@@ -9,7 +9,8 @@ import numpy as np
 from synth.training.evaluation.blends import between, largest
 
 UNPITCHED_CENTS = 600.0  # what a note without a pitch counts as
-_MEANS = ("level_error_db", "loudness_error_db", "attack_error_ms", "noise_error_db")
+CRACKLE_DB = 6.0  # more than the source does: noise that is not the instrument's
+_MEANS = ("level_error_db", "loudness_error_db", "attack_error_ms", "noise_error_db", "crackle_error_db")
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -34,6 +35,9 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, float]:
         values = [abs(row[name]) for row in rows if name in row]
         if values:
             summary[f"mean_{name}"] = float(np.mean(values))
+    crackling = [row["crackle_error_db"] for row in rows if "crackle_error_db" in row]
+    if crackling:
+        summary["notes_that_crackle"] = int(sum(error > CRACKLE_DB for error in crackling))
     long = [row for row in rows if "drift_cents" in row]
     if long:
         summary["largest_drift_cents"] = largest([row["drift_cents"] for row in long])
