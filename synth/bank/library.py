@@ -105,6 +105,10 @@ def save_preset(info: PresetInfo, *, name: str, overwrite: bool = False) -> Pres
     if there is not None and not overwrite:
         raise WavekeysError(f"there is a preset {name!r} already; choose another name, or overwrite it with --force")
     folder = there or user_folder() / name
+    former = None
+    if there is not None:
+        with contextlib.suppress(WavekeysError):
+            former = read_info(there)
     info, files = _whole(dataclasses.replace(info, name=name))
     data = _checked_bytes(info, folder)
     check_blends(info, load_bank(files["bank"]))
@@ -115,6 +119,9 @@ def save_preset(info: PresetInfo, *, name: str, overwrite: bool = False) -> Pres
     for kind in _KINDS:  # of an older version; `file_of` looks among the shared ones first
         with contextlib.suppress(OSError):
             (folder / f"{kind}.safetensors").unlink(missing_ok=True)
+    if former is not None:
+        with contextlib.suppress(OSError):
+            _forget(former)
     return read_info(folder)
 
 
@@ -311,7 +318,7 @@ def _write(folder: Path, data: bytes) -> None:
 
 
 def _forget(info: PresetInfo) -> None:
-    """Delete a deleted preset's bank and model, unless another preset of the user's needs them or cannot be read."""
+    """Delete a former preset's bank and model, unless a preset of the user's needs them or cannot be read."""
     root = info.folder.parent
     try:
         others = [_hashes(read_info(folder)) for folder in preset_folders(root)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -226,7 +227,7 @@ class _Presets:
         return [info.name for info in list_presets(damaged=lambda _error: None)]
 
     def refresh(self) -> None:
-        del self.names
+        self.__dict__.pop("names", None)
 
     def open(self, name: str) -> Preset:
         from synth.bank import load_preset
@@ -274,8 +275,9 @@ def _build_rack(choice: Choice) -> Rack:
     for seat in choice.seats:
         preset = load_preset(seat.preset) if seat.preset else load_preset()
         instrument = library.instrument(preset)
-        same = sum(part.name.partition(" ")[0] == preset.info.name for part in parts)
-        name = f"{preset.info.name} {same + 1}" if same else preset.info.name
+        taken = {part.name for part in parts}
+        numbered = (f"{preset.info.name} {number}" for number in itertools.count(2))
+        name = next(name for name in itertools.chain([preset.info.name], numbered) if name not in taken)
         parts.append(Part(name=name, instrument=instrument, channel=seat.channel))
     if choice.blend is not None:
         parts[0].instrument.set_blend(choice.blend)  # type: ignore[attr-defined]

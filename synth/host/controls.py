@@ -7,6 +7,7 @@ they need the disk or the compiler, in one for the main thread. `poll` and `requ
 from __future__ import annotations
 
 import collections
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Protocol
 
 import mido
 
-from synth.bank import Preset, own_name, save_preset
+from synth.bank import Preset, PresetInfo, own_name, save_preset
 from synth.errors import WavekeysError
 from synth.host.desk import PartStatus, Status
 from synth.host.engine import Engine
@@ -23,11 +24,13 @@ from synth.host.output import Output
 from synth.host.recorder import Recorder
 from synth.instrument import Instrument, Part, Rack
 from synth.instrument.blend import blends_of
-from synth.instrument.events import PANIC, Command, Learn, Load, SavedAs, Set, SetBlend
+from synth.instrument.events import PANIC, Command, Describe, Learn, Load, SavedAs, Set, SetBlend
 from synth.instrument.parameters import parameter_named
 from synth.instrument.rack import Plays, Replace, To
 
 LOAD_TIME_S = 0.25  # over which the shown load is averaged
+
+Described = collections.deque[tuple[PresetInfo, PresetInfo]]  # an engine's answer to `Describe`
 
 
 class Library(Protocol):
@@ -82,6 +85,8 @@ class Controls:
         self._requests: collections.deque[Callable[[], None]] = collections.deque()
         self._recorder: Recorder | None = None
         self._coming: dict[str, Instrument] = {}  # of each part, the instrument that was last sent for it
+        self._asked: dict[str, tuple[str, str]] = {}  # of each part, what played when a preset was asked for, and that
+        self._to_save: collections.deque[tuple[str, str | None, Described]] = collections.deque()
         self._remark = ""
         self._limited = 0
         self._load = 0.0
@@ -138,16 +143,27 @@ class Controls:
     def poll(self) -> Status:
         """Do what was asked for and could not be done at once; a new snapshot."""
         while self._requests:
-            request = self._requests.popleft()
-            try:
-                request()
-            except WavekeysError as error:
-                self.say(str(error))
-        for part in self._rack.parts.values():
-            while isinstance(part.instrument, Instrument) and part.instrument.refused:
-                self.say(part.instrument.refused.popleft())
+            self._try(self._requests.popleft())
+        for _ in range(len(self._to_save)):
+            seat, wanted, described = self._to_save.popleft()
+            if described:
+                self._try(functools.partial(self._save_described, seat, wanted, *described.popleft()))
+            else:  # the engine has not come to it yet
+                self._to_save.append((seat, wanted, described))
+        for name, part in self._rack.parts.items():
+            if isinstance(part.instrument, Instrument):
+                while part.instrument.refused:
+                    self.say(part.instrument.refused.popleft())
+                if self._asked.get(name, ("", ""))[1] == part.instrument.preset.info.name:
+                    del self._asked[name]  # obeyed
         self._status = self._snapshot()
         return self._status
+
+    def _try(self, request: Callable[[], None]) -> None:
+        try:
+            request()
+        except WavekeysError as error:
+            self.say(str(error))
 
     def say(self, line: str) -> None:
         """A remark, for all surfaces."""
@@ -172,32 +188,47 @@ class Controls:
 
     def _step_preset(self, part: str, steps: int) -> None:
         names = list(self._library.names)
-        current = self._instrument(part).preset.info.name
+        current = playing = self._instrument(part).preset.info.name
+        former, asked = self._asked.get(part, ("", ""))
+        if playing == former:  # the engine has yet to obey
+            current = asked
         start = names.index(current) if current in names else -steps
         self._load_preset(part, names[(start + steps) % len(names)])
 
     def _load_preset(self, part: str, name: str) -> None:
+        self._asked[part] = self._instrument(part).preset.info.name, name
         preset = self._library.open(name)
         # What plays may still be another one, which the engine has yet to replace.
         coming = self._coming.get(part, self._instrument(part))
         if preset.info.model_sha256 == coming.preset.info.model_sha256:
             self._command(part, Load(preset))
             return
-        instrument = self._library.instrument(preset)
         self.say(f"preparing {name}, which has another model")
+        try:
+            instrument = self._library.instrument(preset)
+            self._rack.check(instrument)
+            instrument.warm_up(self._block_frames)
+        except RuntimeError as error:  # XLA's, such as of a memory that is too small
+            raise WavekeysError(f"{name} cannot be played: {str(error).splitlines()[0]}") from error
         if isinstance(instrument, Instrument):
             instrument.controllers = dict(coming.controllers)  # what was learnt stays learnt
             self._coming[part] = instrument
-        instrument.warm_up(self._block_frames)
         self._events.put(self._now(), Replace(part, instrument))
         self.say(f"{name} is ready")
 
     def _save_preset(self, part: str, name: str | None) -> None:
-        playing = self._instrument(part)
-        name = own_name(playing.preset.info) if name is None else name
-        info = save_preset(playing.as_preset_info(), name=name, overwrite=playing.preset.info.name == name)
+        """Ask the engine what plays, behind all that it was told before; `poll` saves it."""
+        described: Described = collections.deque()
+        self._to_save.append((part, name, described))
+        self._command(part, Describe(described))
+
+    def _save_described(self, part: str, name: str | None, former: PresetInfo, played: PresetInfo) -> None:
+        own = own_name(former)
+        name = own if name is None else name
+        # Over its own file a preset may be saved, over another of the same name not.
+        info = save_preset(played, name=name, overwrite=name == own == former.name)
         self._library.refresh()
-        self._command(part, SavedAs(info))
+        self._command(part, SavedAs(former, info))
         self.say(f"saved {name}")
 
     def _set_recording(self, on: bool) -> None:

@@ -39,6 +39,7 @@ class Source:
     name: str
     api: int  # RtMidi's number of the system it belongs to
     index: int = dataclasses.field(compare=False)  # in that system's list at that moment
+    twin: int = 0  # among ports of the same name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,9 @@ class Inputs:
         """Open what has appeared, let go of what was pulled, its keys and pedals too. Returns a line for each."""
         there = _wanted_sources(self._plan.wanted)
         lines = []
-        for source in [source for source in self._ports if source not in there]:
+        gone = {(source.api, source.name) for source in self._ports if source not in there}
+        # Of several with one name nobody knows which is gone: all are opened anew.
+        for source in [source for source in self._ports if (source.api, source.name) in gone]:
             port = self._ports.pop(source)
             for message in port.held.let_go():
                 self._deliver(time.perf_counter(), message)
@@ -183,9 +186,10 @@ def _list_sources() -> list[Source]:
     sources: list[Source] = []
     for api, probe in systems.items():
         bridged = _BRIDGED if api == _rtmidi().API_UNIX_JACK and _rtmidi().API_LINUX_ALSA in systems else ()
+        names = probe.get_ports()
         sources.extend(
-            Source(name=name, api=api, index=index)
-            for index, name in enumerate(probe.get_ports())
+            Source(name=name, api=api, index=index, twin=names[:index].count(name))
+            for index, name in enumerate(names)
             if not (bridged and name.lower().startswith(bridged))
         )
     return sources

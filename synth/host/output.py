@@ -50,7 +50,8 @@ class Output:
         if status:
             self.device_xruns += 1
         self.period_frames = max(self.period_frames, frames)
-        if not self._reading and self._ring.fill_frames >= max(self.resume_frames, frames):
+        ended = self._faded_out >= self._fade_frames  # what was heard before has come to silence
+        if not self._reading and ended and self._ring.fill_frames >= max(self.resume_frames, frames):
             self._reading = True
             self._faded_in = 0
         self.observed = (started_s, self._ring.read_frames, self._reading)

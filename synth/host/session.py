@@ -41,7 +41,7 @@ from synth.instrument.takes import command_text, header_text
 RING_CAPACITY_FRAMES = 1 << 15  # holds the largest periods that drivers use several times; 256 KiB
 LOOK_EVERY_S = 0.02  # at signals; a key of the computer's keyboard ends the wait at once
 SNAPSHOT_EVERY_S = 0.05
-LOOK_AT_PORTS_EVERY_S = 1.0
+LOOK_AT_PORTS_EVERY_S = 0.2  # a port that is gone and there again between two looks stays deaf
 PATIENCE_S = 5.0  # a device that has not called back for this long after it was opened never will
 SWITCH_INTERVAL_S = 0.0005  # the longest that the engine's Python code keeps the callback waiting for its turn
 
@@ -105,7 +105,7 @@ class _Session:
         self._inputs = Inputs(plan, self._events.deliver)
         self._stack.callback(self._inputs.close)
         self._stack.enter_context(_quiet_interpreter())
-        self._speaker = Speaker(device, self._output, before_return=self._inputs.renew)
+        self._speaker = Speaker(device, self._output, before_return=self._renew_inputs)
         self._stack.callback(self._speaker.close)
         self._engine = Engine(
             instrument=self._rack,
@@ -163,6 +163,7 @@ class _Session:
                     line = self._speaker.poll()
                     if line is not None:
                         controls.say(line)
+                    controls.latency_ms = self._engine.latency(device_s=self._speaker.latency_s).total_ms
                     status = controls.poll()
                     self._keep_learnt()
                     if osc is not None:
@@ -175,6 +176,12 @@ class _Session:
                 else:
                     terminal.poll(LOOK_EVERY_S)
         return None
+
+    def _renew_inputs(self) -> None:
+        """While nobody waits for our callback; the device may yet refuse, and then keyboards must be heard too."""
+        self._inputs.renew()
+        for line in self._inputs.look():
+            self._controls.say(line)
 
     @contextlib.contextmanager
     def _live_screen(self) -> Iterator[Terminal]:

@@ -48,8 +48,8 @@ class Speaker:
     Args:
       device: to play on. Its name and its system find it again.
       output: what the device calls back.
-      before_return: called when the lost device was found, before it is opened: the last moment at which nobody waits
-        for our callback.
+      before_return: called once when the lost device was found, before it is opened: the last moment at which nobody
+        waits for our callback.
       open_stream, find: open it; look for it anew, None if it is not there. Both raise WavekeysError if it is and
         cannot be played on. Given by tests.
     """
@@ -75,6 +75,7 @@ class Speaker:
         self._stream: Stream | None = self._open_stream(device, self._gate)
         self._calls, self._called_s = output.calls, now()
         self._retry_s = 0.0
+        self._found = False  # the lost device, and `before_return` was told
         self._refusal = ""  # why the lost device could not be opened, as far as it has been told
 
     @property
@@ -107,7 +108,7 @@ class Speaker:
     def _lose(self, stream: Stream) -> None:
         self._gate.open = False
         self._stand_in = _StandIn(self._output)
-        self._stream = None
+        self._stream, self._found = None, False
         self._retry_s = self._now() + RETRY_S
         stream.close()
 
@@ -118,9 +119,12 @@ class Speaker:
         except WavekeysError as error:
             return self._told_once(error)
         if found is None or self._stand_in is None:
+            self._found = False
             return None
         gate = _Gate(self._output if found.channels == 2 else self._output.mono)
-        self._before_return()
+        if not self._found:
+            self._found = True
+            self._before_return()
         self._stand_in.stop()
         self._output.fade_in()
         try:

@@ -147,7 +147,10 @@ class Channel:
         """Channel pressure, or the key's own where that is more."""
         pressure = self.pressure.over(times)
         own = self.key_pressure.get(key)
-        return pressure if own is None else np.maximum(pressure, own.over(times))
+        if own is None:
+            return pressure
+        larger = np.maximum(pressure, own.over(times))
+        return float(larger) if isinstance(times, int) else larger  # as without: a blend's roundings depend on it
 
     def control(self, at: int, number: int, value: int) -> None:
         """A controller that concerns this channel alone; pedals and the like are the instrument's to act on."""
@@ -283,7 +286,10 @@ class Channels:
         former = self.zone(_LOWER_MASTER)[1:] + self.zone(_UPPER_MASTER)[1:]
         other = _UPPER_MASTER if master == _LOWER_MASTER else _LOWER_MASTER
         self._members[master] = members
-        self._members[other] = max(0, min(self._members[other], 14 - members))
+        had = self._members[other]
+        self._members[other] = max(0, min(had, 14 - members))
+        if had and not self._members[other]:
+            self._all[other].set_bend_range(at, self._usual_range, own=False)
         for number in former:
             if self.master(number) is None:
                 self._all[number].set_bend_range(at, self._usual_range, own=False)
@@ -326,6 +332,6 @@ class Channels:
         channel.control(at, control, value)
         if control == 6 and channel.registered == 6 and number in self._members:
             self.set_zone(at, number, value)
-        if control in (6, 38) and channel.registered == 0 and (master := self.master(number)) is not None:
+        if control in (6, 38, 96, 97) and channel.registered == 0 and (master := self.master(number)) is not None:
             for member in self.zone(master)[1:]:
                 self._all[member].set_bend_range(at, channel.bend_range.target, own=True)

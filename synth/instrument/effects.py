@@ -42,6 +42,7 @@ class Effects:
         self._chain = list(chain)
         self._rate_hz = float(sample_rate_hz)
         self.latency_frames = 0  # of the effects that look ahead, as they have shown it
+        self._missing = 0  # frames that they have kept back since the last reset
 
     def process(self, audio: np.ndarray) -> np.ndarray:
         """Audio [frames, 2] float32 through all of them, as many frames."""
@@ -50,12 +51,20 @@ class Effects:
             out = effect.process(np.ascontiguousarray(audio.T), self._rate_hz, frames, False)
             missing = frames - out.shape[-1]
             if missing:
-                self.latency_frames += missing
+                self._missing += missing
+                self.latency_frames = max(self.latency_frames, self._missing)
                 out = np.concatenate([np.zeros((2, missing), np.float32), out], axis=1)
             audio = out.T
         return audio
 
+    def warm_up(self, frames: int) -> None:
+        """Play silence in blocks of so many frames, until those that look ahead have shown how far."""
+        known = -1
+        while self.latency_frames > known:
+            known = self.latency_frames
+            self.process(np.zeros((frames, 2), np.float32))
+
     def reset(self) -> None:
-        self.latency_frames = 0
+        self._missing = 0
         for effect in self._chain:
             effect.reset()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import mido
@@ -35,13 +36,26 @@ class Learn(NamedTuple):
     parameter: str | None
 
 
-class SavedAs(NamedTuple):
-    """What it plays is this preset from now on; no note hears of it."""
+class Describe(NamedTuple):
+    """Adds to `answers` the preset that plays and what it plays now, once all that was sent before has been obeyed."""
 
+    answers: deque[tuple[PresetInfo, PresetInfo]]
+
+
+class SavedAs(NamedTuple):
+    """What it plays is this preset from now on, if it still plays the former; no note hears of it."""
+
+    former: PresetInfo
     info: PresetInfo
 
 
-Command = Set | SetBlend | Load | Learn | SavedAs
+class Resume(NamedTuple):
+    """Brings the channels to where these messages have them, whatever controllers have learnt."""
+
+    messages: Sequence[mido.Message]
+
+
+Command = Set | SetBlend | Load | Learn | Describe | SavedAs | Resume
 Event = tuple[int, mido.Message | Command]
 
 # All sound off, pedals up, controllers at rest, on every channel: what a panic key sends.

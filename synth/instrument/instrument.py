@@ -14,10 +14,11 @@ from synth.bank import Preset, PresetInfo, Zone, load_preset
 from synth.errors import UsageError, WavekeysError
 from synth.instrument.blend import blends_of
 from synth.instrument.channels import Channels
-from synth.instrument.events import Command, Event, Learn, Load, SavedAs, Set, SetBlend
+from synth.instrument.events import Command, Describe, Event, Learn, Load, Resume, SavedAs, Set, SetBlend
 from synth.instrument.parameters import PARAMETERS, initial_values, parameter_named, stored_values
 from synth.instrument.ramp import Crossfade, Ramp
 from synth.instrument.steering import Steering
+from synth.instrument.tuning import FARTHEST, KEYS
 from synth.instrument.voice import STEAL_MS, Phase, Timbre, Touch, Voice, stealing_order
 from synth.stream import Player
 
@@ -26,7 +27,6 @@ _NOTES_OFF = range(123, 128)  # 124 to 127 change a mode that is not ours to cha
 _NOT_LEARNT = {0, 6, 32, 38, 64, 66, 67, *range(96, 102), *range(120, 128)}  # that no parameter can take over
 _POLY, _LEGATO = 0, 2  # the parameter `mode`
 _DATA_ENTRY = 6
-FARTHEST_PITCH = 1000.0  # of a tuning, as a MIDI number either side of 0
 MORPH_MS = 30.0  # from one blend, or from one key's embedding and controllers, to the next
 EMBEDDED_FADE_MS = 50.0  # at the end of a source's own release
 SOFT_PEDAL = 0.7  # of a velocity
@@ -50,7 +50,8 @@ class Instrument:
       backend: the decoder's; see `synth.kernels`.
       precision: of the decoder's weights; "auto" is the fastest that sounds the same as fp32.
       blend: weights of the preset's instruments, by name; None for the preset's own.
-      seed: the same seed, events and times give the same audio, whatever the block size.
+      seed: the same seed, events and times give the same audio, whatever the block size (but for a temperature that
+        moves: a block has the one at its end).
       tuning: each key's pitch as a MIDI number with a fraction, None for a key that is silent; see `synth.instrument.
         tuning`. None: equal temperament.
       mpe: member channels of an MPE lower zone; RPN 6 sets one up too.
@@ -86,9 +87,11 @@ class Instrument:
         self._blends = blends_of(self.preset.info, self.preset.bank, self._override)
         self._seed = seed
         self._tuning = list(range(128)) if tuning is None else list(tuning)
+        if not _is_tuning(self._tuning):
+            raise WavekeysError(f"a tuning has 128 keys, each a MIDI number within {FARTHEST:g} of 0, or silent")
         self._voices: dict[int, Voice] = {}  # by slot
         self._keys: list[_Key] = []  # down, in the order in which they went down
-        self._last_pitch: float | None = None
+        self.glides_from: float | None = None  # the pitch at which a note begins that glides
         self._order = 0
         self._now = 0  # the next block's first sample
 
@@ -160,7 +163,11 @@ class Instrument:
 
     def warm_up(self, frames: int) -> None:
         """Compile for blocks of `frames`, and touch all memory."""
-        self.process([(0, mido.Message("note_on", note=60, velocity=1))], frames)
+        # A voice by itself: there may be no key and no velocity that every tuning and every zone lets sound.
+        key, zone = _Key(0, 60, 1), self.preset.info.zones[0]
+        timbre = self._timbre(0, key.key, 60.0, 0.0)
+        self._start_voice(key, 0, zone, timbre, 0.0, way=(60.0, 60.0), detune=0.0, place=0.0, offset=0)
+        self.process([], frames)
         self.reset()
         self.process([], frames)
 
@@ -168,7 +175,7 @@ class Instrument:
         """All sound off, all controllers at rest; the next performance repeats the first. Parameters stay."""
         self._voices.clear()
         self._keys.clear()
-        self._last_pitch = None
+        self.glides_from = None
         self._order = self._now = 0
         self._channels.reset(self.values["bend_range_semitones"])
         self._steering.jump(self.values)
@@ -197,25 +204,26 @@ class Instrument:
 
     def saved_as(self, info: PresetInfo) -> None:
         """What it played when `as_preset_info` was asked is this preset now; no note hears of it."""
+        override = None if self._override == info.blend else self._override
+        self._blends = blends_of(info, self.preset.bank, override)
+        self._override = override
         self.preset = dataclasses.replace(self.preset, info=info)
-        if self._override is not None and self._override == info.blend:
-            self._override = None
-        self._blends = blends_of(info, self.preset.bank, self._override)
 
     def load(self, preset: Preset, offset: int = 0) -> None:
         """Play another preset of the same model from so many frames of the next block on; notes that sound end as they
         began."""
         self._checked(preset)
-        self.values = initial_values(preset.info.parameters)
-        self._blends = blends_of(preset.info, preset.bank, None)
-        self._override = None
-        self.preset = preset
+        blends = blends_of(preset.info, preset.bank, None)
         self._keys.clear()
-        for name, value in self.values.items():
-            self._steering.move(name, self._now + offset, value)
         for voice in self._voices.values():
             if voice.phase in (Phase.HELD, Phase.SUSTAINED):
                 self._release(voice, offset)
+        self.values = initial_values(preset.info.parameters)
+        self._blends = blends
+        self._override = None
+        self.preset = preset
+        for name, value in self.values.items():
+            self._steering.move(name, self._now + offset, value)
 
     def _checked(self, preset: Preset) -> Preset:
         """A preset that `load` will take: what is wrong with it is said now and not while playing."""
@@ -238,12 +246,9 @@ class Instrument:
         }
 
     def controls(self) -> list[mido.Message]:
-        """What brings the channels' controllers from rest to where they are; `state` has those that move parameters."""
-        return [
-            message
-            for message in self._channels.messages()
-            if message.type != "control_change" or message.control not in self.controllers
-        ]
+        """What brings the channels from rest to where they are, for `Resume`, and not for controllers that move
+        parameters."""
+        return self._channels.messages()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Be as an instrument was at `state()` that played this preset, or one of `programs`.
@@ -264,8 +269,7 @@ class Instrument:
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise WavekeysError(f"not a state of this instrument ({error!r})") from None
         if (
-            len(tuning) != 128
-            or not all(pitch is None or abs(pitch) <= FARTHEST_PITCH for pitch in tuning)
+            not _is_tuning(tuning)
             or not controllers.keys() <= set(range(128)) - _NOT_LEARNT
             or not set(controllers.values()) <= set(PARAMETERS)
         ):
@@ -350,12 +354,19 @@ class Instrument:
                 self.set_blend(blend, offset)
             case Load(preset):
                 self.load(preset, offset)
-            case SavedAs(info):
-                self.saved_as(info)
+            case Describe(answers):
+                answers.append((self.preset.info, self.as_preset_info()))
+            case SavedAs(former, info):
+                if self.preset.info is former:  # else another one plays by now
+                    self.saved_as(info)
+            case Resume(messages):
+                for message in messages:
+                    self._handle(message, offset, taught=False)
             case Learn(parameter):
                 self.learning = None if parameter is None else parameter_named(parameter).id
 
-    def _handle(self, message: mido.Message, offset: int) -> None:
+    def _handle(self, message: mido.Message, offset: int, *, taught: bool = True) -> None:
+        """`taught`: controllers do what they have learnt."""
         at = self._now + offset
         if message.type == "note_on" and message.velocity > 0:
             self._key_down(_Key(message.channel, message.note, message.velocity), offset)
@@ -368,24 +379,22 @@ class Instrument:
         elif message.type == "polytouch":
             self._channels[message.channel].set_key_pressure(at, message.note, message.value)
         elif message.type == "control_change":
-            self._control(message.channel, message.control, message.value, offset)
+            self._control(message.channel, message.control, message.value, offset, taught=taught)
         elif message.type == "program_change":
             program = message.program + 128 * self._channels[message.channel].bank
             if program in self.programs:
                 self.load(self.programs[program], offset)
 
-    def _control(self, channel: int, control: int, value: int, offset: int) -> None:
-        if self.learning is not None and control not in _NOT_LEARNT:
-            self.learn(control, self.learning)
-            self.learning = None
-        if control in self.controllers:
-            parameter = PARAMETERS[self.controllers[control]]
-            self.set(parameter.id, parameter.at(value / 127.0), offset)
-        elif control in (_SUSTAIN, _SOSTENUTO):
+    def _control(self, channel: int, control: int, value: int, offset: int, *, taught: bool) -> None:
+        if taught and self._moves_parameter(control, value, offset):
+            return
+        if control in (_SUSTAIN, _SOSTENUTO):
             self._pedal(channel, control, value >= 64, offset)
         elif control == _RESET_CONTROLLERS:
             for number in self._channels.zone(channel):
                 self._channels[number].reset_controllers(self._now + offset)
+            for voice in self._of_zone(channel, Phase.HELD, Phase.SUSTAINED):
+                voice.sostenuto = False
             self._lift(channel, offset)
         elif control in _NOTES_OFF:
             self._keys = [key for key in self._keys if key.channel not in self._channels.zone(channel)]
@@ -400,6 +409,17 @@ class Instrument:
             if control == _DATA_ENTRY:  # perhaps a zone has changed, and with it whose pedals hold what
                 for number in range(16):
                     self._lift(number, offset)
+
+    def _moves_parameter(self, control: int, value: int, offset: int) -> bool:
+        """Do what a controller has learnt, perhaps just now; whether it has learnt anything."""
+        if self.learning is not None and control not in _NOT_LEARNT:
+            self.learn(control, self.learning)
+            self.learning = None
+        if control not in self.controllers:
+            return False
+        parameter = PARAMETERS[self.controllers[control]]
+        self.set(parameter.id, parameter.at(value / 127.0), offset)
+        return True
 
     def _pedal(self, channel: int, control: int, down: bool, offset: int) -> None:
         state = self._channels[channel]
@@ -447,7 +467,7 @@ class Instrument:
     # Keys.
 
     def _key_down(self, key: _Key, offset: int) -> None:
-        if self._pitch(key.key) is None:
+        if self._pitch(key.key) is None or not any(z.holds(key.key, key.velocity) for z in self.preset.info.zones):
             return
         # The same key again replaces its note, as on any keyboard; its damper stays up if sostenuto had caught it.
         self._keys = [held for held in self._keys if held[:2] != key[:2]]
@@ -486,7 +506,7 @@ class Instrument:
         if self.values["mode"] == _LEGATO and held and zones == wanted and pitch is not None:
             for voice in held:
                 self._continue(voice, key, pitch, offset)
-            self._last_pitch = pitch
+            self.glides_from = pitch
             return
         for voice in held:
             self._steal(voice, offset)
@@ -529,11 +549,9 @@ class Instrument:
             return
         touch = key.velocity * (SOFT_PEDAL if any(c.soft for c in self._channels.of_note(key.channel)) else 1.0)
         velocity = (touch / 127.0) ** (2.0 ** (-1.5 * self.values["velocity_curve"]))
-        glides = self.values["glide_ms"] > 0 and self._last_pitch is not None
-        start = (
-            self._last_pitch if glides and self.values["mode"] != _LEGATO and self._last_pitch is not None else pitch
-        )
-        self._last_pitch = pitch
+        glides = self.values["glide_ms"] > 0 and self.values["mode"] != _LEGATO
+        start = self.glides_from if glides and self.glides_from is not None else pitch
+        self.glides_from = pitch
         count = round(self.values["unison"])
         for number, zone in enumerate(self.preset.info.zones):
             if not zone.holds(key.key, key.velocity):
@@ -541,7 +559,10 @@ class Instrument:
             timbre = self._timbre(number, key.key, pitch + zone.transpose, velocity)
             for place in np.linspace(-0.5, 0.5, count) if count > 1 else (0.0,):
                 detune = 0.01 * place * self.values["unison_detune_cents"]
-                self._start_voice(key, number, zone, timbre, velocity, (start, pitch), detune, place, offset)
+                way = (start, pitch)
+                self._start_voice(
+                    key, number, zone, timbre, velocity, way=way, detune=detune, place=place, offset=offset
+                )
 
     def _start_voice(
         self,
@@ -550,6 +571,7 @@ class Instrument:
         zone: Zone,
         timbre: Timbre,
         velocity: float,
+        *,
         way: tuple[float, float],
         detune: float,
         place: float,
@@ -625,3 +647,7 @@ class Instrument:
 
     def _samples(self, milliseconds: float) -> int:
         return round(milliseconds * self.sample_rate_hz / 1000)
+
+
+def _is_tuning(pitches: Sequence[float | None]) -> bool:
+    return len(pitches) == KEYS and all(pitch is None or abs(pitch) <= FARTHEST for pitch in pitches)

@@ -14,7 +14,7 @@ import numpy as np
 
 from synth.errors import WavekeysError
 from synth.instrument.effects import Effect, Effects
-from synth.instrument.events import PANIC, Command, Event
+from synth.instrument.events import PANIC, Command, Event, Resume
 from synth.instrument.instrument import Instrument
 
 OMNI = None  # a part's channel: all of them
@@ -91,7 +91,7 @@ class Rack:
         self.parts = {part.name: part for part in parts}
         self.sample_rate_hz = parts[0].instrument.sample_rate_hz
         for part in parts:
-            self._check(part.instrument)
+            self.check(part.instrument)
             if part.channel is not OMNI and not 0 <= part.channel < 16:
                 raise WavekeysError(f"part {part.name!r}: a channel is from 0 to 15, not {part.channel}")
         self._chains = {part.name: Effects(part.effects, self.sample_rate_hz) for part in parts}
@@ -134,8 +134,8 @@ class Rack:
         """Compile everything for blocks of `frames`."""
         for name, part in self._all():
             part.instrument.warm_up(frames)
-            self._chains[name].process(np.zeros((frames, 2), np.float32))
-        self._master.process(np.zeros((frames, 2), np.float32))
+            self._chains[name].warm_up(frames)
+        self._master.warm_up(frames)
         self.reset()
 
     def reset(self) -> None:
@@ -162,9 +162,10 @@ class Rack:
                 case To(name, command):
                     shares[self.part(name).name].append((offset, command))
                 case Replace(name, instrument):
-                    moved = self._replace(name, instrument)
-                    # Those before were for the instrument that has gone.
-                    shares[name] = [(offset, message) for message in moved]
+                    resumed = self._replace(name, instrument)
+                    # Keys and commands until now were for the instrument that has gone, controllers are the player's.
+                    before = [event for _, event in shares[name] if _is_controller(event)]
+                    shares[name] = [(offset, event) for event in (resumed, *before)]
                 case _:
                     next(iter(shares.values())).append((offset, event))
         for name, part in self._all():
@@ -175,14 +176,14 @@ class Rack:
         self._quiet_frames = 0 if loud else self._quiet_frames + frames
         return mix
 
-    def _replace(self, name: str, instrument: Plays) -> list[mido.Message]:
+    def _replace(self, name: str, instrument: Plays) -> Resume:
         """Put an instrument in a part's place. What brings its controllers to where the player has them is returned."""
-        self._check(instrument)
+        self.check(instrument)
         part = self.part(name)
         moved = part.instrument.controls() if isinstance(part.instrument, Instrument) else []
         self._leaving.append((name, part.instrument, list(PANIC)))
         part.instrument = instrument
-        return moved
+        return Resume(moved)
 
     def _fading(self, name: str, frames: int) -> np.ndarray | float:
         """What is left of the instruments that this part had before."""
@@ -197,8 +198,13 @@ class Rack:
     def _all(self) -> list[tuple[str, Part]]:
         return list(self.parts.items())
 
-    def _check(self, instrument: Plays) -> None:
+    def check(self, instrument: Plays) -> None:
+        """Raises WavekeysError for an instrument that cannot be a part of this rack."""
         if instrument.sample_rate_hz != self.sample_rate_hz:
             raise WavekeysError(
                 f"instruments of a rack share a rate: {self.sample_rate_hz} Hz, not {instrument.sample_rate_hz} Hz"
             )
+
+
+def _is_controller(event: mido.Message | Command) -> bool:
+    return isinstance(event, mido.Message) and event.type not in ("note_on", "note_off")

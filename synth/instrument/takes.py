@@ -7,6 +7,7 @@ was played. Everything in them is checked, for a file may come from anywhere.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,9 +15,10 @@ from typing import Any
 import mido
 
 from synth.bank import Preset, load_preset
+from synth.bank.library import preset_text
 from synth.bank.preset import FACTORY_DEFAULT
 from synth.errors import WavekeysError
-from synth.instrument.events import Command, Learn, Load, Set, SetBlend
+from synth.instrument.events import Command, Learn, Load, Resume, Set, SetBlend
 from synth.instrument.instrument import Instrument
 from synth.instrument.offline import BLOCK_FRAMES
 from synth.instrument.parameters import parameter_named
@@ -30,6 +32,7 @@ SETTLING_S = 0.05  # controllers do not jump; what they had before the take is w
 USUAL_VOICES = 16
 MOST_VOICES, MOST_BLOCK_FRAMES = 64, 1 << 16  # what a file asks for must not exhaust the memory
 
+_PROGRAM = "program_change"
 _KEPT = ("controllers", "tuning", "seed")  # of a state, when another preset is chosen
 
 TakeEvent = tuple[float, mido.Message | Command | To | Replace]
@@ -107,9 +110,18 @@ def _described(instrument: Any) -> dict[str, Any]:
         "mpe": instrument.mpe,
         "precision": instrument.precision,
         "programs": {str(number): preset.info.name for number, preset in instrument.programs.items()},
+        "preset_sha256": _digest(instrument.preset),
         "state": instrument.state(),
+        "learning": instrument.learning,
+        "glides_from": instrument.glides_from,
         "controls": [message.hex("") for message in instrument.controls()],
     }
+
+
+def _digest(preset: Preset) -> str:
+    """Of all in a preset that is heard and not in the state of what plays it."""
+    heard = dataclasses.replace(preset.info, author="", licence="", tags=(), description="", parameters={})
+    return hashlib.sha256(preset_text(heard).encode()).hexdigest()[:16]
 
 
 # Reading.
@@ -147,6 +159,10 @@ def prepare(song: Song, wishes: Wishes, *, warn: Callable[[str], None]) -> Perfo
                 timeline.append((seconds, opener.command(_parsed(message.text.removeprefix(COMMAND_MARK), song))))
     except (KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise WavekeysError(f"{song.path}: what it says of its instrument is damaged ({error!r})") from None
+    chosen = {event.program for _, event in timeline if isinstance(event, mido.Message) and event.type == _PROGRAM}
+    for number, name in opener.missing.items():
+        if number % 128 in chosen:
+            warn(f"program {number % 128 + 1} was preset {name!r}, which is gone or of another model: no change there")
     return Performance(rack=rack, timeline=timeline, block_frames=block_frames, end_seconds=song.end_seconds)
 
 
@@ -189,6 +205,7 @@ class _Opener:
         self._wishes = wishes
         self._block_frames = block_frames
         self._warn = warn
+        self.missing: dict[int, str] = {}  # programs that cannot be chosen any more
 
     def part(self, row: Mapping[str, Any]) -> Part:
         return Part(name=str(row["name"]), channel=row["channel"], instrument=self.instrument(row))
@@ -196,28 +213,49 @@ class _Opener:
     def instrument(self, row: Mapping[str, Any]) -> Instrument:
         """Warmed up, and with its controllers where they were."""
         wishes, state = self._wishes, row["state"]
+        preset = _preset(wishes.preset or state["preset"])
         instrument = Instrument(
-            _preset(wishes.preset or state["preset"]),
+            preset,
             voices=_whole(row["voices"], 1, MOST_VOICES) if wishes.voices is None else wishes.voices,
             backend=wishes.backend,
             precision=row["precision"] if wishes.precision is None else wishes.precision,
             mpe=_whole(row["mpe"], 0, 15),
-            programs={int(number): _preset(name) for number, name in row["programs"].items()},
+            programs=self._programs(row["programs"], preset),
         )
         info = instrument.preset.info
         if info.name != state["preset"]:
             state = instrument.state() | {key: state[key] for key in _KEPT}
         elif state["model_sha256"] != info.model_sha256:
             self._warn(f"preset {info.name!r} has another model than when this was played; it will sound different")
+        elif row.get("preset_sha256", _digest(preset)) != _digest(preset):
+            self._warn(f"preset {info.name!r} is not what it was when this was played; it may sound different")
         wished = {"blend": wishes.blend, "seed": wishes.seed, "tuning": wishes.tuning}
         instrument.restore(state | {key: value for key, value in wished.items() if value is not None})
         instrument.warm_up(self._block_frames)
-        controls = [(0, mido.Message.from_hex(text)) for text in row["controls"]]
+        controls = [mido.Message.from_hex(text) for text in row["controls"]]
         if controls:
-            instrument.process(controls, self._block_frames)
+            instrument.process([(0, Resume(controls))], self._block_frames)
             for _ in range(0, round(SETTLING_S * instrument.sample_rate_hz), self._block_frames):
                 instrument.process([], self._block_frames)
+        if (learning := row.get("learning")) is not None:
+            instrument.process([(0, Learn(parameter_named(learning).id))], 0)
+        if (pitch := row.get("glides_from")) is not None:
+            instrument.glides_from = float(pitch)
         return instrument
+
+    def _programs(self, names: Mapping[str, Any], played: Preset) -> dict[int, Preset]:
+        """Those of a take that are there yet, and of the model of what plays."""
+        programs = {}
+        for number, name in names.items():
+            try:
+                preset = _preset(name)
+            except WavekeysError:
+                preset = None
+            if preset is not None and preset.info.model_sha256 == played.info.model_sha256:
+                programs[int(number)] = preset
+            else:
+                self.missing[int(number)] = name
+        return programs
 
     def command(self, row: Mapping[str, Any]) -> Command | To | Replace:
         if "replace" in row:

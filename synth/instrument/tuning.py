@@ -13,6 +13,7 @@ from pathlib import Path
 from synth.errors import WavekeysError
 
 KEYS = 128
+FARTHEST = 1000.0  # pitch of a key, as a MIDI number either side of 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,11 +37,16 @@ class Mapping:
     octave_degree: int = 0  # that the period of the mapping is worth; 0: the scale's own length
 
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf".decode("latin-1")  # that some editors put before UTF-8
+
 TWELVE_EQUAL = Scale(name="12 equal steps", cents=tuple(100.0 * step for step in range(1, 13)))
 
 
 def key_semitones(scale: Scale, mapping: Mapping) -> list[float | None]:
-    """Each key's pitch as a MIDI number with a fraction (69 is 440 Hz); None for a key that is not mapped."""
+    """Each key's pitch as a MIDI number with a fraction (69 is 440 Hz).
+
+    None for a key that is not mapped, or that a wide scale puts beyond `FARTHEST`.
+    """
     reference = _cents(scale, mapping, mapping.reference_key)
     if reference is None:
         raise WavekeysError(f"tuning: reference key {mapping.reference_key} is not mapped to a degree")
@@ -48,7 +54,8 @@ def key_semitones(scale: Scale, mapping: Mapping) -> list[float | None]:
     pitches = []
     for key in range(KEYS):
         cents = _cents(scale, mapping, key) if mapping.first <= key <= mapping.last else None
-        pitches.append(None if cents is None else base + cents / 100.0)
+        pitch = None if cents is None else base + cents / 100.0
+        pitches.append(None if pitch is None or abs(pitch) > FARTHEST else pitch)
     return pitches
 
 
@@ -125,5 +132,6 @@ def _lines(path: Path) -> list[str]:
     except OSError as error:
         raise WavekeysError(f"{path}: cannot be read ({error.strerror})") from None
     # Not `splitlines`: read so, a byte of an accented letter may look like one of its other line ends.
+    text = text.removeprefix(_BYTE_ORDER_MARK)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
     return [line for line in lines if not line.startswith("!")]

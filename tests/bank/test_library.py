@@ -6,6 +6,7 @@ import dataclasses
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from synth import Instrument, UsageError, WavekeysError
@@ -258,6 +259,17 @@ def test_deleting_the_last_preset_of_a_model_deletes_the_model(source: PresetInf
     assert read_favourites() == frozenset()
     delete_preset("two")
     assert list(tree(home / "data" / "presets")) == []
+
+
+def test_what_an_overwritten_preset_needed_is_deleted_with_it(tiny_folder: Path, home: Path) -> None:
+    first = load_preset(tiny_folder)
+    save_preset(first.info, name="mine")
+    bank = dataclasses.replace(first.bank, embeddings=np.float32(0.5) * first.bank.embeddings)
+    bank.save(tiny_folder / "bank.safetensors")
+    save_preset(load_preset(tiny_folder).info, name="mine", overwrite=True)
+    assert len([*(home / "data" / "presets" / "banks").iterdir()]) == 1
+    delete_preset("mine")
+    assert not [path for path in (home / "data").rglob("*") if path.is_file()]
 
 
 def test_deleting_leaves_what_somebody_put_beside_a_preset(source: PresetInfo) -> None:

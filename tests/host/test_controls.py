@@ -9,16 +9,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from flax import nnx
 
-from synth.bank import Preset, load_preset
+from synth import WaveNet
+from synth.bank import Preset, PresetInfo, load_preset, save_preset
+from synth.cli.play import Choice
+from synth.cli.play import _Presets as CliPresets
 from synth.errors import WavekeysError
-from synth.host.controls import Controls
+from synth.host import controls
+from synth.host.controls import Controls, Library
+from synth.host.desk import Status
 from synth.host.engine import Engine
 from synth.host.events import EventQueue
 from synth.host.output import Output
 from synth.host.recorder import Recorder
 from synth.host.ring import Ring
 from synth.instrument import Instrument, Part, Rack
+from synth.instrument.events import Load, SavedAs
 from synth.instrument.rack import Plays
 from synth.testing import FakeClock, SineInstrument
 from synth.testing.playing import control, on
@@ -50,7 +57,7 @@ class Presets:
 class Rig:
     """Controls and their engine, a block at a time."""
 
-    def __init__(self, rack: Rack, library: Presets) -> None:
+    def __init__(self, rack: Rack, library: Library) -> None:
         self.clock = FakeClock()
         self.events = EventQueue()
         self.ring = Ring(capacity_frames=1 << 13, channels=2)
@@ -86,6 +93,13 @@ class Rig:
         if on:
             raise WavekeysError("cannot write take.wav: no space")
         return None
+
+    def settle(self) -> Status:
+        """Until what was asked for has been done, and the status says so."""
+        for _ in range(3):
+            self.controls.poll()
+            self.run()
+        return self.controls.poll()
 
     def run(self, blocks: int = 16) -> np.ndarray:
         """As if a device took blocks: what it hears, [T, 2]."""
@@ -233,9 +247,7 @@ def test_what_is_played_is_saved_under_a_name_and_no_longer_edited(tiny_folder: 
     rig.controls.set("keys", "gain_db", -3.0)
     rig.run()
     rig.controls.save_preset("keys", "softer")
-    rig.controls.poll()
-    rig.run()
-    keys = rig.controls.poll().parts[0]
+    keys = rig.settle().parts[0]
     assert rig.said == ["saved softer"]
     assert (keys.preset, keys.edited, keys.parameters["gain_db"]) == ("softer", False, -3.0)
     saved = tomllib.loads((home / "data" / "presets" / "softer" / "preset.toml").read_text())
@@ -243,12 +255,96 @@ def test_what_is_played_is_saved_under_a_name_and_no_longer_edited(tiny_folder: 
     rig.controls.set("keys", "gain_db", -4.0)
     rig.run()
     rig.controls.save_preset("keys", None)
-    rig.controls.poll()
-    rig.run()
-    assert not rig.controls.poll().parts[0].edited
+    assert not rig.settle().parts[0].edited
     assert load_preset("softer").info.parameters == {"gain_db": -4.0}
     rig.controls.save_preset("keys", "../elsewhere")
-    assert "cannot be a name" in rig.controls.poll().remark
+    assert "cannot be a name" in rig.settle().remark
+
+
+def test_what_was_asked_for_just_before_is_saved_too(rig: Rig, second: Preset) -> None:
+    saved: list[PresetInfo] = []
+
+    def save(info: PresetInfo, *, name: str, overwrite: bool) -> PresetInfo:
+        assert not overwrite
+        saved.append(info)
+        return dataclasses.replace(info, name=name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(controls, "save_preset", save)
+        rig.controls.load_preset("keys", "second")
+        rig.controls.save_preset("keys", "mine")
+        keys = rig.settle().parts[0]
+        assert saved[0].parameters == second.info.parameters
+        assert (keys.preset, keys.edited) == ("mine", False)
+        rig.controls.set("keys", "gain_db", -12.0)
+        rig.controls.save_preset("keys", "quiet")
+        rig.settle()
+    assert saved[1].parameters == {"gain_db": -12.0}
+
+
+def test_what_plays_since_the_save_keeps_its_name(rig: Rig, tiny_preset: Preset, second: Preset) -> None:
+    instrument = rig.controls._instrument("keys")
+    instrument.process([(0, Load(second)), (0, SavedAs(tiny_preset.info, tiny_preset.info))], BLOCK)
+    assert instrument.preset.info is second.info
+
+
+@pytest.mark.usefixtures("home")
+def test_several_are_saved_at_once(tiny_folder: Path) -> None:
+    preset = load_preset(str(tiny_folder))
+    parts = [Part(name=name, instrument=Instrument(preset, voices=1, backend="cpu")) for name in "ab"]
+    choice = Choice(seats=[], voices=1, backend="cpu", precision="auto", blend=None, mpe=0, tuning=None, effects=())
+    rack = Rack(parts)
+    rack.warm_up(BLOCK)
+    rig = Rig(rack, CliPresets(choice))
+    rig.run()
+    rig.controls.save_preset("a", "one")
+    rig.controls.save_preset("b", "two")
+    assert {part.preset for part in rig.settle().parts} == {"one", "two"}
+    assert {"one", "two"} <= set(rig.controls.poll().presets)
+
+
+@pytest.mark.usefixtures("home")
+def test_another_preset_of_the_same_name_is_not_overwritten(tiny_folder: Path) -> None:
+    preset = load_preset(str(tiny_folder))  # by its folder; the library has one of that name as well
+    save_preset(dataclasses.replace(preset.info, description="hours of work"), name="tiny")
+    rack = Rack([Part(name="keys", instrument=Instrument(preset, voices=2, backend="cpu"))])
+    rack.warm_up(BLOCK)
+    rig = Rig(rack, Presets(preset))
+    rig.run()
+    rig.controls.save_preset("keys", "tiny")
+    assert "there is a preset 'tiny' already" in rig.settle().remark
+    assert load_preset("tiny").info.description == "hours of work"
+
+
+def test_steps_that_come_at_once_are_several(rig: Rig, tiny_preset: Preset) -> None:
+    for name in "abc":
+        rig.presets.add(dataclasses.replace(tiny_preset, info=dataclasses.replace(tiny_preset.info, name=name)))
+    rig.controls.step_preset("keys", 1)
+    rig.controls.step_preset("keys", 1)
+    assert rig.settle().parts[0].preset == "a"  # behind tiny and second
+    rig.controls.step_preset("keys", -1)
+    assert rig.settle().parts[0].preset == "second"
+
+
+def test_an_instrument_that_cannot_be_played_here_is_a_remark(rig: Rig, tiny_preset: Preset) -> None:
+    model = WaveNet(dataclasses.replace(tiny_preset.model.config, sample_rate_hz=24_000), rngs=nnx.Rngs(0))
+    info = dataclasses.replace(tiny_preset.info, name="fast", model_sha256="ff")
+    rig.presets.add(dataclasses.replace(tiny_preset, model=model, info=info))
+    rig.controls.load_preset("keys", "fast")
+    assert "share a rate: 16000 Hz, not 24000 Hz" in rig.settle().remark
+    assert rig.controls.status().parts[0].preset == "tiny"
+    info = dataclasses.replace(tiny_preset.info, name="large", model_sha256="fe")
+    rig.presets.add(dataclasses.replace(tiny_preset, info=info))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Instrument, "warm_up", lambda *_: _fail("RESOURCE_EXHAUSTED: out of memory"))
+        rig.controls.load_preset("keys", "large")
+        assert rig.settle().remark == "large cannot be played: RESOURCE_EXHAUSTED: out of memory"
+    rig.controls.load_preset("keys", "large")
+    assert rig.settle().parts[0].preset == "large"
+
+
+def _fail(why: str) -> None:
+    raise RuntimeError(why)
 
 
 def test_what_fails_later_is_a_remark_and_playing_goes_on(rig: Rig) -> None:

@@ -22,6 +22,7 @@ class FakeSystem:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.open: dict[str, Any] = {}
+        self.opened: list[Any] = []
         system = self
 
         class MidiIn:
@@ -37,6 +38,7 @@ class FakeSystem:
             def open_port(self, index: int, _name: str) -> None:
                 self.name = system.names[index]
                 system.open[self.name] = self
+                system.opened.append(self)
 
             def open_virtual_port(self, name: str) -> None:
                 self.name = name
@@ -149,3 +151,18 @@ def test_whatever_came_letting_go_ends_every_note_that_is_held(messages: Sequenc
     ends = {(end[0] & 15, end[1]) for end in held.let_go() if end[0] >> 4 == 8}
     assert ends == sounding
     assert held.let_go() == []
+
+
+def test_two_keyboards_of_one_name_are_both_heard(system: FakeSystem, heard: list[list[int]]) -> None:
+    system.names = ["Keystation", "Keystation"]
+    inputs = opened("all", heard)
+    first, second = system.opened
+    for port in (first, second):
+        port.callback((on(60).bytes(), 0.0), None)
+    assert heard == 2 * [on(60).bytes()]
+    heard.clear()
+    system.names = ["Keystation"]
+    assert inputs.look() == 2 * ["Keystation was pulled"] + ["Keystation is there"]  # nobody knows which one it was
+    assert heard == 2 * [[0x80, 60, 0]]
+    system.opened[-1].callback((on(61).bytes(), 0.0), None)
+    assert heard[-1] == on(61).bytes()

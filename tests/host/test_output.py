@@ -88,3 +88,11 @@ def test_a_device_with_one_channel_hears_the_mean_of_both() -> None:
     heard = np.zeros((512, 1), np.float32)
     output.mono(heard, 512, None, False)
     np.testing.assert_allclose(heard[FADE:], 0.4, rtol=1e-6)
+
+
+def test_a_ring_that_is_filled_again_during_the_fade_waits_for_its_end() -> None:
+    ring, output = make(0.5, frames=640)
+    audio = [call(output, 10), call(output)]  # dry, for less than the fade takes
+    ring.write(np.full((2048, 2), 0.5, np.float32))
+    audio.append(call(output, 20))
+    assert largest_step(np.concatenate(audio)) <= 0.5 / (FADE - 1) + 1e-6

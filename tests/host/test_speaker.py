@@ -48,7 +48,13 @@ class Rig:
         self.streams: list[FakeStream] = []
         self.there: OutputDevice | Exception | None = DEVICE
         self.refuses = False
-        self.speaker = Speaker(DEVICE, self.output, open_stream=self.open, find=self.find, now=self.clock)
+        self.renewed = 0
+        self.speaker = Speaker(
+            DEVICE, self.output, before_return=self.renew, open_stream=self.open, find=self.find, now=self.clock
+        )
+
+    def renew(self) -> None:
+        self.renewed += 1
 
     def find(self, _device: OutputDevice) -> OutputDevice | None:
         if isinstance(self.there, Exception):
@@ -135,6 +141,7 @@ def test_a_device_that_cannot_be_opened_yet_is_tried_again(rig: Rig) -> None:
     assert rig.speaker.poll() == "busy"
     rig.clock.sleep(2 * RETRY_S)
     assert rig.speaker.poll() is None  # the same again, in a session that may wait for hours
+    assert rig.renewed == 1  # keyboards are not cut off at every attempt
     read = rig.ring.read_frames
     rig.wait_until(lambda: rig.ring.read_frames > read)  # still taken by the stand-in
     rig.refuses = False

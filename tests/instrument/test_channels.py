@@ -101,3 +101,23 @@ def test_controllers_of_channels_and_of_parameters_do_not_meet() -> None:
 def test_the_page_of_the_midi_implementation_is_what_the_tables_say() -> None:
     page = Path(__file__).parents[2] / "docs" / "midi.md"
     assert page.read_text(encoding="utf-8") == implementation_chart()
+
+
+def test_a_step_of_one_members_bend_range_is_one_of_all(channels: Channels) -> None:
+    register(channels, 0, 6, 3)
+    for control in (101, 100, 97):
+        channels.control(0, 2, control, 0)
+    assert {channels[member].bend_range.target for member in (1, 2, 3)} == {47.99}
+
+
+def test_a_zone_that_is_pushed_out_leaves_its_master_the_usual_bend_range() -> None:
+    channels = Channels(16_000, bend_range=12.0)
+    register(channels, 15, 6, 3)
+    register(channels, 0, 6, 14)
+    assert channels.zone(15) == [15]
+    assert (channels[15].bend_range.target, channels[15].has_own_range) == (12.0, False)
+
+
+def test_pressure_is_of_one_kind_whether_a_key_has_any_or_not(channels: Channels) -> None:
+    channels[0].set_key_pressure(0, 60, 64)
+    assert type(channels[0].pressure_over(60, 5)) is type(channels[0].pressure_over(61, 5)) is float

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from synth import WavekeysError
-from synth.bank import Preset
+from synth.bank import Preset, Zone
 from synth.instrument import Instrument, Load, Part, Rack, Set, SetBlend, open_song, render
+from synth.instrument.events import Learn, Resume
 from synth.instrument.rack import Replace
 from synth.instrument.voice import Phase
 from synth.testing.playing import control, off, on, play
@@ -119,6 +120,67 @@ def test_controllers_stay_where_the_player_has_them_when_an_instrument_is_replac
     assert [str(message) for message in new.controls()] == before
     rack.process([], 2048)
     assert new.sounding == 1  # the pedal is still down
+
+
+def test_controllers_of_the_block_in_which_an_instrument_is_replaced_are_not_lost(tiny_preset: Preset) -> None:
+    old, new = (Instrument(tiny_preset, voices=2, backend="cpu") for _ in range(2))
+    rack = Rack([Part(name="keys", instrument=old)])
+    rack.process([(0, control(7, 64))], 64)
+    moved = [control(64, 127), control(7, 20), mido.Message("pitchwheel", pitch=4000)]
+    rack.process([*((3, message) for message in moved), (4, on(60)), (10, Replace("keys", new))], 64)
+    assert {"B0 07 14", "B0 40 7F", "E0 20 5F"} <= {message.hex() for message in new.controls()}
+    assert new.sounding == 0
+
+
+def test_a_volume_outlives_that_its_controller_has_learnt_something_else(tiny_preset: Preset) -> None:
+    old, new = (Instrument(tiny_preset, voices=2, backend="cpu") for _ in range(2))
+    old.process([(0, control(7, 20)), (1, Learn("brightness")), (2, control(7, 64))], 64)
+    new.restore(old.state())
+    new.process([(0, Resume(old.controls()))], 64)
+    assert new.state() == old.state()
+    assert new._channels[0].gain.target == old._channels[0].gain.target < 0.1
+
+
+@pytest.mark.parametrize("zone", [Zone(velocity_low=2), Zone(key_high=59), Zone(key_low=61)])
+def test_what_is_to_be_compiled_is_so_before_the_first_note_whatever_sounds(tiny_preset: Preset, zone: Zone) -> None:
+    silent = [None if key == 60 else float(key) for key in range(128)]
+    info = dataclasses.replace(tiny_preset.info, zones=(zone,))
+    instrument = Instrument(dataclasses.replace(tiny_preset, info=info), voices=2, backend="cpu", tuning=silent)
+    instrument.warm_up(64)
+    assert 64 in instrument._player._blocks
+    assert instrument.sounding == 0
+
+
+def test_notes_end_as_they_began_when_another_preset_comes(tiny_preset: Preset) -> None:
+    quick, slow = (
+        dataclasses.replace(tiny_preset, info=dataclasses.replace(tiny_preset.info, parameters={"release_ms": time}))
+        for time in (20.0, 10_000.0)
+    )
+    instrument = Instrument(quick, voices=2, backend="cpu", programs={1: slow})
+    instrument.process([(0, on(62))], 64)
+    instrument.process([(0, mido.Message("program_change", program=1))], 1024)
+    assert instrument.sounding == 0
+
+
+def test_reset_controllers_lifts_sostenuto_for_good(tiny_preset: Preset) -> None:
+    instrument = Instrument(tiny_preset, voices=2, backend="cpu")
+    steps = [on(60), control(66, 127), control(121, 0), control(64, 127), off(60), control(66, 127), control(64, 0)]
+    for message in steps:
+        instrument.process([(0, message)], 64)
+    assert [voice.phase for voice in instrument._voices.values()] == [Phase.RELEASED]
+
+
+def test_a_key_that_no_zone_holds_leaves_what_sounds_alone(tiny_preset: Preset) -> None:
+    info = dataclasses.replace(tiny_preset.info, zones=(Zone(key_low=60),), parameters={"mode": "mono"})
+    instrument = Instrument(dataclasses.replace(tiny_preset, info=info), voices=2, backend="cpu")
+    for message in (on(62), on(40), off(40)):
+        instrument.process([(0, message)], 512)
+    assert [voice.held_by for voice in instrument._voices.values()] == [(0, 62)]
+
+
+def test_a_tuning_out_of_this_world_is_refused(tiny_preset: Preset) -> None:
+    with pytest.raises(WavekeysError, match="a tuning has 128 keys"):
+        Instrument(tiny_preset, voices=1, backend="cpu", tuning=[20_000.0] * 128)
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,8 @@ def test_an_effect_that_looks_ahead_delays_by_its_latency_and_loses_nothing(tiny
     blocks: dict[int, list[RackEvent]] = {0: [(0, on(60))]}
     dry = play(instrument(tiny_preset), blocks)
     rack = Rack([Part(name="a", instrument=instrument(tiny_preset), effects=[Gain(1.0, look_ahead=100)])])
+    rack.warm_up(64)
+    assert rack.latency_frames == 100  # known before anything is heard
     late = play(rack, blocks)
     assert rack.latency_frames == 100
     assert not late[:100].any()

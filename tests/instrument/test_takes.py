@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from synth import WavekeysError
-from synth.bank import Preset
+from synth.bank import Preset, Zone
+from synth.errors import UsageError
 from synth.host.midi_take import MidiTake, Performer
 from synth.instrument import (
     Instrument,
@@ -46,7 +47,13 @@ def presets(tiny_preset: Preset, monkeypatch: pytest.MonkeyPatch) -> dict[str, P
     changes = {"parameters": {"release_ms": 20, "glide_ms": 15}, "blend": {"pipe": 1.0}}
     second = dataclasses.replace(tiny_preset, info=dataclasses.replace(tiny_preset.info, name="second", **changes))
     known = {"tiny": tiny_preset, "second": second}
-    monkeypatch.setattr(takes_module, "load_preset", known.__getitem__)
+
+    def load(name: str) -> Preset:
+        if name not in known:
+            raise UsageError(f"unknown preset {name!r}")
+        return known[name]
+
+    monkeypatch.setattr(takes_module, "load_preset", load)
     return known
 
 
@@ -314,3 +321,49 @@ def refused(folder: Path, texts: list[str], complaint: str) -> None:
     with pytest.raises(WavekeysError, match=complaint) as refusal:
         prepare(open_song(folder / "take.mid"), Wishes(backend="cpu"), warn=pytest.fail)
     assert "\n" not in str(refusal.value)
+
+
+def test_what_was_under_way_when_the_take_began_goes_on(presets: dict[str, Preset], tmp_path: Path) -> None:
+    instrument = Instrument(presets["tiny"], voices=2, backend="cpu")
+    instrument.warm_up(BLOCK)
+    instrument.set("glide_ms", 200.0)
+    instrument.glides_from = 72.0
+    instrument.process([(0, Learn("gain_db"))], BLOCK)
+    events = {0: [(0, control(20, 10))], 1: [(0, on(60))], 20: [(0, off(60))]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(instrument, "warm_up", lambda _: None)  # it has been, and would forget
+        played = perform(instrument, tmp_path / "take.mid", events)
+    np.testing.assert_array_equal(again(tmp_path / "take.mid")[: len(played)], played)
+
+
+def test_a_take_outlives_programs_that_it_does_not_choose(presets: dict[str, Preset], tmp_path: Path) -> None:
+    programs = {3: presets["second"]}
+    path = tmp_path / "take.mid"
+    quiet = {0: [(0, on(60))], 20: [(0, off(60))]}
+    played = perform(Instrument(presets["tiny"], voices=2, backend="cpu", programs=programs), path, quiet)
+    chosen = quiet | {10: [(0, mido.Message("program_change", program=3))]}
+    perform(Instrument(presets["tiny"], voices=2, backend="cpu", programs=programs), tmp_path / "chosen.mid", chosen)
+    del presets["second"]
+    np.testing.assert_array_equal(again(path)[: len(played)], played)
+    warnings: list[str] = []
+    prepare(open_song(tmp_path / "chosen.mid"), Wishes(backend="cpu"), warn=warnings.append)
+    assert warnings == ["program 4 was preset 'second', which is gone or of another model: no change there"]
+
+
+def test_a_preset_that_has_changed_since_is_told(presets: dict[str, Preset], tmp_path: Path) -> None:
+    perform(Instrument(presets["tiny"], voices=2, backend="cpu"), tmp_path / "take.mid", {0: [(0, on(60))]})
+    info = dataclasses.replace(presets["tiny"].info, zones=(Zone(transpose=12),), tags=("new",))
+    presets["tiny"] = dataclasses.replace(presets["tiny"], info=info)
+    warnings: list[str] = []
+    prepare(open_song(tmp_path / "take.mid"), Wishes(backend="cpu"), warn=warnings.append)
+    assert warnings == ["preset 'tiny' is not what it was when this was played; it may sound different"]
+
+
+def test_a_take_can_be_rendered_by_a_preset_of_another_model(presets: dict[str, Preset], tmp_path: Path) -> None:
+    programs = {3: presets["second"]}
+    events = {0: [(0, on(60))], 20: [(0, off(60))]}
+    instrument = Instrument(presets["tiny"], voices=2, backend="cpu", programs=programs)
+    perform(instrument, tmp_path / "take.mid", events)
+    info = dataclasses.replace(presets["tiny"].info, name="foreign", model_sha256="ff")
+    presets["foreign"] = dataclasses.replace(presets["tiny"], info=info)
+    assert again(tmp_path / "take.mid", preset="foreign").any()

@@ -93,3 +93,14 @@ def test_any_text_is_a_tuning_or_refused(tmp_path_factory: pytest.TempPathFactor
         mapping = read_mapping(write(folder, "some.kbm", text))
     with contextlib.suppress(WavekeysError):
         key_semitones(scale, mapping)
+
+
+def test_a_mark_of_the_byte_order_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "octave.scl"
+    path.write_bytes(b"\xef\xbb\xbf! octave.scl\r\noctave\r\n1\r\n2/1\r\n")
+    assert read_scale(path) == Scale(name="octave", cents=(1200.0,))
+
+
+def test_keys_that_a_wide_scale_puts_out_of_this_world_are_silent() -> None:
+    pitches = key_semitones(Scale(name="wide", cents=(20_000.0,)), Mapping())
+    assert (pitches[69], pitches[70], pitches[0], pitches[127]) == (69.0, 269.0, None, None)
