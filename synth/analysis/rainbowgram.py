@@ -92,7 +92,10 @@ def draw(notes: Sequence[Cell], path: Path, *, columns: int = 4, row_names: Sequ
         axis.set_xlabel("seconds", fontsize=7)
     for axis, name in zip(axes[:, 0], row_names, strict=False):
         axis.set_ylabel(name, fontsize=10)
+    from synth.bank.atomic import replacing  # what loads JAX is left to the end
+
     try:
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
+        with replacing(path) as partial:
+            figure.savefig(partial, dpi=110, format=path.suffix.removeprefix(".") or "png")
+    except ValueError as error:
         raise WavekeysError(f"cannot write the picture to {path}: {error}") from None

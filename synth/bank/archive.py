@@ -69,7 +69,7 @@ def unpack(path: Path, folder: Path) -> None:
                 with archive.open(entry) as source, (folder / entry.filename).open("wb") as target:
                     shutil.copyfileobj(source, target)
     except _DAMAGE as error:
-        raise WavekeysError(f"{path}: not a whole preset file ({error or type(error).__name__})") from None
+        raise WavekeysError(f"{path}: not a whole preset file ({str(error) or type(error).__name__})") from None
     except OSError as error:
         raise WavekeysError(f"{path}: cannot be unpacked ({error.strerror or error})") from None
 

@@ -153,16 +153,20 @@ def preset_folders(root: Path) -> list[Path]:
 
 
 def find_preset(name_or_path: str | Path) -> Path:
-    """The folder of a preset given by name or path; that of a `.wavekeys` file is in the user's cache."""
+    """The folder of a preset given by name or, where there is none of that name, by path.
+
+    That of a `.wavekeys` file is in the user's cache.
+    """
     path = Path(name_or_path)
     try:
+        # A plain name is that of a preset, whatever folder of that name lies about.
+        for root in (user_folder(), factory_folder()):
+            if path.name == str(name_or_path) and (root / path / "preset.toml").is_file():
+                return root / path
         if (path / "preset.toml").is_file():
             return path
         if path.suffix == SUFFIX and path.is_file():
             return unpacked(path)
-        for root in (user_folder(), factory_folder()):
-            if path.name == str(name_or_path) and (root / path / "preset.toml").is_file():
-                return root / path
     except (OSError, ValueError):
         pass  # too long for a path, or no path at all
     presets = list_presets(damaged=lambda _: None)
@@ -200,7 +204,10 @@ def check_blends(info: PresetInfo, bank: Bank) -> None:
     blends = [info.blend, *(zone.blend for zone in info.zones), *(m.blend for m in info.modulations)]
     for blend in (*blends, *({name: 1.0} for name in (info.pad or {}).values())):
         if blend is not None:
-            bank.weights(blend)
+            try:
+                bank.weights(blend)
+            except UsageError as error:
+                raise WavekeysError(f"{info.folder / 'preset.toml'}: {error}") from None
 
 
 def read_info(folder: Path) -> PresetInfo:

@@ -56,9 +56,12 @@ def build(
     heard), NSynth's folder or .tfrecord file, a SoundFont (.sf2), or a training config (.toml), whose [data] it takes.
     """
     from synth.bank import export_preset, model_file
+    from synth.bank.library import checked_name
     from synth.training.config import read_config
 
-    if output.suffix == ".wavekeys" and output.exists() and not force:
+    name = checked_name(output.stem if name is None else name)
+    there = output if output.suffix == ".wavekeys" else output / "preset.toml"
+    if there.exists() and not force:
         raise WavekeysError(f"{output} is there already; choose another name, or overwrite it with --force")
     trained_on = source.suffix == ".toml"
     if trained_on and (instruments or pitches or velocities):
@@ -66,7 +69,6 @@ def build(
     data = read_config(source).data if trained_on else _asked(source, instruments, pitches, velocities)
     path = model_file(model)
     bank = _bank(data, path, listed=bool(trained_on or instruments), refine=not no_refine)
-    name = name or output.stem
     if output.suffix == ".wavekeys":
         with tempfile.TemporaryDirectory(prefix="wavekeys-") as partial:
             _write(Path(partial), bank, path, name, trained_on)
@@ -162,17 +164,17 @@ def _numbers(option: str, text: str, *, low: int = 0) -> list[int]:
 
 
 def _write(folder: Path, bank: Bank, model_path: Path, name: str, trained_on: bool) -> None:
+    from synth.bank.atomic import replacing
     from synth.bank.library import preset_text
     from synth.bank.preset import sha256_of
 
     info = _info(name, bank.instruments, sha256_of(model_path), folder, trained_on)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        bank.save(folder / "bank.safetensors")
-        shutil.copyfile(model_path, folder / "model.safetensors")
-        (folder / "preset.toml").write_text(preset_text(info), encoding="utf-8")
-    except OSError as error:
-        raise WavekeysError(f"cannot write the preset to {folder}: {error.strerror}") from None
+    with replacing(folder / "bank.safetensors") as partial:
+        bank.save(partial)
+    with replacing(folder / "model.safetensors") as partial:
+        shutil.copyfile(model_path, partial)
+    with replacing(folder / "preset.toml") as partial:  # last: it makes a preset of them
+        partial.write_text(preset_text(info), encoding="utf-8")
 
 
 def _info(name: str, instruments: tuple[str, ...], model_sha256: str, folder: Path, trained_on: bool) -> PresetInfo:

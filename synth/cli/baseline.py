@@ -12,6 +12,7 @@ import click
 
 from synth.cli.files import SOUNDS, Skipped, left_out, plan, remaining, resume_option
 from synth.cli.model import pitch_of
+from synth.cli.numbers import FloatRange
 from synth.errors import UsageError, WavekeysError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def command() -> None:
 @click.option("--steps", type=click.IntRange(1), default=3000, show_default=True)
 @click.option("--batch", type=click.IntRange(2, 1024), default=8, show_default=True, help="Notes a step.")
 @click.option(
-    "--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="[0.004 for small, as in the paper for paper.]"
+    "--learning-rate", type=FloatRange(0, 1, min_open=True), help="[0.004 for small, as in the paper for paper.]"
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the output folder.")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synth.cli.numbers import FloatRange
+
 if TYPE_CHECKING:
     from synth.kernels import Block
     from synth.stream import Stream
@@ -26,7 +28,7 @@ SIZES = "live, large or paper"
 @click.option("--backend", "backends", multiple=True, help="Backends to measure; by default all that work here.")
 @click.option("--precision", default="fp32", show_default=True, help="Of the weights: fp32,bf16,int8,int16 or some.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of the CPU kernel; by default one a core.")
-@click.option("--soak", type=click.FloatRange(1.0), metavar="SECONDS", help="Play in real time that long: worst block.")
+@click.option("--soak", type=FloatRange(1.0), metavar="SECONDS", help="Play in real time that long: worst block.")
 @click.option(
     "--estimate", type=click.Choice(["gpu", "tpu"]), help="Work out what it should cost there, and measure nothing."
 )

@@ -6,6 +6,8 @@ import math
 
 import click
 
+LARGEST = 1e6  # of weights
+
 
 class Blend(click.ParamType):
     """Instrument names and weights. The preset checks the names; here only the form and the numbers are."""
@@ -23,9 +25,9 @@ class Blend(click.ParamType):
                 weight = float(number)
             except ValueError:
                 weight = math.nan
-            if not (name and equals and math.isfinite(weight) and weight >= 0.0):
+            if not (name and equals and 0.0 <= weight <= LARGEST):
                 self.fail(
-                    f"{part.strip()!r} is not NAME=WEIGHT with a weight of 0 or more, as in flute=1,organ=0.5",
+                    f"{part.strip()!r} is not NAME=WEIGHT, 0 to {LARGEST:.0f}, as in flute=1,organ=0.5",
                     param,
                     ctx,
                 )

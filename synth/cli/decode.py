@@ -9,6 +9,7 @@ import click
 
 from synth.cli.files import EMBEDDINGS, SOUNDS, Job, Skipped, plan, remaining, resume_option
 from synth.cli.model import chosen_model, model_option, pitch_of, require_pitches
+from synth.cli.numbers import FloatRange
 from synth.cli.play import BACKENDS, PRECISIONS
 from synth.errors import WavekeysError
 
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 @model_option
 @click.option(
     "--pitch",
-    type=click.FloatRange(0, 127),
+    type=FloatRange(0, 127),
     help="MIDI pitch, for models with a pitch clock [what names such as flute-060-100 tell].",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="File i uses seed + i.")
-@click.option("--temperature", type=click.FloatRange(0, 4), default=1.0, show_default=True)
+@click.option("--temperature", type=FloatRange(0, 4), default=1.0, show_default=True)
 @click.option("--batch", type=click.IntRange(1, 256), default=16, show_default=True, help="Files decoded together.")
 @click.option(
     "--like", type=click.Path(path_type=Path), help="Cut to the length of this sound, or of its namesake here."

@@ -41,10 +41,11 @@ MELODY = [
 def command(output: Path, seed: int) -> None:
     """Render a short piece to demo.wav: piano and organ blended; play it where there is an audio device."""
     from synth.bank import load_preset
-    from synth.cli.output import Stopwatch, check_writable, progress_bar, write_wav
+    from synth.cli.output import Stopwatch, check_writable, expect_suffix, progress_bar, write_wav
     from synth.instrument import Instrument, render
     from synth.instrument.offline import BLOCK_FRAMES
 
+    expect_suffix(output, ".wav")
     check_writable(output)
     preset = load_preset()
     click.echo(f"preset {preset.info.name!r}: {', '.join(preset.bank.instruments)}; compiling the decoder")

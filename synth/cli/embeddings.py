@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +11,7 @@ import click
 
 from synth.cli.files import EMBEDDINGS, Skipped, make_folder, plan
 from synth.cli.model import chosen_model, model_option
+from synth.cli.numbers import FloatRange
 from synth.errors import UsageError, WavekeysError
 
 if TYPE_CHECKING:
@@ -25,8 +27,11 @@ _pair = (
     click.argument("first", type=_file, metavar="A.npy"),
     click.argument("second", type=_file, metavar="B.npy"),
 )
-_start = click.option("--start", type=click.FloatRange(0), default=0.0, show_default=True, help="Seconds.")
-_end = click.option("--end", type=click.FloatRange(0), help="Seconds [the end].")
+_start = click.option("--start", type=FloatRange(0), default=0.0, show_default=True, help="Seconds.")
+_end = click.option("--end", type=FloatRange(0), help="Seconds [the end].")
+
+
+LARGEST_FACTOR = 1e6
 
 
 class _Factors(click.ParamType):
@@ -37,9 +42,12 @@ class _Factors(click.ParamType):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, float]:
         channel, _, factor = str(value).partition("=")
         try:
-            return int(channel), float(factor)
+            pair = int(channel), float(factor)
         except ValueError:
+            pair = 0, math.nan
+        if not abs(pair[1]) <= LARGEST_FACTOR:
             self.fail(f"{value!r} is not CHANNEL=FACTOR, as in 3=1.5", param, ctx)
+        return pair
 
 
 @click.group("embeddings", short_help="Mix, fade, stretch, loop and splice embeddings.")
@@ -137,7 +145,7 @@ def fade(
 
 
 @command.command()
-@click.argument("factor", type=click.FloatRange(0.25, 4.0))
+@click.argument("factor", type=FloatRange(0.25, 4.0))
 @_files
 @_many
 def stretch(factor: float, files: tuple[Path, ...], output: Path) -> None:
@@ -148,11 +156,11 @@ def stretch(factor: float, files: tuple[Path, ...], output: Path) -> None:
 
 
 @command.command()
-@click.argument("seconds", type=click.FloatRange(0, 3600))
+@click.argument("seconds", type=FloatRange(0, 3600))
 @_files
 @_many
-@click.option("--start", type=click.FloatRange(0), help="Of the loop, in seconds [a quarter of the note].")
-@click.option("--end", type=click.FloatRange(0), help="Of the loop, in seconds [half of the note].")
+@click.option("--start", type=FloatRange(0), help="Of the loop, in seconds [a quarter of the note].")
+@click.option("--end", type=FloatRange(0), help="Of the loop, in seconds [half of the note].")
 def loop(seconds: float, files: tuple[Path, ...], output: Path, start: float | None, end: float | None) -> None:
     """Make it SECONDS long: its middle goes to and fro, its beginning and its end stay."""
     from synth.bank import arithmetic
@@ -168,7 +176,7 @@ def loop(seconds: float, files: tuple[Path, ...], output: Path, start: float | N
 @command.command()
 @_files
 @_one
-@click.option("--overlap", type=click.FloatRange(0), default=0.064, show_default=True, help="Seconds of crossfade.")
+@click.option("--overlap", type=FloatRange(0), default=0.064, show_default=True, help="Seconds of crossfade.")
 def splice(files: tuple[Path, ...], output: Path, overlap: float) -> None:
     """One file after the other."""
     from synth.bank import arithmetic
@@ -226,8 +234,9 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _save(path: Path, z: np.ndarray) -> None:
-    from synth.cli.output import write_embeddings
+    from synth.cli.output import expect_suffix, write_embeddings
 
+    expect_suffix(path, ".npy")
     write_embeddings(path, z)
     click.echo(f"{path}: {len(z)} frames")
 

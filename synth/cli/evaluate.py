@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synth.cli.files import left_out
+from synth.cli.numbers import FloatRange
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ _NOTE = re.compile(r"(?:(?P<name>(?!\d+-\d+$).+?)-)?(?P<pitch>\d{1,3})(?:-(?P<ve
 @click.option(
     "--every", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Every N-th pitch only."
 )
-@click.option("--hold", type=click.FloatRange(6.0), default=10.0, show_default=True, help="Seconds of the long notes.")
+@click.option("--hold", type=FloatRange(6.0), default=10.0, show_default=True, help="Seconds of the long notes.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes that share the work.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, every note.")
 @click.option(

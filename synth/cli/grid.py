@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from synth.cli.files import make_folder, resume_option
+from synth.cli.numbers import FloatRange
 from synth.cli.play import BACKENDS, PRECISIONS
 from synth.errors import UsageError
 
@@ -38,7 +39,7 @@ class _Pitches(click.ParamType):
 @click.option("--steps", type=click.IntRange(1, 64), default=9, show_default=True, help="Cells in a row.")
 @click.option("--pitches", type=_Pitches(), help="As 48,60,72 or 48-72/4 [every fourth that the preset has].")
 @click.option("--velocity", type=click.IntRange(1, 127), default=100, show_default=True)
-@click.option("--held", type=click.FloatRange(0.1, 60), default=3.0, show_default=True, help="Seconds of each note.")
+@click.option("--held", type=FloatRange(0.1, 60), default=3.0, show_default=True, help="Seconds of each note.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of all notes.")
 @click.option("--batch", type=click.IntRange(1, 256), default=16, show_default=True, help="Notes at once.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)

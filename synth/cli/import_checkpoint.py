@@ -20,8 +20,10 @@ import click
 )
 def command(prefix: Path, output: Path, weights: Literal["raw", "ema"]) -> None:
     """Read PREFIX, a TensorFlow checkpoint of NSynth's WaveNet such as wavenet-ckpt/model.ckpt-200000."""
+    from synth.cli.output import expect_suffix
     from synth.wavenet.checkpoint import import_checkpoint
 
+    expect_suffix(output, ".safetensors")
     model = import_checkpoint(prefix, weights)
     model.save(output)
     config, tensors = model.config, model.tensors()

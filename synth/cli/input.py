@@ -13,6 +13,7 @@ from synth.errors import WavekeysError
 from synth.instrument.offline import resampled
 
 BLOCK = 2**16  # frames read at once: a damaged header may promise more of them than memory holds
+LARGEST = 65504.0  # of embeddings: what float16 can say, as a bank keeps them
 LOUDEST = 1e6  # times full scale: beyond that, powers and sums leave what float32 can say
 RATES_HZ = (1000, 1_000_000)  # what a file may have; others are no sound, or a damaged header
 
@@ -69,6 +70,6 @@ def read_embeddings(path: Path, channels: int) -> np.ndarray:
         )
     with np.errstate(over="ignore"):
         z = mapped.astype(np.float32, order="C")
-    if not np.isfinite(z).all():
-        raise WavekeysError(f"{path}: embeddings must be finite numbers that float32 can say")
+    if not np.abs(z).max() <= LARGEST:
+        raise WavekeysError(f"{path}: embeddings must be numbers from {-LARGEST:.0f} to {LARGEST:.0f}")
     return z

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the work failed, 2 the command line was wrong. Every error
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 
@@ -70,6 +71,10 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(str(error), 2)
     except WavekeysError as error:
         _fail(str(error), 1)
+    except OSError as error:  # such as of an output that nobody reads any more
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # else the interpreter fails on it once more
+        _fail(error.strerror or str(error), 1)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     sys.exit(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import numpy as np
 import soundfile
 
 from synth.bank.atomic import replacing
-from synth.errors import WavekeysError
+from synth.errors import UsageError, WavekeysError
 from synth.instrument.offline import resampled
 
 
@@ -29,6 +30,12 @@ def progress_bar(what: str, total_seconds: float) -> Iterator[Callable[[float], 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total_seconds)
         yield lambda seconds: bar.update(task, completed=min(seconds, total_seconds))
+
+
+def expect_suffix(path: Path, suffix: str) -> None:
+    """Refuse the name of another kind of file: it may be one that is needed yet."""
+    if path.suffix.lower() not in ("", suffix):
+        raise UsageError(f"{path}: what is written is {suffix}; name it {path.stem}{suffix}")
 
 
 def check_writable(path: Path) -> None:
@@ -52,10 +59,13 @@ def write_wav(path: Path, audio: np.ndarray, *, rate_hz: int, wanted_hz: int) ->
     # When the disk is full, the file that was there before is still there; a pipe or a device cannot be replaced.
     place = replacing(path) if path.is_file() or not path.exists() else contextlib.nullcontext(path)
     try:
+        # By way of memory: libsndfile does not tell why it cannot write.
+        whole = io.BytesIO()
+        soundfile.write(whole, np.clip(audio, -1.0, 1.0), wanted_hz, subtype="PCM_24", format="WAV")
         with place as partial:
-            soundfile.write(partial, np.clip(audio, -1.0, 1.0), wanted_hz, subtype="PCM_24", format="WAV")
-    except soundfile.LibsndfileError as error:
-        raise WavekeysError(f"cannot write {path}: {error}") from None
+            partial.write_bytes(whole.getbuffer())
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise WavekeysError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
     return over
 
 

@@ -182,6 +182,8 @@ def make_command(build: Callable[[Choice], Rack], library: Callable[[Choice], Li
         from synth.host import play as play_live
         from synth.host.terminal import refusal
 
+        if screen and (why := refusal()) is not None:
+            raise click.UsageError(why)
         choice = Choice(
             seats=(preset or Seat(preset=None), *added),
             voices=voices,

@@ -50,9 +50,10 @@ def _warn(error: WavekeysError) -> None:
 
 
 def _description(info: PresetInfo, favourites: frozenset[str]) -> dict[str, Any]:
-    from synth.bank.preset import bank_of
+    from synth.bank.preset import bank_of, check_blends
 
     bank = bank_of(info)
+    check_blends(info, bank)
     return {
         "name": info.name,
         "factory": info.factory,

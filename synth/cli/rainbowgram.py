@@ -9,6 +9,7 @@ import click
 
 from synth.cli.files import SOUNDS, Skipped, sources
 from synth.cli.model import chosen_model, model_option, pitch_of, require_pitches
+from synth.cli.numbers import FloatRange
 from synth.errors import UsageError, WavekeysError
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ PICTURES = (".png", ".svg")
     type=click.IntRange(2, 64),
     help="Of two notes, draw what lies between them in so many steps: sounds mixed above, embeddings mixed below.",
 )
-@click.option("--pitch", type=click.FloatRange(0, 127), help="MIDI pitch of the two [what their names tell].")
-@click.option("--temperature", type=click.FloatRange(0, 4), default=1.0, show_default=True, help="Of the decoder.")
+@click.option("--pitch", type=FloatRange(0, 127), help="MIDI pitch of the two [what their names tell].")
+@click.option("--temperature", type=FloatRange(0, 4), default=1.0, show_default=True, help="Of the decoder.")
 @model_option
 def command(
     wavs: tuple[Path, ...],

@@ -9,6 +9,7 @@ import click
 from synth.cli.blend import blend_option
 from synth.cli.play import BACKENDS, PRECISIONS
 from synth.cli.tuning import read_tuning, tuning_options
+from synth.errors import UsageError
 
 
 @click.command("render", short_help="Render a Standard MIDI File to WAV.")
@@ -44,12 +45,15 @@ def command(
 
     A take that wavekeys recorded is played again as it was: by the same presets, but for what the options say.
     """
-    from synth.cli.output import Stopwatch, check_writable, progress_bar, write_wav
+    from synth.cli.output import Stopwatch, check_writable, expect_suffix, progress_bar, write_wav
     from synth.host.limiter import limit
     from synth.instrument import Wishes, open_song, prepare, render
     from synth.instrument.offline import resampled
 
     opened = open_song(song)
+    if output.exists() and output.samefile(song):
+        raise UsageError(f"{output} is the song itself; give the sound another name")
+    expect_suffix(output, ".wav")
     check_writable(output)
     wishes = Wishes(
         preset=preset,

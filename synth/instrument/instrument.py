@@ -71,6 +71,8 @@ class Instrument:
         mpe: int = 0,
         programs: Mapping[int, Preset] | None = None,
     ) -> None:
+        if voices < 1:
+            raise UsageError(f"an instrument needs at least one voice, not {voices}")
         self.preset = load_preset(preset) if isinstance(preset, str) else preset
         self.values = initial_values(self.preset.info.parameters)
         self.controllers = {p.controller: p.id for p in PARAMETERS.values() if p.controller is not None}

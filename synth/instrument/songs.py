@@ -42,7 +42,9 @@ def open_song(path: Path) -> Song:
     except FileNotFoundError:
         raise WavekeysError(f"no MIDI file at {path}") from None
     except (OSError, EOFError, ValueError, KeyError, IndexError, ZeroDivisionError, KeySignatureError) as error:
-        raise WavekeysError(f"{path}: not a readable Standard MIDI File ({error or type(error).__name__})") from None
+        raise WavekeysError(
+            f"{path}: not a readable Standard MIDI File ({str(error) or type(error).__name__})"
+        ) from None
     if not any(message.type == "note_on" for _, message in events):
         raise WavekeysError(f"{path}: it holds no notes")
     return Song(path=path, events=events, end_seconds=seconds)

@@ -168,7 +168,7 @@ def prepare(song: Song, wishes: Wishes, *, warn: Callable[[str], None]) -> Perfo
 
 def _by_wishes(song: Song, wishes: Wishes) -> Performance:
     instrument = Instrument(
-        load_preset(wishes.preset or FACTORY_DEFAULT),
+        load_preset(FACTORY_DEFAULT if wishes.preset is None else wishes.preset),
         voices=wishes.voices or USUAL_VOICES,
         backend=wishes.backend,
         precision=wishes.precision or "auto",
@@ -213,7 +213,7 @@ class _Opener:
     def instrument(self, row: Mapping[str, Any]) -> Instrument:
         """Warmed up, and with its controllers where they were."""
         wishes, state = self._wishes, row["state"]
-        preset = _preset(wishes.preset or state["preset"])
+        preset = _preset(state["preset"] if wishes.preset is None else wishes.preset)
         instrument = Instrument(
             preset,
             voices=_whole(row["voices"], 1, MOST_VOICES) if wishes.voices is None else wishes.voices,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -81,6 +82,10 @@ class Stream:
           progress: is told after each block how many samples of every voice are done.
         """
         z, pitch = self._checked(z, pitch_hz)
+        if not temperature >= 0.0:
+            raise ValueError(f"the temperature must be 0 or more, not {temperature}")
+        if not np.all((np.asarray(seed) >= 0) & (np.asarray(seed) < 2**32)):
+            raise ValueError(f"seeds are from 0 to {2**32 - 1}, not {seed}")
         seeds = jnp.asarray(seed, jnp.uint32)
         seeds = seeds if seeds.ndim else seeds + jnp.arange(self.voices, dtype=jnp.uint32)
         blocks = self._blocks(z, pitch, z.shape[1] * self.sizes.hop, block, seeds, temperature)
@@ -125,7 +130,10 @@ class Stream:
         channels = self.config.embedding_channels
         if z.ndim != 3 or z.shape[0] != self.voices or z.shape[2] != channels:
             raise ValueError(f"z must be [{self.voices}, frames, {channels}], not {list(z.shape)}")
-        return z, require_pitch(self.config, pitch_hz, self.voices)
+        pitch = require_pitch(self.config, pitch_hz, self.voices)
+        if not jnp.isfinite(z).all() or (pitch is not None and not (jnp.isfinite(pitch) & (pitch > 0.0)).all()):
+            raise ValueError("z and pitch_hz must be finite, and pitch_hz more than 0")
+        return z, pitch
 
     def _clock(self, pitch: Array | None, samples: int) -> Array:
         if pitch is None:

@@ -32,10 +32,6 @@ class DataConfig:
     origins: list[str] = dataclasses.field(default_factory=list)  # NSynth's acoustic, electronic, synthetic
     without: list[str] = dataclasses.field(default_factory=list)  # notes of these of NSynth's qualities
 
-    def __post_init__(self) -> None:
-        if self.pitch_step < 1:
-            raise WavekeysError(f"[data] pitch_step must be at least 1, not {self.pitch_step}")
-
     @property
     def pitches(self) -> list[int]:
         return list(range(self.pitch_low, self.pitch_high + 1, self.pitch_step))
@@ -89,6 +85,30 @@ class ValidationConfig:
     crops: int = 32  # on which the loss is measured
 
 
+RANGES: dict[str, tuple[float, float]] = {
+    "pitch_low": (0, 127),
+    "pitch_high": (0, 127),
+    "pitch_step": (1, 127),
+    "steps": (1, 1e9),
+    "batch": (1, 1e6),
+    "frames": (1, 1e6),
+    "frames_first": (0, 1e9),
+    "more_notes": (0, 1e6),
+    "learning_rate": (1e-12, 1e3),
+    "warm_up_steps": (0, 1e9),
+    "decay_share": (0, 1),
+    "clip_norm": (1e-9, 1e9),
+    "average_decay": (0, 1),
+    "history_noise": (1e-9, 1e3),
+    "embedding_noise": (0, 1e3),
+    "seed": (0, 2**32 - 1),
+    "checkpoint_minutes": (0, 1e6),
+    "every": (0, 1e9),
+    "crops": (1, 1e6),
+}
+"""What numbers may be, the ends included."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     model: WaveNetConfig
@@ -110,16 +130,26 @@ def read_config(path: Path) -> TrainConfig:
     if unknown:
         raise WavekeysError(f"{path}: unknown key {min(unknown)!r}; known: data, model, output, training, validation")
     where = str(path)
-    training = _section(OptimizerConfig, document.get("training", {}), where)
-    data = document.get("data", {})
+
+    def table(name: str) -> dict[str, Any]:
+        values = document.get(name, {})
+        if not isinstance(values, dict):
+            raise WavekeysError(f"{where}: [{name}] must be a table, not {values!r}")
+        return values
+
+    output = document.get("output", "runs/" + path.stem)
+    if not isinstance(output, str):
+        raise WavekeysError(f"{where}: key 'output' must be of type str, not {output!r}")
+    training = _section(OptimizerConfig, table("training"), where)
+    data = table("data")
     if "notes" in data:
         data = WHOLE | data
     return TrainConfig(
-        model=_model(document.get("model", {}), training.start_from, where),
+        model=_model(table("model"), training.start_from, where),
         data=_section(DataConfig, data, where),
         training=training,
-        validation=_section(ValidationConfig, document.get("validation", {}), where),
-        output=Path(document.get("output", "runs/" + path.stem)),
+        validation=_section(ValidationConfig, table("validation"), where),
+        output=Path(output),
     )
 
 
@@ -130,7 +160,7 @@ def _model(values: dict[str, Any], start_from: str, where: str) -> WaveNetConfig
         return load_model(model_file(start_from)).config
     values = dict(values)
     size = values.pop("size", "live")
-    if size not in SIZES:
+    if not isinstance(size, str) or size not in SIZES:
         raise WavekeysError(f"{where}: unknown model size {size!r}; one of {', '.join(SIZES)}")
     return WaveNetConfig.from_dict({**dataclasses.asdict(SIZES[size]), **values}, where=where)
 
@@ -145,5 +175,35 @@ def _section(kind: type[T], values: dict[str, Any], where: str) -> T:
         wanted = {float: (int, float), tuple: (list,)}.get(type(default), (type(default),))
         if not isinstance(value, wanted) or isinstance(value, bool):
             raise WavekeysError(f"{where}: key {key!r} must be of type {type(default).__name__}, not {value!r}")
+        _check_items(key, value, default, where)
         checked[key] = tuple(value) if isinstance(default, tuple) else value
     return kind(**checked)
+
+
+def _check_items(key: str, value: Any, default: Any, where: str) -> None:
+    """Refuse a number out of its range, and lists and tables that hold what they should not."""
+    numbers: list[Any]
+    low: float
+    high: float
+    if key == "instruments" and isinstance(default, dict):
+        numbers, low, high = [*value.values()], 0, 127
+    elif key == "velocities":
+        numbers, low, high = value, 1, 127
+    elif isinstance(default, tuple):
+        numbers, (low, high) = value, RANGES[key]
+        if len(value) != len(default):
+            raise WavekeysError(f"{where}: key {key!r} must be {len(default)} numbers, not {value!r}")
+    elif isinstance(value, list):
+        if not all(isinstance(item, str) for item in value):
+            raise WavekeysError(f"{where}: key {key!r} must hold names, not {value!r}")
+        return
+    elif key in RANGES:
+        numbers, (low, high) = [value], RANGES[key]
+    else:
+        return
+    whole = not isinstance(default, float | tuple)
+    for number in numbers:
+        fits = isinstance(number, int) if whole else isinstance(number, int | float)
+        if not fits or isinstance(number, bool) or not low <= number <= high:
+            kind = "a whole number" if whole else "a number"
+            raise WavekeysError(f"{where}: key {key!r} must be {kind} from {low:g} to {high:g}, not {number!r}")

@@ -62,6 +62,12 @@ class Trainer:
         return nnx.merge(self._graph, self.state.average)
 
     def checkpoint(self) -> None:
+        """Save the state. Raises WavekeysError where it is no number any more; the last good one stays then."""
+        if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(self.state.average)):
+            raise WavekeysError(
+                f"training has left all numbers by step {int(self.state.step)}: what was saved before is in "
+                f"{self.config.output}; lower learning_rate and go on from there with --resume"
+            )
         self.checkpoints.save(self.state)
         if jax.process_index() == 0:
             self.model.save(self.config.output / "model.safetensors")

@@ -58,6 +58,15 @@ def test_the_factory_preset_is_there_and_has_its_instruments() -> None:
     assert "factory" in {info.name for info in list_presets()}
 
 
+def test_a_folder_of_the_factory_presets_name_does_not_take_its_place(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.rename(tmp_path / "factory")
+    monkeypatch.chdir(tmp_path)
+    assert len(load_preset().bank.instruments) == 16
+    assert load_preset("./factory").bank.instruments == ("bell", "pipe")
+
+
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match=r"unknown preset 'nope'; there are .*factory"):
         find_preset("nope")

@@ -100,7 +100,10 @@ def test_a_file_too_short_for_what_is_asked_is_named_and_the_others_are_done(wav
         (("scale", "a.npy"), "nothing to do"),
         (("scale", "a.npy", "--channel", "x=y"), "CHANNEL=FACTOR"),
         (("scale", "a.npy", "--channel", "16=2"), "channels are 0 to 15"),
+        (("scale", "a.npy", "--channel", "3=1e300"), "CHANNEL=FACTOR"),
         (("loop", "1", "a.npy"), "at least 125 frames"),
+        (("loop", "nan", "a.npy"), "'nan' is not a number"),
+        (("loop", "1", "a.npy", "--start", "nan"), "'nan' is not a number"),
     ],
 )
 def test_what_was_typed_wrong_is_said(wavekeys, pair, tmp_path: Path, arguments, complaint: str) -> None:
@@ -108,3 +111,17 @@ def test_what_was_typed_wrong_is_said(wavekeys, pair, tmp_path: Path, arguments,
     code, _, said = wavekeys("embeddings", *placed, "-o", tmp_path / "out.npy")
     assert (code, said.count("\n")) == (2, 1)
     assert complaint in said
+
+
+def test_a_recording_is_not_overwritten_by_embeddings(wavekeys, pair, tmp_path: Path) -> None:
+    (tmp_path / "take.wav").write_bytes(b"sound")
+    code, _, said = wavekeys("embeddings", "splice", pair[0], "-o", tmp_path / "take.wav")
+    assert (code, (tmp_path / "take.wav").read_bytes()) == (2, b"sound")
+    assert "name it take.npy" in said
+
+
+def test_embeddings_beyond_what_a_bank_can_hold_are_refused(wavekeys, tmp_path: Path) -> None:
+    np.save(tmp_path / "wild.npy", np.full((3, 16), 1e30, np.float32))
+    code, _, said = wavekeys("embeddings", "splice", tmp_path / "wild.npy", "-o", tmp_path / "out.npy")
+    assert code == 1
+    assert "must be numbers from -65504 to 65504" in said

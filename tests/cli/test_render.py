@@ -104,6 +104,10 @@ def test_what_is_too_loud_is_turned_down_and_not_cut_off(tmp_path: Path) -> None
         (("SONG", "-o", "out.wav", "--preset", "nope"), 2, "unknown preset 'nope'"),
         (("SONG", "-o", "out.wav", "--blend", "kazoo=1"), 2, "unknown instrument 'kazoo'"),
         (("SONG", "-o", "out.wav", "--blend", "flute"), 2, "'flute' is not NAME=WEIGHT"),
+        (("SONG", "-o", "out.wav", "--blend", "flute=1e308"), 2, "0 to 1000000"),
+        (("SONG", "-o", "out.wav", "--preset", ""), 2, "unknown preset ''"),
+        (("SONG", "-o", "SONG"), 2, "is the song itself"),
+        (("SONG", "-o", "out.npy"), 2, "what is written is .wav; name it out.wav"),
         (("SONG",), 2, "Missing option '-o'"),
         (("SONG", "-o", "out.wav", "--seed", "-1"), 2, "--seed"),
     ],
@@ -112,7 +116,9 @@ def test_what_cannot_be_rendered_is_refused_in_one_line(
     song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int, text: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    before = song.read_bytes()
     done = wavekeys("render", *(song if argument == "SONG" else argument for argument in arguments))
+    assert song.read_bytes() == before
     assert done.returncode == code
     assert text in done.stderr
     assert done.stderr.count("\n") == 1
@@ -126,10 +132,19 @@ def test_a_full_disk_is_one_line_and_the_older_file_stays(song: Path, tmp_path: 
     command = ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *WAVEKEYS, "render", str(song), "-o", str(output)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"wavekeys: cannot write {output}")
+    assert done.stderr == f"wavekeys: cannot write {output}: File too large\n"
     assert done.stderr.count("\n") == 1
     assert output.read_bytes() == b"older"
     assert [path.name for path in tmp_path.iterdir()] == ["out.wav"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_an_output_that_cannot_be_written_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*WAVEKEYS, "presets", "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "wavekeys: No space left on device\n")
 
 
 def test_the_demo_is_a_piece_that_is_heard_and_does_not_clip(tmp_path: Path) -> None:

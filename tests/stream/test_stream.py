@@ -191,3 +191,19 @@ def test_embeddings_of_the_wrong_shape_are_refused_with_the_shape(tiny_model: Ti
 def test_a_size_with_a_clock_asks_for_the_pitch(tiny_model: TinyModel) -> None:
     with pytest.raises(ValueError, match=r"pitch clock: pass pitch_hz of shape \[1\]"):
         tiny_model("live").stream(1, "jax").generate(np.zeros((1, 5, 16), np.float32))
+
+
+def test_what_is_no_number_is_refused_before_it_is_heard(tiny_model: TinyModel) -> None:
+    stream = tiny_model("live").stream(voices=1)
+    z = np.zeros((1, 2, 16), np.float32)
+    for wrong in (
+        {"pitch_hz": [np.nan]},
+        {"pitch_hz": [0.0]},
+        {"z": np.full_like(z, np.nan)},
+        {"temperature": -1.0},
+        {"temperature": np.nan},
+        {"seed": -1},
+        {"seed": 2**40},
+    ):
+        with pytest.raises(ValueError, match=r"finite|temperature|seeds"):
+            stream.generate(**({"z": z, "pitch_hz": [220.0]} | wrong))

@@ -104,6 +104,18 @@ def test_in_bf16_the_devices_multiply_in_bfloat16_and_the_weights_stay_in_float3
     assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(lowered.out_info[0].params))
 
 
+def test_a_run_that_leaves_all_numbers_keeps_what_was_saved_before(config: TrainConfig) -> None:
+    run = Trainer(config)
+    run.checkpoint()
+    good = (config.output / "model.safetensors").read_bytes()
+    run.state = jax.tree.map(lambda leaf: leaf * np.float32(np.nan) if leaf.dtype == np.float32 else leaf, run.state)
+    with pytest.raises(WavekeysError, match="training has left all numbers by step"):
+        run.run(lambda _: None)
+    assert (config.output / "model.safetensors").read_bytes() == good
+    for leaf in jax.tree.leaves(Trainer(config, resume=True).state.average):
+        assert np.isfinite(leaf).all()
+
+
 def test_there_is_nothing_to_resume_in_an_empty_folder(config: TrainConfig) -> None:
     with pytest.raises(WavekeysError, match="nothing to resume"):
         Trainer(config, resume=True)
@@ -132,7 +144,18 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
         ("[model]\nlayerz = 3", "unknown model key 'layerz'|layerz"),
         ("modle = 3", "unknown key 'modle'"),
         ("[training]\nprecision = 'fp8'", "precision must be fp32 or bf16, not 'fp8'"),
-        ("[data]\npitch_step = 0", "pitch_step must be at least 1"),
+        ("[data]\npitch_step = 0", "'pitch_step' must be a whole number from 1 to 127, not 0"),
+        ("[data]\nvelocities = [0]", "'velocities' must be a whole number from 1 to 127, not 0"),
+        ("[data]\nonly = [1]", "'only' must hold names"),
+        ("[data.instruments]\nflute = 'a'", "'instruments' must be a whole number from 0 to 127, not 'a'"),
+        ("data = 3", r"\[data\] must be a table, not 3"),
+        ("output = 3", "'output' must be of type str"),
+        ("[model]\nsize = [1]", r"unknown model size \[1\]"),
+        ("[training]\nsteps = 0", "'steps' must be a whole number from 1"),
+        ("[training]\nseed = -1", "'seed' must be a whole number from 0"),
+        ("[training]\nlearning_rate = nan", "'learning_rate' must be a number from 1e-12 to 1000, not nan"),
+        ("[training]\nhistory_noise = [1]", "'history_noise' must be 2 numbers"),
+        ("[training]\nhistory_noise = ['a', 1]", "'history_noise' must be a number from"),
         ("[validation]\nevry = 3", "unknown key 'evry'"),
         ("[training]\nstart_from = 'factory'\n[model]\nsize = 'large'", "brings its own model"),
         ("steps = ", "not a readable TOML file"),
