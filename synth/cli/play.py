@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,11 @@ class EffectType(click.ParamType):
             if not (isinstance(kind, type) and issubclass(kind, pedalboard.Plugin)):
                 self.fail(f"{name!r} is no effect of pedalboard; there are Reverb, Chorus, Delay and more", param, ctx)
             pairs = (pair.partition("=") for pair in rest.split(",") if rest)
-            return kind(**{key.strip(): float(number) for key, _, number in pairs})
+            settings = {key.strip(): float(number) for key, _, number in pairs}
+            known = re.findall(r"(\w+): float", kind.__init__.__doc__ or "")  # the plugin's own, as its binding says
+            for key in settings.keys() - known:
+                self.fail(f"{name} has no setting {key!r}; it has {', '.join(known) or 'none'}", param, ctx)
+            return kind(**settings)
         except (TypeError, ValueError, ImportError, OSError) as error:
             self.fail(f"{value!r}: {str(error).splitlines()[0]}", param, ctx)
 

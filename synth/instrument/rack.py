@@ -207,4 +207,4 @@ class Rack:
 
 
 def _is_controller(event: mido.Message | Command) -> bool:
-    return isinstance(event, mido.Message) and event.type not in ("note_on", "note_off")
+    return isinstance(event, mido.Message) and event.type not in ("note_on", "note_off", "program_change")

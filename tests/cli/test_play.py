@@ -149,6 +149,11 @@ def test_an_effect_that_does_not_exist_is_refused_in_one_line(text: str) -> None
     assert result.stderr.count("\n") == 1
 
 
+def test_an_unknown_setting_of_an_effect_is_named_with_those_there_are() -> None:
+    said = run("play", "--effect", "Reverb:wet=1").stderr
+    assert "Reverb has no setting 'wet'; it has room_size, damping, wet_level" in said
+
+
 def test_an_effect_of_pedalboard_is_made_with_its_settings() -> None:
     effect = EffectType().convert("Reverb:wet_level=0.25,room_size=0.5", None, None)
     assert isinstance(effect, pedalboard.Reverb)
