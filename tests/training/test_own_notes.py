@@ -94,10 +94,12 @@ def test_a_soundfonts_instruments_are_taken_by_name_or_by_program(
     options = ("--pitches", "60-61", "--velocities", "100", "-o", output)
     assert wavekeys("bank", "build", font, "--instruments", "bassoon,horn=60", *options) == 0
     assert load_preset(output).bank.embeddings.shape[:3] == (2, 2, 1)
+    assert wavekeys("bank", "build", font, "--instruments", "oboe", *options) == 1  # not over what is there
+    assert "is there already" in capsys.readouterr().err
     for wrong, complaint in (
         ((), "choose by --instruments"),
         (("--instruments", "theremin"), "no instrument 'theremin'; give theremin=PROGRAM, or one of"),
         (("--instruments", "oboe", "--pitches", "x"), "--pitches: 'x,x' are not numbers from 0 to 127"),
     ):
-        assert wavekeys("bank", "build", font, "-o", output, *wrong) == 2
+        assert wavekeys("bank", "build", font, "-o", tmp_path / "others", *wrong) == 2
         assert complaint in capsys.readouterr().err
