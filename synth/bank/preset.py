@@ -182,8 +182,7 @@ def find_preset(name_or_path: str | Path) -> Path:
 def load_preset(name_or_path: str | Path = FACTORY_DEFAULT) -> Preset:
     """Read a preset, by name or by the path of its folder or its `.wavekeys` file."""
     info = read_info(find_preset(name_or_path))
-    bank = bank_of(info)
-    check_blends(info, bank)
+    bank = fitting_bank(info)
     model = _model(info)
     channels = model.config.embedding_channels
     if bank.embeddings.shape[-1] != channels:
@@ -204,10 +203,17 @@ def check_blends(info: PresetInfo, bank: Bank) -> None:
     blends = [info.blend, *(zone.blend for zone in info.zones), *(m.blend for m in info.modulations)]
     for blend in (*blends, *({name: 1.0} for name in (info.pad or {}).values())):
         if blend is not None:
-            try:
-                bank.weights(blend)
-            except UsageError as error:
-                raise WavekeysError(f"{info.folder / 'preset.toml'}: {error}") from None
+            bank.weights(blend)
+
+
+def fitting_bank(info: PresetInfo) -> Bank:
+    """The bank of a preset that was read, and whose blends are checked against it."""
+    bank = bank_of(info)
+    try:
+        check_blends(info, bank)
+    except UsageError as error:
+        raise WavekeysError(f"{info.folder / 'preset.toml'}: {error}") from None
+    return bank
 
 
 def read_info(folder: Path) -> PresetInfo:

@@ -50,10 +50,9 @@ def _warn(error: WavekeysError) -> None:
 
 
 def _description(info: PresetInfo, favourites: frozenset[str]) -> dict[str, Any]:
-    from synth.bank.preset import bank_of, check_blends
+    from synth.bank.preset import fitting_bank
 
-    bank = bank_of(info)
-    check_blends(info, bank)
+    bank = fitting_bank(info)
     return {
         "name": info.name,
         "factory": info.factory,
