@@ -169,8 +169,7 @@ class _Session:
                     if osc is not None:
                         osc.echo(status)
                 if ports_due() and not self._speaker.lost:
-                    for line in self._inputs.look():
-                        controls.say(line)
+                    self._look_at_ports()
                 if terminal is None:
                     time.sleep(LOOK_EVERY_S)
                 else:
@@ -180,6 +179,9 @@ class _Session:
     def _renew_inputs(self) -> None:
         """While nobody waits for our callback; the device may yet refuse, and then keyboards must be heard too."""
         self._inputs.renew()
+        self._look_at_ports()
+
+    def _look_at_ports(self) -> None:
         for line in self._inputs.look():
             self._controls.say(line)
 

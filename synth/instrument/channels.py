@@ -283,15 +283,12 @@ class Channels:
     def set_zone(self, at: int, master: int, members: int) -> None:
         """Give a master channel (0 or 15) so many members next to it; the other zone shrinks to make room."""
         members = min(members, 15)
-        former = self.zone(_LOWER_MASTER)[1:] + self.zone(_UPPER_MASTER)[1:]
+        former = [number for other, count in self._members.items() if count for number in self.zone(other)]
         other = _UPPER_MASTER if master == _LOWER_MASTER else _LOWER_MASTER
         self._members[master] = members
-        had = self._members[other]
-        self._members[other] = max(0, min(had, 14 - members))
-        if had and not self._members[other]:
-            self._all[other].set_bend_range(at, self._usual_range, own=False)
+        self._members[other] = max(0, min(self._members[other], 14 - members))
         for number in former:
-            if self.master(number) is None:
+            if self.master(number) is None and not self._members.get(number):  # in no zone any more
                 self._all[number].set_bend_range(at, self._usual_range, own=False)
         self._all[master].set_bend_range(at, MASTER_BEND_SEMITONES if members else self._usual_range, own=members > 0)
         for number in self.zone(master)[1:]:

@@ -227,7 +227,7 @@ class _Opener:
             state = instrument.state() | {key: state[key] for key in _KEPT}
         elif state["model_sha256"] != info.model_sha256:
             self._warn(f"preset {info.name!r} has another model than when this was played; it will sound different")
-        elif row.get("preset_sha256", _digest(preset)) != _digest(preset):
+        elif "preset_sha256" in row and row["preset_sha256"] != _digest(preset):
             self._warn(f"preset {info.name!r} is not what it was when this was played; it may sound different")
         wished = {"blend": wishes.blend, "seed": wishes.seed, "tuning": wishes.tuning}
         instrument.restore(state | {key: value for key, value in wished.items() if value is not None})

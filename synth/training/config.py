@@ -86,6 +86,8 @@ class ValidationConfig:
 
 
 RANGES: dict[str, tuple[float, float]] = {
+    "instruments": (0, 127),  # their programs
+    "velocities": (1, 127),
     "pitch_low": (0, 127),
     "pitch_high": (0, 127),
     "pitch_step": (1, 127),
@@ -106,7 +108,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "every": (0, 1e9),
     "crops": (1, 1e6),
 }
-"""What numbers may be, the ends included."""
+"""What numbers may be, each of a list or table too, the ends included."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -182,28 +184,17 @@ def _section(kind: type[T], values: dict[str, Any], where: str) -> T:
 
 def _check_items(key: str, value: Any, default: Any, where: str) -> None:
     """Refuse a number out of its range, and lists and tables that hold what they should not."""
-    numbers: list[Any]
-    low: float
-    high: float
-    if key == "instruments" and isinstance(default, dict):
-        numbers, low, high = [*value.values()], 0, 127
-    elif key == "velocities":
-        numbers, low, high = value, 1, 127
-    elif isinstance(default, tuple):
-        numbers, (low, high) = value, RANGES[key]
-        if len(value) != len(default):
-            raise WavekeysError(f"{where}: key {key!r} must be {len(default)} numbers, not {value!r}")
-    elif isinstance(value, list):
-        if not all(isinstance(item, str) for item in value):
+    if isinstance(default, tuple) and len(value) != len(default):
+        raise WavekeysError(f"{where}: key {key!r} must be {len(default)} numbers, not {value!r}")
+    items = [*value.values()] if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    if isinstance(default, list) and key != "velocities":
+        if not all(isinstance(item, str) for item in items):
             raise WavekeysError(f"{where}: key {key!r} must hold names, not {value!r}")
-        return
     elif key in RANGES:
-        numbers, (low, high) = [value], RANGES[key]
-    else:
-        return
-    whole = not isinstance(default, float | tuple)
-    for number in numbers:
-        fits = isinstance(number, int) if whole else isinstance(number, int | float)
-        if not fits or isinstance(number, bool) or not low <= number <= high:
-            kind = "a whole number" if whole else "a number"
-            raise WavekeysError(f"{where}: key {key!r} must be {kind} from {low:g} to {high:g}, not {number!r}")
+        low, high = RANGES[key]
+        whole = not isinstance(default, float | tuple)
+        for number in items:
+            fits = isinstance(number, int) if whole else isinstance(number, int | float)
+            if not fits or isinstance(number, bool) or not low <= number <= high:
+                kind = "a whole number" if whole else "a number"
+                raise WavekeysError(f"{where}: key {key!r} must be {kind} from {low:g} to {high:g}, not {number!r}")
