@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from synth.kernels import sampling
-from synth.kernels.clock import clock_features, partials
+from synth.kernels.clock import clock_features, partials, stray
 from synth.kernels.reference import conditioning_at
 from synth.kernels.spec import HISTORY, Block, Sizes, State, Weights
 
@@ -34,13 +34,22 @@ class Ahead(NamedTuple):
     scalars: Array  # [T, V, len(SCALARS)]
 
 
-def look_ahead(sizes: Sizes, weights: Weights, state: State, block: Block) -> tuple[Ahead, Array]:
-    """A block's `Ahead`, and the voices' ages [V] uint32 after it."""
+class After(NamedTuple):
+    """What is known ahead of the `State` after a block."""
+
+    strayed: Array  # [V, H] uint32
+    age: Array  # [V] uint32
+    step: Array  # [] uint32
+
+
+def look_ahead(sizes: Sizes, weights: Weights, state: State, block: Block) -> tuple[Ahead, After]:
+    """What a block's samples need, and what will be after them."""
     samples = block.clock.shape[1]
     sample = jnp.arange(samples, dtype=jnp.int32)
     columns = jax.vmap(lambda t: conditioning_at(sizes, block, t))(sample)
     sounding = sample[:, None] >= block.begin[None]
-    before = jnp.where((block.fresh != 0) & (block.begin < samples), jnp.uint32(0), state.age)
+    starting = (block.fresh != 0) & (block.begin < samples)
+    before = jnp.where(starting, jnp.uint32(0), state.age)
     since = jnp.maximum(sample[:, None] - block.begin[None], 0).astype(jnp.uint32)
     age = before[None] + since
     clock = block.clock.T
@@ -50,8 +59,12 @@ def look_ahead(sizes: Sizes, weights: Weights, state: State, block: Block) -> tu
         enter = enter + jnp.matmul(features, weights.clock, precision=lax.Precision.HIGHEST)
     u, v = (sampling.uniform(bits) for bits in sampling.threefry(jnp.broadcast_to(block.seed, age.shape), age))
     temperature = jnp.broadcast_to(block.temperature, age.shape)
+    strayed = jnp.where(starting[:, None], jnp.uint32(0), state.strayed)
     if sizes.mixtures:
-        harmonics = jnp.sum(columns.amplitudes * partials(clock, sizes.harmonics), axis=-1)
+        by = jnp.where(sounding[..., None], stray(columns.detuning), jnp.uint32(0))
+        come = strayed[None] + jnp.cumsum(by, axis=0, dtype=jnp.uint32)
+        strayed = come[-1]
+        harmonics = jnp.sum(columns.amplitudes * partials(clock, sizes.harmonics, come - by), axis=-1)
         scalars = [u, v, temperature, columns.scale, columns.gain, harmonics, columns.rest]
     else:
         ones = jnp.ones_like(u)
@@ -66,7 +79,7 @@ def look_ahead(sizes: Sizes, weights: Weights, state: State, block: Block) -> tu
         jnp.stack(scalars, axis=-1),
     )
     heard = jnp.maximum(samples - block.begin, 0).astype(jnp.uint32)
-    return ahead, before + heard
+    return ahead, After(strayed, before + heard, state.step + jnp.uint32(samples))
 
 
 def audio_of(sizes: Sizes, ahead: Ahead, value: Array) -> Array:

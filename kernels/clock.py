@@ -17,15 +17,21 @@ def clock_features(phase: Array, harmonics: int) -> Array:
     return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
 
 
-def partials(phase: Array, count: int) -> Array:
-    """The clock's partials, cos(k * phase + pi k**2 / 64) for k = 1 to `count`: [...] uint32 -> [..., count].
+def partials(phase: Array, count: int, strayed: Array | None = None) -> Array:
+    """The clock's partials, cos(k * phase + pi k**2 / 64 + strayed) for k = 1 to `count`: [...] uint32 -> [..., count].
 
-    The fixed phases that grow with the square of k keep their sum from peaking (Schroeder 1970).
+    The fixed phases that grow with the square of k keep their sum from peaking (Schroeder 1970). `strayed` [..., count]
+    uint32 is how far partials that are no multiples have come from where they would be.
     """
     k = jnp.arange(1, count + 1, dtype=jnp.uint32)
     shape = (*phase.shape, count)
     turns = phase[..., None] * jnp.broadcast_to(k, shape) + jnp.broadcast_to(k * k * jnp.uint32(2**25), shape)
-    return jnp.cos(_angle(turns))
+    return jnp.cos(_angle(turns if strayed is None else turns + strayed))
+
+
+def stray(detuning: Array) -> Array:
+    """How far partials detuned by so many turns a sample, less than a half, stray in one: [...] -> [...] uint32."""
+    return (detuning * jnp.float32(2.0**32)).astype(jnp.int32).astype(jnp.uint32)
 
 
 def _angle(turns: Array) -> Array:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from synth.kernels import sampling
-from synth.kernels.clock import clock_features, partials
+from synth.kernels.clock import clock_features, partials, stray
 from synth.kernels.spec import HISTORY, Block, Sizes, State, Weights
 
 
@@ -25,6 +25,7 @@ class Columns(NamedTuple):
     out1: Array  # [V, S]
     predictor: Array  # [V, P]
     amplitudes: Array  # [V, H]
+    detuning: Array  # [V, H]
     scale: Array  # [V]
     rest: Array  # [V]
     gain: Array  # [V]
@@ -42,11 +43,13 @@ def conditioning_at(sizes: Sizes, block: Block, sample: Array) -> Columns:
         row = row + fraction[:, None] * (following - row)
     voices, gates = row.shape[0], sizes.layers * 2 * sizes.residual
     head = gates + sizes.skip
+    harmonics = head + sizes.prediction_order
     return Columns(
         row[:, :gates].reshape(voices, sizes.layers, 2 * sizes.residual),
         row[:, gates:head],
-        row[:, head : head + sizes.prediction_order],
-        row[:, head + sizes.prediction_order : head + sizes.prediction_order + sizes.harmonics],
+        row[:, head:harmonics],
+        row[:, harmonics : harmonics + sizes.harmonics],
+        row[:, harmonics + sizes.harmonics : harmonics + 2 * sizes.harmonics],
         row[:, -3],
         row[:, -2],
         row[:, -1],
@@ -91,7 +94,10 @@ def _step(
     """One sample of every voice: the new state, and (audio [V], outputs [V, O], prediction [V])."""
     sounding = sample >= block.begin
     starting = (sample == block.begin) & (block.fresh != 0)
-    state = state._replace(age=jnp.where(starting, jnp.uint32(0), state.age))
+    state = state._replace(
+        age=jnp.where(starting, jnp.uint32(0), state.age),
+        strayed=jnp.where(starting[:, None], jnp.uint32(0), state.strayed),
+    )
     columns = conditioning_at(sizes, block, sample)
     voices = state.age.shape[0]
     reach = jnp.arange(1, max(sizes.input_taps, sizes.prediction_order) + 1, dtype=jnp.int32)
@@ -103,7 +109,8 @@ def _step(
     outputs, cache = network(sizes, weights, state, x, columns, sounding)
     u, v = (sampling.uniform(bits) for bits in sampling.threefry(block.seed, state.age))
     if sizes.mixtures:
-        harmonics = jnp.sum(columns.amplitudes * partials(block.clock[:, sample], sizes.harmonics), axis=-1)
+        sounds = partials(block.clock[:, sample], sizes.harmonics, state.strayed)
+        harmonics = jnp.sum(columns.amplitudes * sounds, axis=-1)
         predicted = jnp.sum(seen * columns.predictor, axis=-1)
         value = predicted + columns.scale * sampling.logistic(outputs, u, v, block.temperature)
         value = jnp.clip(value, -sampling.LARGEST, sampling.LARGEST)
@@ -119,9 +126,11 @@ def _step(
     now = (state.step % HISTORY).astype(jnp.int32)
     kept = lax.dynamic_slice_in_dim(state.history, now, 1, axis=1)
     written = jnp.where(sounding[:, None], value[:, None], kept)
+    strayed = state.strayed + stray(columns.detuning) if sizes.mixtures else state.strayed
     state = State(
         cache,
         lax.dynamic_update_slice_in_dim(state.history, written, now, axis=1),
+        jnp.where(sounding[:, None], strayed, state.strayed),
         jnp.where(sounding, state.age + jnp.uint32(1), state.age),
         state.step + jnp.uint32(1),
     )

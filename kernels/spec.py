@@ -59,9 +59,10 @@ class Sizes:
     @property
     def conditioning(self) -> int:
         """Columns of a frame: gates [L * 2R], first head layer [S], then with a mixture predictor coefficients [P],
-        amplitudes of the harmonics [H], scale, rest, gain. A sample is gain * (harmonics + rest * draw).
+        amplitudes of the harmonics [H], how many turns a sample each is off its multiple of the clock [H], scale, rest,
+        gain. A sample is gain * (harmonics + rest * draw).
         """
-        mixture = self.prediction_order + self.harmonics + 3 if self.mixtures else 0
+        mixture = self.prediction_order + 2 * self.harmonics + 3 if self.mixtures else 0
         return self.layers * 2 * self.residual + self.skip + mixture
 
 
@@ -97,6 +98,7 @@ class State(NamedTuple):
     cache: Array  # [V, rows, R] float32: each layer's past inputs, a ring indexed by `step` modulo its length
     history: Array  # [V, HISTORY] float32: past inputs, a ring indexed by `step`. With a mixture they are what was
     # drawn, without the harmonics, in units of the rest; else mu-law codes / 128.
+    strayed: Array  # [V, H] uint32, 2**32 a turn: how far partials have come from their multiples of the clock
     age: Array  # [V] uint32: samples since the voice began
     step: Array  # [] uint32: samples since the stream began
 
@@ -121,6 +123,7 @@ def initial_state(sizes: Sizes, voices: int) -> State:
     return State(
         jnp.zeros((voices, sizes.cache_offsets[-1], sizes.residual)),
         jnp.zeros((voices, HISTORY)),
+        jnp.zeros((voices, sizes.harmonics), jnp.uint32),
         jnp.zeros(voices, jnp.uint32),
         jnp.zeros((), jnp.uint32),
     )

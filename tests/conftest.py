@@ -77,9 +77,14 @@ def tiny_model() -> Callable[[str], WaveNet]:
 
 @pytest.fixture(scope="session")
 def tiny_preset() -> Preset:
-    """Two instruments, pitches 60 to 64, velocities 50 and 100, of random embeddings and a tiny live model."""
+    """Two instruments, pitches 60 to 64, velocities 50 and 100, of random embeddings and a tiny live model.
+
+    The bell's partials are stretched, the pipe swings.
+    """
     z = np.random.default_rng(3).normal(scale=0.3, size=(2, 5, 2, 20, 16)).astype(np.float16).astype(np.float32)
     z[..., 0] = 0.5  # the level: -20 dBFS
+    stretch = np.zeros((2, 5, 2, 16), np.float32)
+    stretch[0] = np.float16(0.02) * np.square(np.linspace(0.0, 4.0, 16, dtype=np.float16))
     bank = Bank(
         instruments=("bell", "pipe"),
         pitches=np.arange(60, 65),
@@ -89,6 +94,7 @@ def tiny_preset() -> Preset:
         vibrato=np.broadcast_to(
             np.array([[0.0, 0.0, 0.0], [5.0, 15.0, 0.25]], np.float32)[:, None, None], (2, 5, 2, 3)
         ),
+        stretch=stretch,
         release=17,
     )
     info = PresetInfo(

@@ -131,13 +131,12 @@ def _call(sizes: Sizes, weights: Packed, state: State, block: Block, forced: Arr
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
 def generate(sizes: Sizes, weights: Packed, state: State, block: Block) -> tuple[Array, State]:
     """As `synth.kernels.reference.generate`, with prepared weights."""
-    audio, *state_and_scores = _call(sizes, weights, state, block, None)
-    return audio, State(*state_and_scores[:4])
+    audio, *moved, _, _ = _call(sizes, weights, state, block, None)
+    return audio, State(*moved)
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
 def score(sizes: Sizes, weights: Packed, state: State, block: Block, forced: Array) -> tuple[Array, Array, State]:
     """As `synth.kernels.reference.score`, with prepared weights."""
-    _, *state_and_scores = _call(sizes, weights, state, block, forced)
-    outputs, prediction = state_and_scores[4:]
-    return outputs, prediction, State(*state_and_scores[:4])
+    _, *moved, outputs, prediction = _call(sizes, weights, state, block, forced)
+    return outputs, prediction, State(*moved)

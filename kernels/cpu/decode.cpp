@@ -1,5 +1,6 @@
 #include "decode.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "pool.h"
@@ -61,7 +62,11 @@ void decode(const Problem& problem) {
     const int64_t begin = block.begin_of(voice), silent = begin < block.samples ? begin : block.samples;
     std::memset(problem.result.audio + voice * block.samples, 0, sizeof(float) * (size_t)silent);
     if (begin >= block.samples) continue;
-    if (block.fresh[voice]) state.age[voice] = 0;
+    if (block.fresh[voice]) {
+      const int64_t harmonics = problem.sizes.harmonics;
+      state.age[voice] = 0;
+      std::fill_n(state.strayed + voice * harmonics, harmonics, 0u);
+    }
     active[count++] = voice;
   }
   if (!count) return;

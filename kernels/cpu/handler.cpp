@@ -52,10 +52,10 @@ ffi::Error handle(ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> dil
                   Buffer skip_start, Buffer layers, Buffer layers_scale, Buffer layers_offset, Buffer past,
                   Buffer past_scale, Buffer past_offset, Buffer residual_bias, Buffer skip, Buffer skip_scale,
                   Buffer skip_offset, Buffer skip_bias, Buffer out1, Buffer out1_scale, Buffer out1_offset,
-                  Buffer logits, Buffer logits_bias, Buffer cache_in, Buffer history_in, Buffer age_in, Buffer step_in,
-                  Buffer conditioning, Buffer position, Buffer clock, Buffer begin, Buffer fresh, Buffer seed,
-                  Buffer temperature, Buffer forced, Output audio, Output cache, Output history, Output age,
-                  Output step, Output outputs, Output prediction) {
+                  Buffer logits, Buffer logits_bias, Buffer cache_in, Buffer history_in, Buffer strayed_in,
+                  Buffer age_in, Buffer step_in, Buffer conditioning, Buffer position, Buffer clock, Buffer begin,
+                  Buffer fresh, Buffer seed, Buffer temperature, Buffer forced, Output audio, Output cache,
+                  Output history, Output strayed, Output age, Output step, Output outputs, Output prediction) {
   const auto refuse = [](const char* what) {
     return ffi::Error::InvalidArgument(std::string("wavekeys kernel: ") + what);
   };
@@ -128,7 +128,8 @@ ffi::Error handle(ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> dil
            conditioning.dimensions()[2] == sizes.columns(),
        "`conditioning` disagrees with the sizes"},
       {counts(*cache, V * sizes.cache_offsets[L] * R), "`cache` disagrees with the sizes"},
-      {counts(*history, V * kHistory) && counts(*age, V) && counts(*step, 1), "the state disagrees with the sizes"},
+      {counts(*history, V * kHistory) && counts(*strayed, V * sizes.harmonics) && counts(*age, V) && counts(*step, 1),
+       "the state disagrees with the sizes"},
       {counts(position, V) && counts(begin, V) && counts(fresh, V) && counts(seed, V) && counts(temperature, V),
        "the block disagrees with the number of voices"},
       {counts(forced, scored), "`forced` disagrees with `clock`"},
@@ -138,6 +139,7 @@ ffi::Error handle(ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> dil
 
   carry(cache_in, cache);
   carry(history_in, history);
+  carry(strayed_in, strayed);
   carry(age_in, age);
   const uint32_t now = *step_in.typed_data<uint32_t>();
   problem.weights = {precision,
@@ -163,7 +165,8 @@ ffi::Error handle(ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> dil
                    seed.typed_data<uint32_t>(),
                    temperature.typed_data<float>(),
                    scored ? forced.typed_data<float>() : nullptr};
-  problem.state = {cache->typed_data<float>(), history->typed_data<float>(), age->typed_data<uint32_t>(), now};
+  problem.state = {cache->typed_data<float>(), history->typed_data<float>(), strayed->typed_data<uint32_t>(),
+                   age->typed_data<uint32_t>(), now};
   problem.result = {audio->typed_data<float>(), scored ? outputs->typed_data<float>() : nullptr,
                     scored ? prediction->typed_data<float>() : nullptr};
   decode(problem);
@@ -189,9 +192,9 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
         .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
         .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
         .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
-        .Arg<ffi::AnyBuffer>()
+        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
         .Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>()
-        .Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>());
+        .Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>());
 // clang-format on
 
 EXPORT const char* wavekeys_isa() { return wavekeys::instruction_set(); }

@@ -23,7 +23,9 @@ struct Sizes {
   int64_t cache_offsets[kMaxLayers + 1];  // rows
 
   int64_t features() const { return input_taps + 2 * clock_harmonics; }
-  int64_t columns() const { return layers * 2 * residual + skip + (mixtures ? prediction_order + harmonics + 3 : 0); }
+  int64_t columns() const {
+    return layers * 2 * residual + skip + (mixtures ? prediction_order + 2 * harmonics + 3 : 0);
+  }
 };
 
 // The smallest piece that a product reads of a row: 1 float, 2 bfloat16 or integers of 16 bits, or 4 bytes, whatever
@@ -72,10 +74,11 @@ struct Block {
 };
 
 struct State {
-  float* cache;    // [V, rows, R]
-  float* history;  // [V, kHistory]
-  uint32_t* age;   // [V]
-  uint32_t step;   // at the block's first sample
+  float* cache;       // [V, rows, R]
+  float* history;     // [V, kHistory]
+  uint32_t* strayed;  // [V, harmonics]
+  uint32_t* age;      // [V]
+  uint32_t step;      // at the block's first sample
 };
 
 struct Result {

@@ -112,7 +112,7 @@ def _call(
     sizes: Sizes, prepared: Prepared, state: State, block: Block, forced: Array | None, launch: Launch
 ) -> tuple[Ahead, State, tuple[Array, ...]]:
     """What was known ahead, the state after the block, and (value [T, V], outputs [T, V, O], prediction [T, V])."""
-    ahead, ages = look_ahead(sizes, prepared.weights, state, block)
+    ahead, after = look_ahead(sizes, prepared.weights, state, block)
     voices, samples = block.clock.shape
     scored = (samples, voices) if forced is not None else (0, 0)
     packed = prepared.packed
@@ -158,8 +158,7 @@ def _call(
         teams=np.int64(launch.teams),
         shared_bytes=np.int64(launch.shared_bytes),
     )
-    step = state.step + jnp.uint32(samples)
-    return ahead, State(cache, ring(recent, step), ages, step), (value, outputs, prediction)
+    return ahead, State(cache, ring(recent, after.step), *after), (value, outputs, prediction)
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=2, static_argnames="launch")

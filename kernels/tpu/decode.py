@@ -154,7 +154,7 @@ def _call(
             f"the TPU kernel would need {needed / 2**20:.0f} MiB on the chip for {block.clock.shape[0]} voices and has "
             f"{VMEM_BYTES // 2**20}; use fewer voices, bf16, or --backend jax"
         )
-    known, ages = look_ahead(sizes, packed.weights, state, block)
+    known, after = look_ahead(sizes, packed.weights, state, block)
     voices, samples = block.clock.shape
     ahead = known._replace(
         age=known.age[..., None],
@@ -196,8 +196,7 @@ def _call(
         compiler_params=pltpu.CompilerParams(dimension_semantics=("arbitrary",), vmem_limit_bytes=VMEM_BYTES),
         interpret=interpret,
     )(inputs, before)
-    step = state.step + jnp.uint32(samples)
-    moved = State(cache.swapaxes(0, 1), ring(recent, step), ages, step)
+    moved = State(cache.swapaxes(0, 1), ring(recent, after.step), *after)
     if forced is None:
         return moved, (audio_of(sizes, known, yielded[0][..., 0]),)
     outputs, prediction = yielded

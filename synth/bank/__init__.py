@@ -6,7 +6,7 @@ Imports `synth.wavenet`; nothing here knows of voices or devices.
 """
 
 from synth.bank.bank import Bank, HeldNote, load_bank
-from synth.bank.build import Recorded, bank_of_notes, build_bank, encoded
+from synth.bank.build import Embedded, Recorded, bank_of_notes, build_bank, encoded
 from synth.bank.favourites import mark_favourite, read_favourites
 from synth.bank.library import (
     delete_preset,
@@ -21,6 +21,7 @@ from synth.bank.preset import Modulation, Preset, PresetInfo, Zone, find_preset,
 
 __all__ = [
     "Bank",
+    "Embedded",
     "HeldNote",
     "Modulation",
     "Preset",

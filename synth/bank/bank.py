@@ -19,6 +19,7 @@ FALL_EXPLAINED = 0.5  # of what its level does, by a straight line; else it wave
 DECAYING = 0.2  # of an instrument's notes fall; with fewer it sustains, and those few happened to fade just then
 SILENT = 1.0 - 70.0 / LEVEL_DB_PER_UNIT
 FRAMES_PER_SECOND = 31.25
+FARTHEST = 0.5  # multiples of the pitch by which a partial may be off its own
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,9 @@ class Bank:
     loops: np.ndarray = dataclasses.field(repr=False)  # [I, P, V, 2] first and last frame of each note's sustain
     # [I, P, V, 3] float32, each note's as `synth.bank.vibrato.Vibrato`.
     vibrato: np.ndarray = dataclasses.field(repr=False)
+    # [I, P, V, H] float32, how many multiples of the pitch each note's partials are off their own. H is that of the
+    # model, or 1, and the number 0, where all are in place.
+    stretch: np.ndarray = dataclasses.field(repr=False)
     release: int  # the first frame after the key was let go
     decays: np.ndarray = dataclasses.field(init=False)  # [I] bool: whose held notes die away
 
@@ -61,13 +65,7 @@ class Bank:
             )
         if (self.loops[..., 0] >= self.loops[..., 1]).any() or (self.loops >= frames).any():
             raise WavekeysError(f"bank: a loop is not within its {frames} frames")
-        if self.vibrato.shape != (*shape, 3) or self.vibrato.dtype != np.float32:
-            raise WavekeysError(
-                f"bank: vibrato {self.vibrato.dtype}{list(self.vibrato.shape)} must be float32, "
-                f"[{', '.join(map(str, shape))}, 3]"
-            )
-        if not (np.isfinite(self.vibrato).all() and (self.vibrato >= 0).all() and (self.vibrato <= LARGEST).all()):
-            raise WavekeysError(f"bank: vibrato must be at most {LARGEST.rate_hz} Hz, {LARGEST.cents} cents and 1 turn")
+        self._check_partials(shape)
         if not isinstance(self.release, int) or not 0 < self.release < frames:
             raise WavekeysError(f"bank: release {self.release} is not within {frames} frames")
         held = [
@@ -80,6 +78,23 @@ class Bank:
         sounds = np.array([level.max() > SILENT for level in held]).reshape(shape[0], -1)
         share = (falls & sounds).sum(axis=1) / np.maximum(sounds.sum(axis=1), 1)
         object.__setattr__(self, "decays", share >= DECAYING)
+
+    def _check_partials(self, shape: tuple[int, int, int]) -> None:
+        """What the bank tells of the notes' partials beside the embeddings."""
+        if self.vibrato.shape != (*shape, 3) or self.vibrato.dtype != np.float32:
+            raise WavekeysError(
+                f"bank: vibrato {self.vibrato.dtype}{list(self.vibrato.shape)} must be float32, "
+                f"[{', '.join(map(str, shape))}, 3]"
+            )
+        if not (np.isfinite(self.vibrato).all() and (self.vibrato >= 0).all() and (self.vibrato <= LARGEST).all()):
+            raise WavekeysError(f"bank: vibrato must be at most {LARGEST.rate_hz} Hz, {LARGEST.cents} cents and 1 turn")
+        if self.stretch.ndim != 4 or self.stretch.shape[:3] != shape or self.stretch.dtype != np.float32:
+            raise WavekeysError(
+                f"bank: stretch {self.stretch.dtype}{list(self.stretch.shape)} must be float32, "
+                f"[{', '.join(map(str, shape))}, partials]"
+            )
+        if not (np.abs(self.stretch) <= FARTHEST).all() or (self.stretch.shape[-1] == 1 and self.stretch.any()):
+            raise WavekeysError(f"bank: stretch must be within {FARTHEST} multiples, or one 0 for all partials")
 
     def weights(self, blend: Mapping[str, float]) -> np.ndarray:
         """A blend as weights [I] that sum to 1."""
@@ -110,7 +125,8 @@ class Bank:
         frames = soft + np.float32(position - low) * (hard - soft)
         there = chosen, nearest, high if position - low > 0.5 else low
         decays = self.decays[chosen] & has_level
-        return HeldNote.of(frames, self.loops[there], self.release, decays=decays, vibrato=self.vibrato[there])
+        own = {"vibrato": self.vibrato[there], "stretch": self.stretch[there]}
+        return HeldNote.of(frames, self.loops[there], self.release, decays=decays, **own)
 
     def save(self, path: Path) -> None:
         """Write one safetensors file; the names travel in its metadata.
@@ -127,6 +143,7 @@ class Bank:
             "velocities": self.velocities.astype(np.int32),
             "loops": self.loops.astype(np.int32),
             "vibrato": self.vibrato,
+            "stretch": self.stretch.astype(np.float16),
             "release": np.array([self.release], np.int32),
         }
         try:
@@ -149,8 +166,9 @@ def load_bank(path: Path) -> Bank:
         # The latter two for types of numbers that NumPy does not have.
         raise WavekeysError(f"{path}: not a readable safetensors file ({error})") from None
     expected = {"embeddings", "pitches", "velocities", "loops", "release"}
-    if not names or tensors.keys() - {"vibrato"} != expected or tensors["release"].shape != (1,):
+    if not names or tensors.keys() - {"vibrato", "stretch"} != expected or tensors["release"].shape != (1,):
         raise WavekeysError(f"{path}: not a bank (it needs instruments, {', '.join(sorted(expected))})")
+    notes = tensors["embeddings"].shape[:3]
     try:
         return Bank(
             instruments=tuple(names.split("\n")),
@@ -158,7 +176,8 @@ def load_bank(path: Path) -> Bank:
             velocities=tensors["velocities"],
             embeddings=_as_float32(tensors["embeddings"]),
             loops=tensors["loops"],
-            vibrato=tensors.get("vibrato", np.zeros((*tensors["embeddings"].shape[:3], 3), np.float32)),
+            vibrato=tensors.get("vibrato", np.zeros((*notes, 3), np.float32)),
+            stretch=_as_float32(tensors.get("stretch", np.zeros((*notes, 1), np.float32))),
             release=tensors["release"].item(),
         )
     except WavekeysError as error:
@@ -174,8 +193,8 @@ def fall(level: np.ndarray) -> float:
     return slope if steep and explained else 0.0
 
 
-def _as_float32(embeddings: np.ndarray) -> np.ndarray:
-    return embeddings.astype(np.float32) if embeddings.dtype == np.float16 else embeddings
+def _as_float32(numbers: np.ndarray) -> np.ndarray:
+    return numbers.astype(np.float32) if numbers.dtype == np.float16 else numbers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -191,6 +210,7 @@ class HeldNote:
     loops: np.ndarray  # [I, 2]
     slopes: np.ndarray  # [I] units of channel 0 a frame, at most 0
     vibrato: np.ndarray  # [I, 3] as `Vibrato`
+    stretch: np.ndarray  # [I, H] as `Bank.stretch`
     release: int
 
     @classmethod
@@ -202,6 +222,7 @@ class HeldNote:
         *,
         decays: np.ndarray,
         vibrato: np.ndarray | None = None,
+        stretch: np.ndarray | None = None,
     ) -> HeldNote:
         """`decays` [I] says which instruments' levels may go on falling; see `Bank.decays`."""
         slopes = np.zeros(len(frames), np.float32)
@@ -209,7 +230,8 @@ class HeldNote:
             first, last = loops[i]
             slopes[i] = fall(frames[i, first : last + 1, 0])
         vibrato = np.zeros((len(frames), 3), np.float32) if vibrato is None else vibrato
-        return cls(frames=frames, loops=loops, slopes=slopes, vibrato=vibrato, release=release)
+        stretch = np.zeros((len(frames), 1), np.float32) if stretch is None else stretch
+        return cls(frames=frames, loops=loops, slopes=slopes, vibrato=vibrato, stretch=stretch, release=release)
 
     def at(self, numbers: np.ndarray, *, backward: bool = False, freeze: bool = False) -> np.ndarray:
         """Frames of the endless note by their numbers [N], which are at least 0: [I, N, 16].

@@ -40,11 +40,9 @@ def build_bank(
         embeddings=embeddings,
         loops=find_loops(embeddings, release),
         vibrato=np.array(vibrato, np.float32).reshape(i, p, v, 3),
+        stretch=np.zeros((i, p, v, 1), np.float32),
         release=release,
     )
-
-
-Embedded = tuple[np.ndarray, Vibrato]  # a note's embedding [F, 16], and what swings in it
 
 
 class Recorded(NamedTuple):
@@ -56,13 +54,29 @@ class Recorded(NamedTuple):
     audio: np.ndarray  # [T] float32, 4 s
 
 
-Embed = Callable[[Iterable[Recorded]], Iterable[tuple[Recorded, np.ndarray]]]
-"""Notes to notes with their embeddings [F, 16], in order."""
+class Embedded(NamedTuple):
+    """What is known of such a note but for its vibrato."""
+
+    frames: np.ndarray  # [F, 16]
+    stretch: np.ndarray  # [H] float32, as in `Bank.stretch`
 
 
-def encoded(model: WaveNet, notes: Iterable[Recorded]) -> Iterator[tuple[Recorded, np.ndarray]]:
-    """Notes with the embeddings that the model's encoder gives them."""
-    return ((note, np.asarray(model.encode(note.audio[None]))[0]) for note in notes)
+class _Note(NamedTuple):
+    """What goes into the bank."""
+
+    embeddings: np.ndarray
+    vibrato: Vibrato
+    stretch: np.ndarray
+
+
+Embed = Callable[[Iterable[Recorded]], Iterable[tuple[Recorded, Embedded]]]
+"""Notes to notes as they are embedded, in order."""
+
+
+def encoded(model: WaveNet, notes: Iterable[Recorded]) -> Iterator[tuple[Recorded, Embedded]]:
+    """Notes with the embeddings that the model's encoder gives them; it does not tell where partials are."""
+    on_multiples = np.zeros(1, np.float32)
+    return ((note, Embedded(np.asarray(model.encode(note.audio[None]))[0], on_multiples)) for note in notes)
 
 
 def bank_of_notes(model: WaveNet, notes: Iterable[Recorded], embed: Embed | None = None) -> Bank:
@@ -74,29 +88,29 @@ def bank_of_notes(model: WaveNet, notes: Iterable[Recorded], embed: Embed | None
     """
     release = round(KEY_UP_SECONDS * FRAMES_PER_SECOND)
     embed = embed or functools.partial(encoded, model)
-    found: dict[str, dict[tuple[int, int], Embedded]] = {}
-    for note, z in embed(_first_of_each(notes)):
+    found: dict[str, dict[tuple[int, int], _Note]] = {}
+    for note, (frames, stretch) in embed(_first_of_each(notes)):
         vibrato = find_vibrato(note.audio, float(midi_to_hertz(note.pitch)), model.config.sample_rate_hz)
-        held = z[held_frames(note.audio, len(z), release)]
-        found.setdefault(note.instrument, {})[note.pitch, note.velocity] = held, vibrato
+        held = frames[held_frames(note.audio, len(frames), release)]
+        found.setdefault(note.instrument, {})[note.pitch, note.velocity] = _Note(held, vibrato, stretch)
     pitches = sorted({pitch for own in found.values() for pitch, _ in own})
     velocities = sorted({velocity for own in found.values() for _, velocity in own})
 
-    def nearest(own: dict[tuple[int, int], Embedded], pitch: int, velocity: int) -> Embedded:
+    def nearest(own: dict[tuple[int, int], _Note], pitch: int, velocity: int) -> _Note:
         return own[min(own, key=lambda there: (abs(there[0] - pitch), abs(there[1] - velocity)))]
 
     notes_of = [[[nearest(own, p, v) for v in velocities] for p in pitches] for own in found.values()]
-    embeddings, swings = (
-        np.array([[[note[part] for note in row] for row in rows] for rows in notes_of], np.float32) for part in (0, 1)
-    )
+    arrays = {
+        part: np.array([[[getattr(note, part) for note in row] for row in rows] for rows in notes_of], np.float32)
+        for part in _Note._fields
+    }
     return Bank(
         instruments=tuple(found),
         pitches=np.array(pitches),
         velocities=np.array(velocities),
-        embeddings=embeddings,
-        loops=find_loops(embeddings, release),
-        vibrato=swings,
+        loops=find_loops(arrays["embeddings"], release),
         release=release,
+        **arrays,
     )
 
 

@@ -187,6 +187,9 @@ def load_preset(name_or_path: str | Path = FACTORY_DEFAULT) -> Preset:
     channels = model.config.embedding_channels
     if bank.embeddings.shape[-1] != channels:
         raise WavekeysError(f"{info.folder}: the bank has {bank.embeddings.shape[-1]} channels, its model {channels}")
+    partials = bank.stretch.shape[-1]
+    if partials not in (1, model.config.harmonics):
+        raise WavekeysError(f"{info.folder}: the bank has {partials} partials, its model {model.config.harmonics}")
     return Preset(info=info, bank=bank, model=model)
 
 

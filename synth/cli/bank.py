@@ -36,7 +36,11 @@ def command() -> None:
 @click.option("--instruments", metavar="NAME,…", help="Which to take; of a SoundFont also NAME=PROGRAM,…")
 @click.option("--pitches", metavar="LOW-HIGH", help=f"MIDI numbers; of a SoundFont by default {SOUNDFONT_PITCHES}.")
 @click.option("--velocities", metavar="V,…", help=f"Of a SoundFont by default {SOUNDFONT_VELOCITIES}.")
-@click.option("--no-refine", is_flag=True, help="Take embeddings as the encoder gives them, several times as fast.")
+@click.option(
+    "--no-refine",
+    is_flag=True,
+    help="Embeddings as the encoder gives them, partials on the pitch's multiples: several times as fast.",
+)
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
 def build(
     source: Path,

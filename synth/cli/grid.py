@@ -110,6 +110,7 @@ def command(
         for place, sound in decoder.each(
             embeddings,
             pitches=[float(cell.pitch) for cell in cells],
+            stretches=grid.stretches(cells),
             seeds=[seed] * len(cells),
             temperature=temperature,
             progress=lambda samples: progress(samples / rate_hz),

@@ -6,12 +6,13 @@ The blends are the pad's (`synth.instrument.blend`), so that a cell sounds as th
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
-from synth.bank import Preset
+from synth.bank import HeldNote, Preset
 from synth.bank.bank import FRAMES_PER_SECOND
 from synth.errors import UsageError
 from synth.instrument.blend import Blend
@@ -64,21 +65,33 @@ class Grid:
 
     def embeddings(self, cells: Sequence[Cell]) -> list[np.ndarray]:
         """Each cell's note, held and let go: [F, 16]."""
-        bank, config = self.preset.bank, self.preset.model.config
-        blend = Blend(bank, {self.corners["bottom_left"]: 1.0}, pad=self.corners)
         held = np.arange(round(self.held_seconds * FRAMES_PER_SECOND))
         tail = np.arange(round(FRAMES_PER_SECOND))
         notes: dict[int, np.ndarray] = {}  # of each pitch: every instrument's frames
         for pitch in {cell.pitch for cell in cells}:
-            has_level = config.head == "logistics"
-            note = bank.note(pitch, self.velocity, has_level=has_level, instruments=blend.instruments)
+            note = self._note(pitch)
             sustained = note.at(held)
             notes[pitch] = np.concatenate([sustained, note.after_release(tail, sustained[:, -1, 0])], axis=1)
-        places = np.array([[cell.x, cell.y] for cell in cells], np.float32).reshape(-1, 2) / max(self.steps - 1, 1)
-        return [
-            np.tensordot(blend.weights(x, y, {}), notes[cell.pitch], axes=1).astype(np.float32)
-            for cell, (x, y) in zip(cells, places, strict=True)
-        ]
+        return [np.tensordot(self._weights(cell), notes[cell.pitch], axes=1).astype(np.float32) for cell in cells]
+
+    def stretches(self, cells: Sequence[Cell]) -> list[np.ndarray]:
+        """Where each cell's partials are: [H], as `Bank.stretch`."""
+        notes = {pitch: self._note(pitch).stretch for pitch in {cell.pitch for cell in cells}}
+        return [np.tensordot(self._weights(cell), notes[cell.pitch], axes=1).astype(np.float32) for cell in cells]
+
+    @functools.cached_property
+    def _blend(self) -> Blend:
+        return Blend(self.preset.bank, {self.corners["bottom_left"]: 1.0}, pad=self.corners)
+
+    def _note(self, pitch: int) -> HeldNote:
+        """A pitch of all corners' instruments."""
+        has_level = self.preset.model.config.head == "logistics"
+        chosen = self._blend.instruments
+        return self.preset.bank.note(pitch, self.velocity, has_level=has_level, instruments=chosen)
+
+    def _weights(self, cell: Cell) -> np.ndarray:
+        edge = max(self.steps - 1, 1)
+        return self._blend.weights(cell.x / edge, cell.y / edge, {})
 
     def sfz(self, folder: str) -> str:
         """An instrument for samplers, with the WAV files in `folder`: the pad is on controllers 16 and 17.

@@ -172,6 +172,13 @@ PARAMETERS: dict[str, Parameter] = {
         Parameter(
             id="own_vibrato", low=0, high=1, default=1, meaning="Share of the vibrato that the recorded notes have."
         ),
+        Parameter(
+            id="own_stretch",
+            low=0,
+            high=1,
+            default=1,
+            meaning="How far partials are off the pitch's multiples, of what those of the recorded notes are.",
+        ),
         # Voices
         _choice(
             "mode",

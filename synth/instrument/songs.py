@@ -41,7 +41,9 @@ def open_song(path: Path) -> Song:
                 events.append((seconds, message))
     except FileNotFoundError:
         raise WavekeysError(f"no MIDI file at {path}") from None
-    except (OSError, EOFError, ValueError, KeyError, IndexError, ZeroDivisionError, KeySignatureError) as error:
+    except IsADirectoryError:
+        raise WavekeysError(f"{path}: a folder, not a MIDI file") from None
+    except (OSError, EOFError, ValueError, KeyError, IndexError, KeySignatureError) as error:
         raise WavekeysError(
             f"{path}: not a readable Standard MIDI File ({str(error) or type(error).__name__})"
         ) from None
@@ -58,11 +60,13 @@ def read_song(path: Path) -> list[tuple[float, mido.Message]]:
 def _steps(song: mido.MidiFile) -> Iterator[tuple[float, mido.Message | mido.MetaMessage]]:
     """All tracks' messages as one, each with the seconds since the one before."""
     division = song.ticks_per_beat
-    if division >= 0:
+    # Below 0, SMPTE time code: minus the frames a second in the upper byte, the ticks a frame in the lower one.
+    frames, ticks = (-(division >> 8), division & 0xFF) if division < 0 else (0, division)
+    if not ticks:
+        raise ValueError("time in no ticks")
+    if not frames:
         yield from ((message.time, message) for message in song)
         return
-    # SMPTE time code: minus the frames a second in the upper byte, the ticks a frame in the lower one.
-    frames, ticks = -(division >> 8), division & 0xFF
     if frames not in _FRAMES_PER_SECOND:
         raise ValueError(f"time code of {frames} frames a second")
     second = _FRAMES_PER_SECOND[frames] * ticks

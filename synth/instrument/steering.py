@@ -36,6 +36,7 @@ LIVE = (
     "wheel_vibrato_cents",
     "pressure_vibrato_cents",
     "own_vibrato",
+    "own_stretch",
     "temperature",
     "brightness",
     "blend_x",
@@ -164,22 +165,24 @@ class Steering:
         frames = voice.timbre.over(time, lambda timbre, at: self._frames(voice, timbre, at))
         pitch, fraction = float(self.semitones(voice, time)), voice.time % 1.0
         lowest, highest = voice.timbre.target.pitches
-        before, after = frames[:, -1].tolist()
+        channels = voice.timbre.target.held.frames.shape[-1]
+        before, after = frames[:, channels].tolist()
         voice.cents.append(before + fraction * (after - before))
         tilt = self.over("brightness", time) + TIMBRE_DB * float(voice.touch.over(time, Touch.brightness))
         voice.time += self.over("speed", time) * self._frames_a_point
         turned = voice.movement_turns + _whole(self.over("movement_hz", time) * (self._period / self._rate_hz))
         voice.movement_turns = turned % 2**32
         return Point(
-            frames=frames[:, :-1],
+            frames=frames[:, :channels],
             fraction=fraction,
             pitch_hz=midi_to_hertz(pitch),
             learnt_hz=midi_to_hertz(min(max(pitch, lowest), highest)),
             brightness=min(max(tilt, -LARGEST_TILT_DB), LARGEST_TILT_DB),
+            stretch=self.over("own_stretch", time) * frames[0, channels + 1 :],
         )
 
     def _frames(self, voice: Voice, timbre: Timbre, time: int) -> np.ndarray:
-        """The blended frames on both sides of a voice's next point, and the cents of their vibrato: [2, 16 + 1]."""
+        """The blended `Timbre.layers` on both sides of a voice's next point: [2, 16 + 1 + H]."""
         number = math.floor(voice.time)
         x, y = self.over("blend_x", time), self.over("blend_y", time)
         sources = self._sources(voice, timbre, time)
@@ -190,7 +193,8 @@ class Steering:
                 voice.let = Let(number=number, level=layers[:, 0, 0].copy())
             level = voice.let.level if len(voice.let.level) == len(layers) else layers[:, 0, 0]
             since = np.maximum(np.arange(number, number + 2) - voice.let.number, 0)
-            layers[..., :-1] = timbre.held.after_release(since, level)
+            after = timbre.held.after_release(since, level)
+            layers[..., : after.shape[-1]] = after
             return timbre.blended(layers, x, y, sources)
         key = (x, y, *sources.values(), *way.values())
         if timbre.key != key or not timbre.first <= number <= timbre.first + len(timbre.known) - 2:

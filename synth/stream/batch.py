@@ -25,6 +25,7 @@ class BatchDecoder:
         embeddings: Sequence[np.ndarray],
         *,
         pitches: Sequence[float | None] | None = None,
+        stretches: Sequence[np.ndarray] | None = None,
         seeds: Sequence[int] | None = None,
         temperature: float = 1.0,
         progress: Callable[[int], None] = lambda _: None,
@@ -34,6 +35,7 @@ class BatchDecoder:
         Args:
           embeddings: of any lengths; the short ones are done first.
           pitches: MIDI numbers, for a model with a pitch clock; others take no notice.
+          stretches: [H] each, or [1], where their partials are, as `Stream.generate` has it.
           seeds: by default, each one's place.
           progress: is told how many samples of all are done, several times a second.
         """
@@ -55,7 +57,10 @@ class BatchDecoder:
             def tell(done: int, before: int = finished, lengths: list[int] = lengths) -> None:
                 progress(before + sum(min(length, done) for length in lengths))
 
-            audio = np.asarray(self.stream.generate(np.stack(z), own, temperature, pitch_hz=hertz, progress=tell))
+            stretch = None if stretches is None else np.stack([stretches[place] for place in full])
+            audio = np.asarray(
+                self.stream.generate(np.stack(z), own, temperature, pitch_hz=hertz, stretch=stretch, progress=tell)
+            )
             finished += sum(lengths)
             for place, sound in zip(places, audio, strict=False):
                 yield place, sound[: len(embeddings[place]) * hop]
@@ -65,10 +70,14 @@ class BatchDecoder:
         embeddings: Sequence[np.ndarray],
         *,
         pitches: Sequence[float | None] | None = None,
+        stretches: Sequence[np.ndarray] | None = None,
         seeds: Sequence[int] | None = None,
         temperature: float = 1.0,
         progress: Callable[[int], None] = lambda _: None,
     ) -> list[np.ndarray]:
         """`each`, when all are done and in their order."""
-        done = dict(self.each(embeddings, pitches=pitches, seeds=seeds, temperature=temperature, progress=progress))
+        sounds = self.each(
+            embeddings, pitches=pitches, stretches=stretches, seeds=seeds, temperature=temperature, progress=progress
+        )
+        done = dict(sounds)
         return [done[place] for place in range(len(embeddings))]

@@ -13,6 +13,8 @@ from synth.kernels import Sizes, Weights
 from synth.wavenet import WaveNet, WaveNetConfig
 from synth.wavenet.decoder import frame_conditioning, frame_prediction
 
+HIGHEST_TURNS = 0.49  # of a stretched partial, a sample
+
 
 def sizes_of(config: WaveNetConfig, granule: int = 1) -> Sizes:
     """The kernels' sizes; widths are rounded up to multiples of `granule`, by channels that stay 0."""
@@ -144,7 +146,10 @@ def layer_columns(weights: ConditioningWeights, frames: Array) -> Array:
 def head_columns(
     config: WaveNetConfig, sizes: Sizes, weights: ConditioningWeights, frames: Array, pitch_hz: Array | None
 ) -> Array:
-    """The columns behind those of the layers, which only a mixture has: [V, F, P + H + 3]."""
+    """The columns behind those of the layers, which only a mixture has: [V, F, P + 2H + 3].
+
+    A model's partials are multiples of the clock, so their `detuning` is 0; what is not, only a bank knows.
+    """
     if config.head != "logistics":
         return frames[..., :0]
     hidden = frames
@@ -155,7 +160,18 @@ def head_columns(
     frame = frame_prediction(config, frames, raw, log_amplitudes, pitch_hz)
     amplitudes = _widen(frame.amplitudes, (-1, sizes.harmonics))
     scalars = (scalar[..., None] for scalar in (frame.scale, frame.rest, frame.gain))
-    return jnp.concatenate([frame.coefficients, amplitudes, *scalars], axis=-1)
+    return jnp.concatenate([frame.coefficients, amplitudes, jnp.zeros_like(amplitudes), *scalars], axis=-1)
+
+
+def detuning(config: WaveNetConfig, sizes: Sizes, stretch: Array, pitch_hz: Array) -> Array:
+    """How many turns a sample partials are off their multiples of a pitch [N]: [N, H] multiples -> [N, columns].
+
+    None is moved beyond what can sound; those that are there without it are silent.
+    """
+    pitch = pitch_hz[:, None] / config.sample_rate_hz
+    k = jnp.arange(1, stretch.shape[-1] + 1, dtype=jnp.float32)
+    highest = jnp.maximum(HIGHEST_TURNS / pitch - k[None], 0.0)
+    return _widen(jnp.minimum(stretch, highest) * pitch, (-1, sizes.harmonics))
 
 
 def _affine(x: Array, matrix: Array, bias: Array) -> Array:

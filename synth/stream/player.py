@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array, lax
 
 from synth.kernels import Backend, Block, Sizes, State
-from synth.stream.pack import ConditioningWeights, head_columns, layer_columns
+from synth.stream.pack import ConditioningWeights, detuning, head_columns, layer_columns
 from synth.stream.stream import Stream
 from synth.wavenet import WaveNet, WaveNetConfig
 from synth.wavenet.decoder import frame_conditioning
@@ -33,6 +33,7 @@ class Point(NamedTuple):
     pitch_hz: float  # as played
     learnt_hz: float  # the nearest that the model knows: beyond what it has learnt it does not keep its balance
     brightness: float  # tilt of the partials, decibels an octave
+    stretch: np.ndarray  # [H], how many multiples of the pitch each partial is off its own
 
 
 def last_point(age: int, samples: int, period: int) -> int:
@@ -47,16 +48,17 @@ class Points(NamedTuple, Generic[A]):
     """As many `Point`s, of whatever voices."""
 
     frames: A  # [N, 2, 16]
-    fraction: A  # [N], like all that follow
+    fraction: A  # [N], like the three that follow
     pitch_hz: A
     learnt_hz: A
     brightness: A
+    stretch: A  # [N, H]
 
 
 class PlayerBlock:
     """The inputs of one block, to be filled a voice at a time; voices that are not set are idle."""
 
-    def __init__(self, voices: int, samples: int, channels: int, period: int) -> None:
+    def __init__(self, voices: int, samples: int, channels: int, harmonics: int, period: int) -> None:
         self._period = period
         self._samples = samples
         # A voice's window: from anywhere between two points, so many reach as far as what the next block knows.
@@ -68,6 +70,7 @@ class PlayerBlock:
             pitch_hz=np.full(most, 440.0, np.float32),
             learnt_hz=np.full(most, 440.0, np.float32),
             brightness=np.zeros(most, np.float32),
+            stretch=np.zeros((most, harmonics), np.float32),
         )
         self.rows = np.zeros(most, np.int32)  # of each point in all voices' windows
         self.due = 0
@@ -150,8 +153,9 @@ class Player:
         """A block with all voices idle. Blocks of one length share their arrays: fill, advance, forget."""
         block = self._blocks.get(samples)
         if block is None:
-            channels = self._stream.config.embedding_channels
-            block = self._blocks[samples] = PlayerBlock(self._voices, samples, channels, self.period)
+            config = self._stream.config
+            widths = config.embedding_channels, config.harmonics
+            block = self._blocks[samples] = PlayerBlock(self._voices, samples, *widths, self.period)
         block.clear()
         return block
 
@@ -217,10 +221,10 @@ def _columns(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, 
     frames = frame_conditioning(config, points.frames, learnt)
     head = _between(head_columns(config, sizes, weights, frames, pitch), fraction)
     if config.harmonics:
-        first = sizes.prediction_order
-        last = first + sizes.harmonics
-        partials = _tilted(head[..., first:last], points.brightness[:, None, None])
-        head = jnp.concatenate([head[..., :first], partials, head[..., last:]], axis=-1)
+        first, count = sizes.prediction_order, sizes.harmonics
+        partials = _tilted(head[..., first : first + count], points.brightness[:, None, None])
+        strayed = detuning(config, sizes, points.stretch, points.pitch_hz)[:, None]
+        head = jnp.concatenate([head[..., :first], partials, strayed, head[..., first + 2 * count :]], axis=-1)
     return jnp.concatenate([layers, head], axis=-1)[:, 0]
 
 

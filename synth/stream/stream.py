@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from synth import kernels
 from synth.kernels import Block
-from synth.stream.pack import conditioning, conditioning_weights_of, sizes_of, weights_of
+from synth.stream.pack import conditioning, conditioning_weights_of, detuning, sizes_of, weights_of
 from synth.wavenet import WaveNet, heads, mulaw
 from synth.wavenet.decoder import steady_clock, upsample
 from synth.wavenet.model import require_pitch
@@ -28,6 +28,8 @@ class Stream:
     """
 
     def __init__(self, model: WaveNet, *, voices: int = 1, backend: str = "auto", precision: str = "fp32") -> None:
+        if voices < 1:
+            raise ValueError(f"a stream needs a voice, not {voices}")
         self.config = model.config
         self.voices = voices
         self.why = f"{backend}: as asked for"  # this backend
@@ -69,6 +71,7 @@ class Stream:
         temperature: float = 1.0,
         *,
         pitch_hz: ArrayLike | None = None,
+        stretch: ArrayLike | None = None,
         block: int = 512,
         progress: Callable[[int], None] | None = None,
     ) -> Array:
@@ -78,6 +81,7 @@ class Stream:
           seed: one for all voices (voice v then uses seed + v) or one each [V].
           temperature: 1 draws from the model's distribution, 0 takes the likeliest sample.
           pitch_hz: [V] hertz, where the size has a pitch clock.
+          stretch: [V, H], by how many multiples of the pitch each partial is off its own, as `Bank.stretch`; or None.
           block: samples a kernel call; it does not change the result.
           progress: is told after each block how many samples of every voice are done.
         """
@@ -88,7 +92,7 @@ class Stream:
             raise ValueError(f"seeds are from 0 to {2**32 - 1}, not {seed}")
         seeds = jnp.asarray(seed, jnp.uint32)
         seeds = seeds if seeds.ndim else seeds + jnp.arange(self.voices, dtype=jnp.uint32)
-        blocks = self._blocks(z, pitch, z.shape[1] * self.sizes.hop, block, seeds, temperature)
+        blocks = self._blocks(z, pitch, z.shape[1] * self.sizes.hop, block, seeds, temperature, stretch)
         pieces = []
         for taken, inputs in blocks:
             pieces.append(self.advance(inputs))
@@ -141,7 +145,14 @@ class Stream:
         return steady_clock(pitch, samples, self.config.sample_rate_hz)
 
     def _blocks(
-        self, z: Array, pitch: Array | None, samples: int, block: int, seeds: Array, temperature: float
+        self,
+        z: Array,
+        pitch: Array | None,
+        samples: int,
+        block: int,
+        seeds: Array,
+        temperature: float,
+        stretch: ArrayLike | None = None,
     ) -> Iterator[tuple[slice, Block]]:
         """The inputs of a note from its beginning, block by block, and where each block lies.
 
@@ -152,10 +163,16 @@ class Stream:
         clock = self._clock(pitch, samples)
         begin = jnp.zeros(self.voices, jnp.int32)
         temperatures = jnp.full(self.voices, temperature, jnp.float32)
+        strayed = None
+        if stretch is not None and self.config.harmonics and pitch is not None:
+            there = jnp.broadcast_to(jnp.asarray(stretch, jnp.float32), (self.voices, self.config.harmonics))
+            strayed = detuning(self.config, self.sizes, there, pitch)
         padded = jnp.concatenate([z, jnp.repeat(z[:, -1:], CHUNK_FRAMES, axis=1)], axis=1)
         for chunk in range(0, samples, CHUNK_FRAMES * hop):
             first = chunk // hop
             frames = self.conditioning(padded[:, first : first + CHUNK_FRAMES + 1], pitch)
+            if strayed is not None:
+                frames = frames.at[..., -3 - self.sizes.harmonics : -3].set(strayed[:, None])
             end = min(chunk + CHUNK_FRAMES * hop, samples)
             for start in range(chunk, end, block):
                 taken = slice(start, min(start + block, end))

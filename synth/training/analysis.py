@@ -36,6 +36,7 @@ class Analysis(NamedTuple):
     noise: np.ndarray  # [NOISE_DRAWS, T] float16, noise as the rest beside the partials is, in units of the level
     phase: np.ndarray  # [T] uint32
     amplitudes: np.ndarray  # [F, H] float32, in units of the level
+    stretch: np.ndarray  # [H] float32, in multiples of the pitch
 
 
 # Its matrices are small, and other processes have the other cores.
@@ -50,6 +51,7 @@ def analyse_note(note: Features, *, sample_rate_hz: int, hop: int, harmonics: in
         noise=shaped_noise(clocked.rest / gain, np.random.default_rng(0), NOISE_DRAWS).astype(np.float16),
         phase=clocked.phase,
         amplitudes=(clocked.amplitudes[:, points] / note.levels).T.astype(np.float32),
+        stretch=clocked.stretch,
     )
 
 

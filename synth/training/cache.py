@@ -91,7 +91,8 @@ def _analyse(
         rest_features = jax.jit(encoder.rest_features)
         for row, analysis in enumerate(analyse_all(spectral(encoder), expected=source.at_most, **sizes)):
             rest_levels, rest_mel = (np.asarray(part)[0] for part in rest_features(analysis.rest[None]))
-            put(row, analysis._asdict() | {"rest_levels": rest_levels, "rest_mel": rest_mel})
+            arrays_of = analysis._asdict() | {"rest_levels": rest_levels, "rest_mel": rest_mel}
+            put(row, {name: value for name, value in arrays_of.items() if name in ARRAYS})
     else:
         for _ in plain():
             pass

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from scipy.ndimage import uniform_filter1d
 from scipy.signal import fftconvolve, firwin
 
 STEADY = (0.45, 0.8)  # agreement of a band with itself: below the first it is noise, above the second a partial
@@ -20,6 +21,9 @@ CLOCK_PARTIALS = 8  # that the clock is heard from
 CLOCK_ROUNDS = 3  # of finding in turn what partials are off by and how the clock goes; it has settled after two
 ASTRAY = 0.5  # multiples of the clock by which a partial's frequency may be off, as a stretched string's are
 PEAK_DB = 20.0  # above the median around it: what is less is no sign of a partial astray
+LINE_HZ = 6.0  # on either side of such a peak: as wide as a tone that dies away, or strings that beat; a trill is wider
+LINE_SHARE = 0.5  # of the power around a multiple that is in the line of a tone
+LEVEL_SECONDS = 0.1  # over which a note's level is taken, for all its times to count alike
 THINNING = 16  # values of a band over the length of its window: four times what its main lobe needs
 INAUDIBLE_HZ = 20.0  # a recording's offset, and below
 INTERPOLATION = 5  # values on either side that one between them is computed from; images are below -70 dB
@@ -32,6 +36,7 @@ class ClockedNote(NamedTuple):
     rest: np.ndarray  # [T] float32, what of it is no partial, as far as it can be heard
     phase: np.ndarray  # [T] uint32, turns of 2**32
     amplitudes: np.ndarray  # [H, T] float32, of the partials
+    stretch: np.ndarray  # [H] float32, how many multiples of the clock each was off its own
 
 
 def clock_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> np.ndarray:
@@ -71,22 +76,49 @@ def clock_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> np.n
     return carrier + turned / (2 * np.pi)
 
 
-def partial_places(audio: np.ndarray, turns: np.ndarray, count: int) -> np.ndarray:
+def partial_places(
+    audio: np.ndarray, turns: np.ndarray, count: int, sample_rate_hz: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Where each of the first `count` partials of a note is, in multiples of its clock: [count], k if nowhere else.
 
     That is the highest peak around the multiple in the spectrum over the clock's turns (in which vibrato is still).
+    Second, where they are to be played, in multiples of the pitch that the strongest of the lowest have in common. That
+    is where they are for most of the time, not where they are loudest (the loop of a sampled guitar has its partials
+    in place, its attack has not), and k for what is no steady tone: there a peak is a matter of chance.
     """
     even = np.linspace(turns[0], turns[-1], len(turns))
     warped = np.interp(even, turns, audio)
-    spectrum = np.abs(np.fft.rfft(warped * np.hanning(len(warped))))
+    mean_square = uniform_filter1d(np.square(warped), round(LEVEL_SECONDS * sample_rate_hz))
+    level = np.sqrt(np.maximum(mean_square, 1e-6 * mean_square.max() + 1e-18))
     per_multiple = turns[-1] - turns[0]  # bins
+    width = round(LINE_HZ * len(audio) / sample_rate_hz)
+    loudest = _peaks(warped, per_multiple, count)
+    longest = _peaks(warped / level, per_multiple, count)
     places = np.arange(1.0, count + 1.0)
-    for k in range(2, count + 1):
-        first, last = (round((k + side * ASTRAY) * per_multiple) for side in (-1, 1))
-        around = spectrum[first : last + 1]
-        if len(around) and around.max() > 10.0 ** (PEAK_DB / 20.0) * np.median(around):
+    for k, (first, around) in loudest.items():
+        if k > 1:  # the fundamental is off by nothing
             places[k - 1] = (first + int(around.argmax())) / per_multiple
-    return places
+    tones, power = np.arange(1.0, count + 1.0), np.zeros(count)
+    for k, (first, around) in longest.items():
+        peak = int(around.argmax())
+        line = slice(max(0, peak - width), peak + width + 1)
+        if around[line].sum() > LINE_SHARE * around.sum():
+            tones[k - 1] = (first + np.average(np.arange(len(around))[line], weights=around[line])) / per_multiple
+            power[k - 1] = around[line].sum()
+    pitch = _weighted_median((tones / np.arange(1, count + 1))[:CLOCK_PARTIALS], power[:CLOCK_PARTIALS])
+    return places, np.where(power > 0, tones / pitch, np.arange(1, count + 1))
+
+
+def _peaks(signal: np.ndarray, bins: float, count: int) -> dict[int, tuple[int, np.ndarray]]:
+    """The power spectrum around each multiple of so many bins where a peak stands out: its first bin, and the bins."""
+    power = np.square(np.abs(np.fft.rfft(signal * np.hanning(len(signal)))))
+    found = {}
+    for k in range(1, count + 1):
+        first, last = (round((k + side * ASTRAY) * bins) for side in (-1, 1))
+        around = power[first : last + 1]
+        if len(around) and around.max() > 10.0 ** (PEAK_DB / 10.0) * np.median(around):
+            found[k] = first, around
+    return found
 
 
 def set_to_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmonics: int) -> ClockedNote:
@@ -123,7 +155,10 @@ def set_to_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmon
     rest, rephased = audio.astype(np.float32), np.zeros(len(audio), np.float32)
     amplitudes = np.zeros((harmonics, len(audio)), np.float32)
     count = min(harmonics, int(0.47 * period))
-    for k, place in enumerate(partial_places(audio, turns, count), 1):
+    places, tones = partial_places(audio, turns, count, sample_rate_hz)
+    stretch = np.zeros(harmonics, np.float32)
+    stretch[:count] = np.clip(tones - np.arange(1, count + 1), -ASTRAY, ASTRAY)
+    for k, place in enumerate(places, 1):
         band, power = next_band()
         on_multiple = turned.copy()
         partial_carrier = on_multiple
@@ -144,7 +179,14 @@ def set_to_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmon
         rephased += amplitudes[k - 1] * (on_multiple * np.complex64(np.exp(2j * np.pi * k * k / 128.0))).real
     rest -= fftconvolve(rest, _window(2 * sample_rate_hz / INAUDIBLE_HZ).astype(np.float32), mode="same")
     phase = np.round((turns % 1.0) * 2.0**32).astype(np.uint64).astype(np.uint32)
-    return ClockedNote(rephased + rest, rest, phase, amplitudes)
+    return ClockedNote(rephased + rest, rest, phase, amplitudes, stretch)
+
+
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    """The value on whose either side is half of the weight; 1 without any."""
+    order = values.argsort()
+    below = weights[order].cumsum()
+    return float(values[order][np.searchsorted(below, below[-1] / 2)]) if weights.any() else 1.0
 
 
 class _Thinning:

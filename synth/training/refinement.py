@@ -22,7 +22,7 @@ import optax
 from flax import nnx
 from jax import Array, lax
 
-from synth.bank import Recorded, encoded
+from synth.bank import Embedded, Recorded, encoded
 from synth.pitch import midi_to_hertz
 from synth.training.analysis import Features, analyse_all
 from synth.training.crops import Notes
@@ -48,8 +48,8 @@ class Wanted(NamedTuple):
 
 def refined(
     model: WaveNet, notes: Iterable[Recorded], *, expected: int, steps: int = STEPS
-) -> Iterator[tuple[Recorded, np.ndarray]]:
-    """Notes with their embeddings [F, 16], fitted to their partials' amplitudes; the level stays.
+) -> Iterator[tuple[Recorded, Embedded]]:
+    """Notes with embeddings fitted to their partials' amplitudes (the level stays), and where their partials are.
 
     `expected` notes, about, and for so many it pays or not to analyse them in several processes. A model that embeds
     by a temporal encoder tells nothing of a frame by itself: its embeddings are the encoder's.
@@ -67,18 +67,20 @@ def refined(
             under_way.append((note, Features(note.audio, float(midi_to_hertz(note.pitch)), levels, mel)))
             yield under_way[-1][1]
 
-    def analysed() -> Iterator[tuple[Recorded, Wanted]]:
+    def analysed() -> Iterator[tuple[Recorded, np.ndarray, Wanted]]:
         sizes = {"sample_rate_hz": config.sample_rate_hz, "hop": config.hop, "harmonics": config.harmonics}
         for analysis in analyse_all(heard(), expected=expected, **sizes):
             note, seen = under_way.popleft()
-            yield note, Wanted(seen.levels, seen.mel, analysis.amplitudes, np.array(seen.pitch_hz, np.float32))
+            pitch_hz = np.array(seen.pitch_hz, np.float32)
+            yield note, analysis.stretch, Wanted(seen.levels, seen.mel, analysis.amplitudes, pitch_hz)
 
     ready = analysed()
     while batch := list(itertools.islice(ready, BATCH)):
-        own, wanted = zip(*batch, strict=True)
+        own, stretched, wanted = zip(*batch, strict=True)
         full = [*wanted, *wanted[-1:] * (BATCH - len(wanted))]  # one shape, compiled once
         embeddings = refine(model, Wanted(*map(np.stack, zip(*full, strict=True))), steps=steps)
-        yield from zip(own, np.asarray(embeddings), strict=False)
+        for note, frames, stretch in zip(own, np.asarray(embeddings), stretched, strict=False):
+            yield note, Embedded(frames, stretch)
 
 
 @nnx.jit(static_argnames="steps")

@@ -54,7 +54,8 @@ def test_a_song_in_time_code_does_not_hear_tempo_changes(tmp_path: Path, code: i
         (b"", "not a readable Standard MIDI File"),
         (b"RIFF....WAVE", "not a readable Standard MIDI File"),
         (b"MThd\x00\x00\x00\x06\x00\x01\x00\x00\x80\xe0", "time code of 128 frames"),
-        (b"MThd\x00\x00\x00\x06\x00\x01\x00\x00\xe8\x00", "division by zero"),
+        (b"MThd\x00\x00\x00\x06\x00\x01\x00\x00\xe8\x00", "time in no ticks"),
+        (b"MThd\x00\x00\x00\x06\x00\x01\x00\x00\x00\x00", "time in no ticks"),
         (b"MThd\x00\x00\x00\x06\x00\x02\x00\x00\x01\xe0", "type 2"),
         (b"MThd\x00\x00\x00\x06\x00\x01\x00\x00\x01\xe0", "it holds no notes"),
     ],
@@ -67,6 +68,11 @@ def test_what_is_no_song_is_refused_in_one_line(tmp_path: Path, content: bytes |
         read_song(path)
     assert str(path) in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_folder_is_no_song(tmp_path: Path) -> None:
+    with pytest.raises(WavekeysError, match="a folder, not a MIDI file"):
+        read_song(tmp_path)
 
 
 def test_a_damaged_song_raises_nothing_but_the_projects_own_error(tmp_path: Path) -> None:

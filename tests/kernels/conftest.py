@@ -38,7 +38,7 @@ class Problem:
     def score(self, score: Callable[..., Any], weights: Any) -> tuple[np.ndarray, np.ndarray]:
         """Outputs [V, 2T, O] and predictions [V, 2T] of another backend, where voices are heard."""
         outputs, prediction = _score(self.sizes, weights, self.blocks, self.forced, score)
-        return outputs * self.heard[..., None], prediction * self.heard
+        return np.where(self.heard[..., None], outputs, 0.0), np.where(self.heard, prediction, 0.0)
 
 
 def _generate(sizes: Sizes, weights: Any, blocks: tuple[Block, ...], generate: Any) -> tuple[np.ndarray, State]:
@@ -74,6 +74,9 @@ def tiny_problem(tiny_model) -> Callable[[str], Problem]:
         z[..., 0] = 0.5  # the level: -20 dBFS
         pitch = jnp.linspace(100.0, 300.0, VOICES) if kind == "live" else None
         frames = conditioning(model.config, sizes, conditioning_weights_of(model, sizes), jnp.asarray(z), pitch)
+        if sizes.mixtures:  # no model says it: partials off the clock's multiples
+            detuning = rng.uniform(-0.4, 0.4, size=(*frames.shape[:2], sizes.harmonics))
+            frames = frames.at[..., -3 - sizes.harmonics : -3].set(detuning)
         begins = np.array([0, 1, SAMPLES + 5, 0, SAMPLES])
         blocks = []
         for start in (0, SAMPLES):

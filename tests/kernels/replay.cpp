@@ -120,7 +120,7 @@ Problem read(Recording& from) {
 // A problem's state and results, in memory of exact size.
 struct Memory {
   std::vector<float> cache, history, audio, outputs, prediction;
-  std::vector<uint32_t> age;
+  std::vector<uint32_t> strayed, age;
 
   explicit Memory(const Problem& p)
       : cache((size_t)(p.block.voices * p.sizes.cache_offsets[p.sizes.layers] * p.sizes.residual)),
@@ -128,10 +128,11 @@ struct Memory {
         audio((size_t)(p.block.voices * p.block.samples)),
         outputs((size_t)(p.block.voices * p.block.samples * p.sizes.outputs)),
         prediction((size_t)(p.block.voices * p.block.samples)),
+        strayed((size_t)(p.block.voices * p.sizes.harmonics)),
         age((size_t)p.block.voices) {}
 
   void attach(Problem& p) {
-    p.state = {cache.data(), history.data(), age.data(), 0};
+    p.state = {cache.data(), history.data(), strayed.data(), age.data(), 0};
     p.result = {audio.data(), outputs.data(), prediction.data()};
   }
 };

@@ -60,6 +60,22 @@ def test_every_instruction_set_and_precision_computes_what_the_reference_does(in
         assert error < TOLERANCE[precision], precision
 
 
+@pytest.mark.parametrize("kind", ["live", "paper"])
+def test_blocks_are_generated_and_scored_as_by_the_reference(kind: str, tiny_problem) -> None:
+    """Voices that begin at any sample and go on in the next block; partials off the clock's multiples."""
+    problem = tiny_problem(kind)
+    cpu.load()
+    packed = cpu.prepare(problem.sizes, problem.weights)
+    outputs, prediction = problem.score(cpu.score, packed)
+    np.testing.assert_allclose(outputs, problem.outputs, atol=2e-4)
+    np.testing.assert_allclose(prediction, problem.prediction, atol=1e-4)
+    audio, state = problem.generate(cpu.generate, packed)
+    np.testing.assert_allclose(audio, problem.audio, rtol=0, atol=2e-6)
+    assert np.abs(audio).max() > 5e-3
+    turned = np.asarray(state.strayed - problem.state.strayed).astype(np.int32)
+    assert np.abs(turned).max(initial=0) < 2**15  # of 2**32 a turn: roundings of 48 samples
+
+
 @pytest.mark.parametrize(
     ("columns", "widths"),
     [(16, [16]), (48, [48]), (96, [48, 48]), (144, [48, 48, 48]), (80, [48, 32]), (128, [64, 64])],

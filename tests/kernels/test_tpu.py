@@ -25,6 +25,7 @@ def test_the_same_samples_are_drawn_as_by_the_reference(kind: str, tiny_problem)
     np.testing.assert_allclose(audio, problem.audio, rtol=0, atol=1e-6)  # measured: 0 paper, 2e-9 live
     np.testing.assert_array_equal(state.age, problem.state.age)
     np.testing.assert_array_equal(state.step, problem.state.step)
+    np.testing.assert_array_equal(state.strayed, problem.state.strayed)
     np.testing.assert_allclose(state.cache, problem.state.cache, rtol=0, atol=1e-5)  # measured: 5e-7
 
 

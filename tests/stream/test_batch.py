@@ -17,10 +17,12 @@ def test_a_sound_is_the_same_in_any_company(tiny_model: Callable[[str], WaveNet]
     embeddings = [random.normal(scale=0.3, size=(frames, 16)).astype(np.float32) for frames in (6, 2, 4, 2, 3)]
     decoder = BatchDecoder(tiny_model(kind), voices=2, backend="jax", precision="fp32")
     pitches, seeds = [60.0, 62.0, 64.0, 65.0, 67.0], [5, 6, 7, 8, 9]
-    together = decoder.all(embeddings, pitches=pitches, seeds=seeds)
+    stretches = list(random.uniform(-0.5, 0.5, size=(5, 16)))
+    together = decoder.all(embeddings, pitches=pitches, stretches=stretches, seeds=seeds)
     assert [len(sound) for sound in together] == [len(z) * 32 for z in embeddings]
     for place, sound in enumerate(together):
-        alone = decoder.all([embeddings[place]], pitches=[pitches[place]], seeds=[seeds[place]])[0]
+        own = {"pitches": [pitches[place]], "stretches": [stretches[place]], "seeds": [seeds[place]]}
+        alone = decoder.all([embeddings[place]], **own)[0]
         np.testing.assert_array_equal(sound, alone)
 
 

@@ -19,7 +19,7 @@ VOICES, SLOT = 3, 1
 
 def numbered(number: int) -> Point:
     """A point that can be told from the others."""
-    return Point(np.zeros((2, 16), np.float32), float(number), 440.0, 440.0, 0.0)
+    return Point(np.zeros((2, 16), np.float32), float(number), 440.0, 440.0, 0.0, np.zeros(16, np.float32))
 
 
 @given(
@@ -33,7 +33,7 @@ def test_every_sample_finds_the_points_on_both_its_sides_though_each_comes_once(
     age = -int(late * lengths[0])
     known, due = np.full(KNOWN_POINTS, -1.0), 0
     for samples in lengths:
-        block = PlayerBlock(VOICES, samples, 16, period)
+        block = PlayerBlock(VOICES, samples, 16, 16, period)
         last = last_point(age, samples, period)
         points = [numbered(number) for number in range(due, last + 1)]
         block.set(SLOT, points, age=age, seed=1, temperature=1.0)
@@ -64,7 +64,14 @@ def test_a_voice_alone_and_in_company_is_computed_to_the_same_bits(
                 last = last_point(age, 48, player.period)
                 count = last + 1 - (0 if index == 0 else last_point(age - 48, 48, player.period) + 1)
                 points = [
-                    Point(own.normal(size=(2, 16)).astype(np.float32), own.random(), 300.0, 300.0, own.normal())
+                    Point(
+                        frames=own.normal(size=(2, 16)).astype(np.float32),
+                        fraction=own.random(),
+                        pitch_hz=300.0,
+                        learnt_hz=300.0,
+                        brightness=own.normal(),
+                        stretch=own.uniform(-0.5, 0.5, size=16),
+                    )
                     for _ in range(count)
                 ]
                 block.set(slot, points, age=age, seed=slot, temperature=1.0)

@@ -207,3 +207,8 @@ def test_what_is_no_number_is_refused_before_it_is_heard(tiny_model: TinyModel) 
     ):
         with pytest.raises(ValueError, match=r"finite|temperature|seeds"):
             stream.generate(**({"z": z, "pitch_hz": [220.0]} | wrong))
+
+
+def test_a_stream_of_no_voices_is_refused(tiny_model) -> None:
+    with pytest.raises(ValueError, match="a stream needs a voice, not 0"):
+        tiny_model("live").stream(voices=0)

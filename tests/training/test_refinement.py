@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from synth import WaveNet
-from synth.bank import Recorded
+from synth.bank import Recorded, bank_of_notes
 from synth.pitch import midi_to_hertz
 from synth.training.crops import analyse
 from synth.training.refinement import BATCH, refined
@@ -44,7 +45,7 @@ def test_frames_tell_more_of_the_partials_than_the_encoders_do_and_as_much_noise
     model = tiny_model("live")
     pairs = list(refined(model, notes, expected=len(notes)))
     assert [note for note, _ in pairs] == notes
-    fitted = [z for _, z in pairs]
+    fitted = [embedded.frames for _, embedded in pairs]
     audio = np.stack([note.audio for note in notes])
     encoded = list(np.asarray(model.encode(audio)))
     np.testing.assert_allclose([z[:, 0] for z in fitted], [z[:, 0] for z in encoded], atol=1e-5)  # the level
@@ -64,11 +65,13 @@ def test_an_embedding_does_not_depend_on_its_company(
     tiny_model: Callable[[str], WaveNet], notes: list[Recorded]
 ) -> None:
     model = tiny_model("live")
-    many = [z for _, z in refined(model, notes * (BATCH // 2), expected=1, steps=5)]  # more than a batch
+    many = [
+        embedded.frames for _, embedded in refined(model, notes * (BATCH // 2), expected=1, steps=5)
+    ]  # more than a batch
     (_, alone), *_ = refined(model, notes[1:2], expected=1, steps=5)
     assert len(many) == len(notes) * (BATCH // 2)
     for again in many[1 :: len(notes)]:
-        np.testing.assert_allclose(again, alone, atol=1e-4)
+        np.testing.assert_allclose(again, alone.frames, atol=1e-4)
 
 
 @pytest.mark.parametrize(("kind", "steps"), [("live", 0), ("paper", 40)])
@@ -76,5 +79,23 @@ def test_without_steps_or_a_spectral_encoder_embeddings_are_the_encoders(
     tiny_model: Callable[[str], WaveNet], notes: list[Recorded], kind: str, steps: int
 ) -> None:
     model = tiny_model(kind)
-    (_, z), *_ = refined(model, notes, expected=len(notes), steps=steps)
-    np.testing.assert_array_equal(z, np.asarray(model.encode(notes[0].audio[None]))[0])
+    (_, embedded), *_ = refined(model, notes, expected=len(notes), steps=steps)
+    assert embedded.stretch.tolist() == [0.0]
+    np.testing.assert_array_equal(embedded.frames, np.asarray(model.encode(notes[0].audio[None]))[0])
+
+
+def test_banks_are_built_with_the_notes_stretch(tiny_model: Callable[[str], WaveNet]) -> None:
+    k = np.arange(1, 9)
+
+    def note(instrument: str, stiffness: float) -> Recorded:
+        t = np.arange(4 * RATE) / RATE
+        turns = 440.0 * k[:, None] * np.sqrt(1.0 + stiffness * k[:, None] ** 2) * t
+        return Recorded(
+            instrument, 69, 100, np.sum(0.1 / k[:, None] * np.cos(2 * np.pi * turns), axis=0, dtype=np.float32)
+        )
+
+    embed = functools.partial(refined, tiny_model("live"), expected=2, steps=2)
+    bank = bank_of_notes(tiny_model("live"), [note("stiff", 1e-3), note("even", 0.0)], embed)
+    expected = k * (np.sqrt(1.0 + 1e-3 * k**2) / np.sqrt(1.0 + 1e-3) - 1.0)
+    np.testing.assert_allclose(bank.stretch[0, 0, 0, :8], expected, atol=0.003)
+    np.testing.assert_allclose(bank.stretch[1], 0.0, atol=1e-3)

@@ -1,0 +1,74 @@
+"""Where a note's partials are: kept in the bank, and heard."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from synth import WavekeysError
+from synth.bank import Preset, load_bank, load_preset
+from synth.instrument import Instrument, Set
+from synth.testing.playing import on, play
+
+RATE = 16_000
+
+
+def test_a_bank_keeps_it_and_one_without_has_none(tiny_preset: Preset, tmp_path: Path) -> None:
+    path = tmp_path / "bank.safetensors"
+    assert tiny_preset.bank.stretch.any()
+    tiny_preset.bank.save(path)
+    np.testing.assert_array_equal(load_bank(path).stretch, tiny_preset.bank.stretch)
+    tensors = safetensors.numpy.load_file(path)
+    del tensors["stretch"]
+    safetensors.numpy.save_file(tensors, path, {"instruments": "bell\npipe"})
+    assert load_bank(path).stretch.tolist() == np.zeros((2, 5, 2, 1)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("stretch", "complaint"),
+    [
+        (np.zeros((2, 5, 16), np.float32), r"stretch float32\[2, 5, 16\] must be float32, \[2, 5, 2, partials\]"),
+        (np.zeros((2, 5, 2, 16)), "stretch float64"),
+        (np.full((2, 5, 2, 16), np.nan, np.float32), "stretch must be within 0.5 multiples"),
+        (np.full((2, 5, 2, 16), -0.6, np.float32), "stretch must be within 0.5 multiples"),
+        (np.full((2, 5, 2, 1), 0.1, np.float32), "or one 0 for all partials"),
+    ],
+)
+def test_a_stretch_that_is_none_is_refused(tiny_preset: Preset, stretch: np.ndarray, complaint: str) -> None:
+    with pytest.raises(WavekeysError, match=complaint):
+        dataclasses.replace(tiny_preset.bank, stretch=stretch)
+
+
+def test_a_bank_of_another_number_of_partials_is_refused(tiny_preset: Preset, tiny_folder: Path) -> None:
+    odd = np.zeros((2, 5, 2, 12), np.float32)
+    dataclasses.replace(tiny_preset.bank, stretch=odd).save(tiny_folder / "bank.safetensors")
+    with pytest.raises(WavekeysError, match="the bank has 12 partials, its model 16"):
+        load_preset(tiny_folder)
+
+
+def highest_peak(audio: np.ndarray, low_hz: float, high_hz: float) -> float:
+    """Its frequency in hertz."""
+    size = 8 * len(audio)
+    magnitude = np.abs(np.fft.rfft(audio * np.hanning(len(audio)), size))
+    low, high = (round(hertz * size / RATE) for hertz in (low_hz, high_hz))
+    return (low + int(magnitude[low:high].argmax())) * RATE / size
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
+def test_a_piano_strings_partials_are_heard_where_they_were(share: float) -> None:
+    """By the factory preset. The eighth of C5 is a ninth of a multiple sharp."""
+    preset = load_preset()
+    instrument = Instrument(preset, voices=1, blend={"piano": 1.0})
+    stretch = preset.bank.note(72, 127, has_level=True, instruments=np.array([0])).stretch[0]
+    assert preset.bank.instruments[0] == "piano"
+    assert stretch[7] > 0.08
+    play(instrument, {0: [Set("own_stretch", share)]}, 4800)
+    heard = play(instrument, {0: [on(72, 127)]}, RATE)[4000:, 0]
+    hertz = 440.0 * 2.0 ** (3 / 12)
+    for k in (1, 4, 8):
+        expected = hertz * (k + share * stretch[k - 1])
+        assert highest_peak(heard, hertz * (k - 0.4), hertz * (k + 0.4)) == pytest.approx(expected, abs=1.5)
