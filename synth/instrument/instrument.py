@@ -535,7 +535,9 @@ class Instrument:
         held = self.preset.bank.note(pitch, 127.0 * velocity, has_level=has_level, instruments=blend.instruments)
         sources = {"velocity": velocity, "key": key / 127.0}
         pitches = float(self.preset.bank.pitches[0]), float(self.preset.bank.pitches[-1])
-        return Timbre(held=held, blend=blend, pitches=pitches, sources=sources)
+        # Of two banks that a line goes through, one may say in a word that all partials are in place.
+        stretch = np.broadcast_to(held.stretch, (len(held.stretch), self.preset.model.config.harmonics))
+        return Timbre(held=held, blend=blend, pitches=pitches, sources=sources, stretch=stretch)
 
     def _touch(self, key: _Key) -> Touch:
         return Touch(self._channels.of_note(key.channel), key.key)

@@ -34,6 +34,7 @@ class Timbre:
     blend: Blend
     pitches: tuple[float, float]  # lowest and highest of the bank
     sources: dict[str, float]  # those of its modulations that do not move, 0 to 1
+    stretch: np.ndarray  # [I, H] as `Bank.stretch`, of all partials that the model has
     known: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))  # blended `layers`, [N, 16 + 1 + H]
     first: int = 0
     key: tuple[float, ...] = ()  # what they hold for
@@ -42,7 +43,7 @@ class Timbre:
         """Frames of each of its instruments, the cents of their vibrato, their stretch: [I, count, 16 + 1 + H]."""
         numbers = np.arange(first, first + count)
         frames, cents = self.held.at(numbers, backward=backward, freeze=freeze), self.held.cents_at(numbers)
-        stretch = self.held.stretch[:, None].repeat(count, axis=1)
+        stretch = self.stretch[:, None].repeat(count, axis=1)
         return np.concatenate([frames, cents[..., None].astype(np.float32), stretch], axis=-1)
 
     def blended(self, layers: np.ndarray, x: float, y: float, sources: Mapping[str, float]) -> np.ndarray:

@@ -72,3 +72,15 @@ def test_a_piano_strings_partials_are_heard_where_they_were(share: float) -> Non
     for k in (1, 4, 8):
         expected = hertz * (k + share * stretch[k - 1])
         assert highest_peak(heard, hertz * (k - 0.4), hertz * (k + 0.4)) == pytest.approx(expected, abs=1.5)
+
+
+def test_a_line_goes_from_a_bank_that_tells_it_to_one_that_does_not(tiny_preset: Preset) -> None:
+    """The second bank's own length of `stretch` is 1."""
+    plain = dataclasses.replace(tiny_preset.bank, stretch=np.zeros((2, 5, 2, 1), np.float32))
+    instrument = Instrument(tiny_preset, voices=1, backend="cpu")
+    play(instrument, {0: [Set("mode", "legato"), on(60)]}, 640)
+    instrument.load(dataclasses.replace(tiny_preset, bank=plain))
+    heard = play(instrument, {0: [Set("mode", "legato"), on(62)], 320: [on(64)]}, 6400)
+    assert np.abs(heard[320:]).max() > 0
+    (voice,) = instrument._voices.values()
+    assert voice.timbre.target.stretch.shape == (1, 16)
