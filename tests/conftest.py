@@ -95,6 +95,7 @@ def tiny_preset() -> Preset:
             np.array([[0.0, 0.0, 0.0], [5.0, 15.0, 0.25]], np.float32)[:, None, None], (2, 5, 2, 3)
         ),
         stretch=stretch,
+        tuning=np.zeros((2, 5, 2), np.float32),
         release=17,
     )
     info = PresetInfo(

@@ -39,6 +39,8 @@ class Bank:
     # [I, P, V, H] float32, how many multiples of the pitch each note's partials are off their own. H is that of the
     # model, or 1, and the number 0, where all are in place.
     stretch: np.ndarray = dataclasses.field(repr=False)
+    # [I, P, V] float32, each note's own against its nominal pitch, in cents.
+    tuning: np.ndarray = dataclasses.field(repr=False)
     release: int  # the first frame after the key was let go
     decays: np.ndarray = dataclasses.field(init=False)  # [I] bool: whose held notes die away
 
@@ -95,6 +97,11 @@ class Bank:
             )
         if not (np.abs(self.stretch) <= FARTHEST).all() or (self.stretch.shape[-1] == 1 and self.stretch.any()):
             raise WavekeysError(f"bank: stretch must be within {FARTHEST} multiples, or one 0 for all partials")
+        if self.tuning.shape != shape or self.tuning.dtype != np.float32 or not np.isfinite(self.tuning).all():
+            raise WavekeysError(
+                f"bank: tuning {self.tuning.dtype}{list(self.tuning.shape)} must be finite float32, "
+                f"[{', '.join(map(str, shape))}]"
+            )
 
     def weights(self, blend: Mapping[str, float]) -> np.ndarray:
         """A blend as weights [I] that sum to 1."""
@@ -125,7 +132,7 @@ class Bank:
         frames = soft + np.float32(position - low) * (hard - soft)
         there = chosen, nearest, high if position - low > 0.5 else low
         decays = self.decays[chosen] & has_level
-        own = {"vibrato": self.vibrato[there], "stretch": self.stretch[there]}
+        own = {name: getattr(self, name)[there] for name in ("vibrato", "stretch", "tuning")}
         return HeldNote.of(frames, self.loops[there], self.release, decays=decays, **own)
 
     def save(self, path: Path) -> None:
@@ -144,6 +151,7 @@ class Bank:
             "loops": self.loops.astype(np.int32),
             "vibrato": self.vibrato,
             "stretch": self.stretch.astype(np.float16),
+            "tuning": self.tuning,
             "release": np.array([self.release], np.int32),
         }
         try:
@@ -166,7 +174,7 @@ def load_bank(path: Path) -> Bank:
         # The latter two for types of numbers that NumPy does not have.
         raise WavekeysError(f"{path}: not a readable safetensors file ({error})") from None
     expected = {"embeddings", "pitches", "velocities", "loops", "release"}
-    if not names or tensors.keys() - {"vibrato", "stretch"} != expected or tensors["release"].shape != (1,):
+    if not names or tensors.keys() - {"vibrato", "stretch", "tuning"} != expected or tensors["release"].shape != (1,):
         raise WavekeysError(f"{path}: not a bank (it needs instruments, {', '.join(sorted(expected))})")
     notes = tensors["embeddings"].shape[:3]
     try:
@@ -178,6 +186,7 @@ def load_bank(path: Path) -> Bank:
             loops=tensors["loops"],
             vibrato=tensors.get("vibrato", np.zeros((*notes, 3), np.float32)),
             stretch=_as_float32(tensors.get("stretch", np.zeros((*notes, 1), np.float32))),
+            tuning=tensors.get("tuning", np.zeros(notes, np.float32)),
             release=tensors["release"].item(),
         )
     except WavekeysError as error:
@@ -211,6 +220,7 @@ class HeldNote:
     slopes: np.ndarray  # [I] units of channel 0 a frame, at most 0
     vibrato: np.ndarray  # [I, 3] as `Vibrato`
     stretch: np.ndarray  # [I, H] as `Bank.stretch`
+    tuning: np.ndarray  # [I] as `Bank.tuning`
     release: int
 
     @classmethod
@@ -223,15 +233,23 @@ class HeldNote:
         decays: np.ndarray,
         vibrato: np.ndarray | None = None,
         stretch: np.ndarray | None = None,
+        tuning: np.ndarray | None = None,
     ) -> HeldNote:
         """`decays` [I] says which instruments' levels may go on falling; see `Bank.decays`."""
         slopes = np.zeros(len(frames), np.float32)
         for i in np.flatnonzero(decays):
             first, last = loops[i]
             slopes[i] = fall(frames[i, first : last + 1, 0])
-        vibrato = np.zeros((len(frames), 3), np.float32) if vibrato is None else vibrato
-        stretch = np.zeros((len(frames), 1), np.float32) if stretch is None else stretch
-        return cls(frames=frames, loops=loops, slopes=slopes, vibrato=vibrato, stretch=stretch, release=release)
+        count = len(frames)
+        return cls(
+            frames=frames,
+            loops=loops,
+            slopes=slopes,
+            vibrato=np.zeros((count, 3), np.float32) if vibrato is None else vibrato,
+            stretch=np.zeros((count, 1), np.float32) if stretch is None else stretch,
+            tuning=np.zeros(count, np.float32) if tuning is None else tuning,
+            release=release,
+        )
 
     def at(self, numbers: np.ndarray, *, backward: bool = False, freeze: bool = False) -> np.ndarray:
         """Frames of the endless note by their numbers [N], which are at least 0: [I, N, 16].

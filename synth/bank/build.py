@@ -41,6 +41,7 @@ def build_bank(
         loops=find_loops(embeddings, release),
         vibrato=np.array(vibrato, np.float32).reshape(i, p, v, 3),
         stretch=np.zeros((i, p, v, 1), np.float32),
+        tuning=np.zeros((i, p, v), np.float32),
         release=release,
     )
 
@@ -59,6 +60,7 @@ class Embedded(NamedTuple):
 
     frames: np.ndarray  # [F, 16]
     stretch: np.ndarray  # [H] float32, as in `Bank.stretch`
+    tuning: float  # cents
 
 
 class _Note(NamedTuple):
@@ -67,6 +69,7 @@ class _Note(NamedTuple):
     embeddings: np.ndarray
     vibrato: Vibrato
     stretch: np.ndarray
+    tuning: float
 
 
 Embed = Callable[[Iterable[Recorded]], Iterable[tuple[Recorded, Embedded]]]
@@ -74,9 +77,9 @@ Embed = Callable[[Iterable[Recorded]], Iterable[tuple[Recorded, Embedded]]]
 
 
 def encoded(model: WaveNet, notes: Iterable[Recorded]) -> Iterator[tuple[Recorded, Embedded]]:
-    """Notes with the embeddings that the model's encoder gives them; it does not tell where partials are."""
+    """Notes with the embeddings that the model's encoder gives them; it tells neither tuning nor where partials are."""
     on_multiples = np.zeros(1, np.float32)
-    return ((note, Embedded(np.asarray(model.encode(note.audio[None]))[0], on_multiples)) for note in notes)
+    return ((note, Embedded(np.asarray(model.encode(note.audio[None]))[0], on_multiples, 0.0)) for note in notes)
 
 
 def bank_of_notes(model: WaveNet, notes: Iterable[Recorded], embed: Embed | None = None) -> Bank:
@@ -89,10 +92,10 @@ def bank_of_notes(model: WaveNet, notes: Iterable[Recorded], embed: Embed | None
     release = round(KEY_UP_SECONDS * FRAMES_PER_SECOND)
     embed = embed or functools.partial(encoded, model)
     found: dict[str, dict[tuple[int, int], _Note]] = {}
-    for note, (frames, stretch) in embed(_first_of_each(notes)):
+    for note, (frames, stretch, tuning) in embed(_first_of_each(notes)):
         vibrato = find_vibrato(note.audio, float(midi_to_hertz(note.pitch)), model.config.sample_rate_hz)
         held = frames[held_frames(note.audio, len(frames), release)]
-        found.setdefault(note.instrument, {})[note.pitch, note.velocity] = _Note(held, vibrato, stretch)
+        found.setdefault(note.instrument, {})[note.pitch, note.velocity] = _Note(held, vibrato, stretch, tuning)
     pitches = sorted({pitch for own in found.values() for pitch, _ in own})
     velocities = sorted({velocity for own in found.values() for _, velocity in own})
 

@@ -179,6 +179,13 @@ PARAMETERS: dict[str, Parameter] = {
             default=1,
             meaning="How far partials are off the pitch's multiples, of what those of the recorded notes are.",
         ),
+        Parameter(
+            id="own_tuning",
+            low=0,
+            high=1,
+            default=1,
+            meaning="Share of the recorded notes' own tuning, of which 10 cents at most are kept.",
+        ),
         # Voices
         _choice(
             "mode",

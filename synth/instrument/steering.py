@@ -23,6 +23,7 @@ from synth.stream import Player, Point, last_point
 SMOOTHING_MS = 10.0  # from one value of a parameter to the next
 TIMBRE_DB = 12.0  # an octave, added to the brightness by controller 74 at its end
 LARGEST_TILT_DB = 24.0
+KEPT_CENTS = 10.0  # of a recorded note's own tuning: a piano's octaves are wide; more is a fault of the recording
 TURN = 2.0**32
 KNOWN_FRAMES = 32  # of a note, blended at once; a second
 # Parameters that are heard at once, also by notes that sound already.
@@ -37,6 +38,7 @@ LIVE = (
     "pressure_vibrato_cents",
     "own_vibrato",
     "own_stretch",
+    "own_tuning",
     "temperature",
     "brightness",
     "blend_x",
@@ -116,10 +118,11 @@ class Steering:
             vibrato = self._vibrato(voice, block[begin:])
             if not isinstance(vibrato, float):
                 pitch[row, begin:] += vibrato
-            if any(voice.cents):
-                points = np.arange(voice.point - len(voice.cents), voice.point) * self._period
-                cents = np.interp(block - (now - voice.age), points, voice.cents)
-                pitch[row] += 0.01 * self.over("own_vibrato", block) * cents
+            points = np.arange(voice.point - len(voice.cents), voice.point) * self._period
+            for name, cents in zip(("own_vibrato", "own_tuning"), zip(*voice.cents, strict=True), strict=True):
+                if any(cents):
+                    moved = np.interp(block - (now - voice.age), points, cents)
+                    pitch[row] += 0.01 * self.over(name, block) * moved
         hertz = np.minimum(midi_to_hertz(pitch), 0.45 * self._rate_hz)
         steps = _whole(hertz / self._rate_hz)
         for row, voice in enumerate(voices):
@@ -167,7 +170,8 @@ class Steering:
         lowest, highest = voice.timbre.target.pitches
         channels = voice.timbre.target.held.frames.shape[-1]
         before, after = frames[:, channels].tolist()
-        voice.cents.append(before + fraction * (after - before))
+        tuning = min(max(float(frames[0, channels + 1]), -KEPT_CENTS), KEPT_CENTS)
+        voice.cents.append((before + fraction * (after - before), tuning))
         tilt = self.over("brightness", time) + TIMBRE_DB * float(voice.touch.over(time, Touch.brightness))
         voice.time += self.over("speed", time) * self._frames_a_point
         turned = voice.movement_turns + _whole(self.over("movement_hz", time) * (self._period / self._rate_hz))
@@ -178,11 +182,11 @@ class Steering:
             pitch_hz=midi_to_hertz(pitch),
             learnt_hz=midi_to_hertz(min(max(pitch, lowest), highest)),
             brightness=min(max(tilt, -LARGEST_TILT_DB), LARGEST_TILT_DB),
-            stretch=self.over("own_stretch", time) * frames[0, channels + 1 :],
+            stretch=self.over("own_stretch", time) * frames[0, channels + 2 :],
         )
 
     def _frames(self, voice: Voice, timbre: Timbre, time: int) -> np.ndarray:
-        """The blended `Timbre.layers` on both sides of a voice's next point: [2, 16 + 1 + H]."""
+        """The blended `Timbre.layers` on both sides of a voice's next point: [2, C + 2 + H]."""
         number = math.floor(voice.time)
         x, y = self.over("blend_x", time), self.over("blend_y", time)
         sources = self._sources(voice, timbre, time)

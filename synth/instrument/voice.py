@@ -35,16 +35,16 @@ class Timbre:
     pitches: tuple[float, float]  # lowest and highest of the bank
     sources: dict[str, float]  # those of its modulations that do not move, 0 to 1
     stretch: np.ndarray  # [I, H] as `Bank.stretch`, of all partials that the model has
-    known: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))  # blended `layers`, [N, 16 + 1 + H]
+    known: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))  # blended `layers`, [N, C + 2 + H]
     first: int = 0
     key: tuple[float, ...] = ()  # what they hold for
 
     def layers(self, first: int, count: int, *, backward: bool, freeze: bool) -> np.ndarray:
-        """Frames of each of its instruments, the cents of their vibrato, their stretch: [I, count, 16 + 1 + H]."""
+        """Frames of each of its instruments, the cents of vibrato and tuning, the stretch: [I, count, C + 2 + H]."""
         numbers = np.arange(first, first + count)
         frames, cents = self.held.at(numbers, backward=backward, freeze=freeze), self.held.cents_at(numbers)
-        stretch = self.stretch[:, None].repeat(count, axis=1)
-        return np.concatenate([frames, cents[..., None].astype(np.float32), stretch], axis=-1)
+        steady = np.concatenate([self.held.tuning[:, None], self.stretch], axis=1)[:, None].repeat(count, axis=1)
+        return np.concatenate([frames, cents[..., None].astype(np.float32), steady], axis=-1)
 
     def blended(self, layers: np.ndarray, x: float, y: float, sources: Mapping[str, float]) -> np.ndarray:
         """Its instruments' frames [I, N, C] by the blend's weights: [N, C]."""
@@ -133,7 +133,8 @@ class Voice:
     point: int = 0  # the next control point
     time: float = 0.0  # there in the embedding, in frames
     movement_turns: int = 0  # there
-    cents: list[float] = dataclasses.field(default_factory=list)  # of its own vibrato at the points before `point`
+    # The cents of its own vibrato and tuning at the points before `point`.
+    cents: list[tuple[float, float]] = dataclasses.field(default_factory=list)
     let_at: int | None = None  # when the key was let go, if its source's release is to be heard
     let: Let | None = None
     sostenuto: bool = False  # held down by that pedal

@@ -37,6 +37,7 @@ class Analysis(NamedTuple):
     phase: np.ndarray  # [T] uint32
     amplitudes: np.ndarray  # [F, H] float32, in units of the level
     stretch: np.ndarray  # [H] float32, in multiples of the pitch
+    tuning: float  # cents
 
 
 # Its matrices are small, and other processes have the other cores.
@@ -52,6 +53,7 @@ def analyse_note(note: Features, *, sample_rate_hz: int, hop: int, harmonics: in
         phase=clocked.phase,
         amplitudes=(clocked.amplitudes[:, points] / note.levels).T.astype(np.float32),
         stretch=clocked.stretch,
+        tuning=clocked.tuning,
     )
 
 

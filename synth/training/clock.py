@@ -24,6 +24,7 @@ PEAK_DB = 20.0  # above the median around it: what is less is no sign of a parti
 LINE_HZ = 6.0  # on either side of such a peak: as wide as a tone that dies away, or strings that beat; a trill is wider
 LINE_SHARE = 0.5  # of the power around a multiple that is in the line of a tone
 LEVEL_SECONDS = 0.1  # over which a note's level is taken, for all its times to count alike
+LOUD_DB = 20.0  # below its loudest, where its pitch is heard
 THINNING = 16  # values of a band over the length of its window: four times what its main lobe needs
 INAUDIBLE_HZ = 20.0  # a recording's offset, and below
 INTERPOLATION = 5  # values on either side that one between them is computed from; images are below -70 dB
@@ -36,7 +37,16 @@ class ClockedNote(NamedTuple):
     rest: np.ndarray  # [T] float32, what of it is no partial, as far as it can be heard
     phase: np.ndarray  # [T] uint32, turns of 2**32
     amplitudes: np.ndarray  # [H, T] float32, of the partials
-    stretch: np.ndarray  # [H] float32, how many multiples of the clock each was off its own
+    stretch: np.ndarray  # [H] float32, how many multiples of the note's pitch each was off its own
+    tuning: float  # of that pitch against the nominal one, in cents
+
+
+class Places(NamedTuple):
+    """Where a note's partials are, in multiples of its clock; k where nowhere else."""
+
+    heard: np.ndarray  # [count]
+    pitch: float  # that the strongest of the lowest have in common, in multiples of the clock
+    stretch: np.ndarray  # [count], how many multiples of that each is off its own
 
 
 def clock_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> np.ndarray:
@@ -76,15 +86,13 @@ def clock_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> np.n
     return carrier + turned / (2 * np.pi)
 
 
-def partial_places(
-    audio: np.ndarray, turns: np.ndarray, count: int, sample_rate_hz: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Where each of the first `count` partials of a note is, in multiples of its clock: [count], k if nowhere else.
+def partial_places(audio: np.ndarray, turns: np.ndarray, count: int, sample_rate_hz: int) -> Places:
+    """Where each of the first `count` partials of a note is.
 
-    That is the highest peak around the multiple in the spectrum over the clock's turns (in which vibrato is still).
-    Second, where they are to be played, in multiples of the pitch that the strongest of the lowest have in common. That
-    is where they are for most of the time, not where they are loudest (the loop of a sampled guitar has its partials
-    in place, its attack has not), and k for what is no steady tone: there a peak is a matter of chance.
+    It is heard at the highest peak around its multiple in the spectrum over the clock's turns (in which vibrato is
+    still). It is to be played where it is for most of the time, which is not always where it is loudest: the loop of a
+    sampled guitar has its partials in place, its attack has not. And only if it is a steady tone there; else a peak
+    is a matter of chance.
     """
     even = np.linspace(turns[0], turns[-1], len(turns))
     warped = np.interp(even, turns, audio)
@@ -94,19 +102,19 @@ def partial_places(
     width = round(LINE_HZ * len(audio) / sample_rate_hz)
     loudest = _peaks(warped, per_multiple, count)
     longest = _peaks(warped / level, per_multiple, count)
-    places = np.arange(1.0, count + 1.0)
+    numbers = np.arange(1.0, count + 1.0)
+    heard, tones, power = numbers.copy(), numbers.copy(), np.zeros(count)
     for k, (first, around) in loudest.items():
         if k > 1:  # the fundamental is off by nothing
-            places[k - 1] = (first + int(around.argmax())) / per_multiple
-    tones, power = np.arange(1.0, count + 1.0), np.zeros(count)
+            heard[k - 1] = (first + int(around.argmax())) / per_multiple
     for k, (first, around) in longest.items():
         peak = int(around.argmax())
         line = slice(max(0, peak - width), peak + width + 1)
         if around[line].sum() > LINE_SHARE * around.sum():
             tones[k - 1] = (first + np.average(np.arange(len(around))[line], weights=around[line])) / per_multiple
             power[k - 1] = around[line].sum()
-    pitch = _weighted_median((tones / np.arange(1, count + 1))[:CLOCK_PARTIALS], power[:CLOCK_PARTIALS])
-    return places, np.where(power > 0, tones / pitch, np.arange(1, count + 1))
+    pitch = _weighted_median((tones / numbers)[:CLOCK_PARTIALS], power[:CLOCK_PARTIALS])
+    return Places(heard, pitch, np.clip(np.where(power > 0, tones / pitch - numbers, 0.0), -ASTRAY, ASTRAY))
 
 
 def _peaks(signal: np.ndarray, bins: float, count: int) -> dict[int, tuple[int, np.ndarray]]:
@@ -155,10 +163,8 @@ def set_to_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmon
     rest, rephased = audio.astype(np.float32), np.zeros(len(audio), np.float32)
     amplitudes = np.zeros((harmonics, len(audio)), np.float32)
     count = min(harmonics, int(0.47 * period))
-    places, tones = partial_places(audio, turns, count, sample_rate_hz)
-    stretch = np.zeros(harmonics, np.float32)
-    stretch[:count] = np.clip(tones - np.arange(1, count + 1), -ASTRAY, ASTRAY)
-    for k, place in enumerate(places, 1):
+    places = partial_places(audio, turns, count, sample_rate_hz)
+    for k, place in enumerate(places.heard, 1):
         band, power = next_band()
         on_multiple = turned.copy()
         partial_carrier = on_multiple
@@ -179,7 +185,17 @@ def set_to_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmon
         rephased += amplitudes[k - 1] * (on_multiple * np.complex64(np.exp(2j * np.pi * k * k / 128.0))).real
     rest -= fftconvolve(rest, _window(2 * sample_rate_hz / INAUDIBLE_HZ).astype(np.float32), mode="same")
     phase = np.round((turns % 1.0) * 2.0**32).astype(np.uint64).astype(np.uint32)
-    return ClockedNote(rephased + rest, rest, phase, amplitudes, stretch)
+    stretch = np.zeros(harmonics, np.float32)
+    stretch[:count] = places.stretch
+    tuning = 1200.0 * np.log2(places.pitch * _mean_pitch(audio, turns, sample_rate_hz) / pitch_hz)
+    return ClockedNote(rephased + rest, rest, phase, amplitudes, stretch, float(tuning))
+
+
+def _mean_pitch(audio: np.ndarray, turns: np.ndarray, sample_rate_hz: int) -> float:
+    """The clock's while the note is loud, in hertz."""
+    level = uniform_filter1d(np.square(audio, dtype=np.float64), round(LEVEL_SECONDS * sample_rate_hz))
+    loud = level >= 10.0 ** (-LOUD_DB / 10.0) * level.max()
+    return float(sample_rate_hz * np.mean(np.diff(turns)[loud[1:]]))
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:

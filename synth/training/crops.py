@@ -92,7 +92,7 @@ def analyse(
         hop=config.hop,
         harmonics=config.harmonics,
     )
-    rest, noise, phase, amplitudes, _ = (np.stack(part) for part in zip(*analyses, strict=True))
+    rest, noise, phase, amplitudes, _, _ = (np.stack(part) for part in zip(*analyses, strict=True))
     rest_levels, rest_mel = (np.concatenate(p) for p in zip(*(rest_features(part[None]) for part in rest), strict=True))
     return NoteSet(
         names=names,

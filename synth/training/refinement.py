@@ -24,7 +24,7 @@ from jax import Array, lax
 
 from synth.bank import Embedded, Recorded, encoded
 from synth.pitch import midi_to_hertz
-from synth.training.analysis import Features, analyse_all
+from synth.training.analysis import Analysis, Features, analyse_all
 from synth.training.crops import Notes
 from synth.training.loss import frame_loss, linear_mel_power
 from synth.wavenet import SpectralEncoder, WaveNet
@@ -49,7 +49,7 @@ class Wanted(NamedTuple):
 def refined(
     model: WaveNet, notes: Iterable[Recorded], *, expected: int, steps: int = STEPS
 ) -> Iterator[tuple[Recorded, Embedded]]:
-    """Notes with embeddings fitted to their partials' amplitudes (the level stays), and where their partials are.
+    """Notes with embeddings fitted to their partials' amplitudes (the level stays), and where those partials are.
 
     `expected` notes, about, and for so many it pays or not to analyse them in several processes. A model that embeds
     by a temporal encoder tells nothing of a frame by itself: its embeddings are the encoder's.
@@ -67,20 +67,20 @@ def refined(
             under_way.append((note, Features(note.audio, float(midi_to_hertz(note.pitch)), levels, mel)))
             yield under_way[-1][1]
 
-    def analysed() -> Iterator[tuple[Recorded, np.ndarray, Wanted]]:
+    def analysed() -> Iterator[tuple[Recorded, Analysis, Wanted]]:
         sizes = {"sample_rate_hz": config.sample_rate_hz, "hop": config.hop, "harmonics": config.harmonics}
         for analysis in analyse_all(heard(), expected=expected, **sizes):
             note, seen = under_way.popleft()
             pitch_hz = np.array(seen.pitch_hz, np.float32)
-            yield note, analysis.stretch, Wanted(seen.levels, seen.mel, analysis.amplitudes, pitch_hz)
+            yield note, analysis, Wanted(seen.levels, seen.mel, analysis.amplitudes, pitch_hz)
 
     ready = analysed()
     while batch := list(itertools.islice(ready, BATCH)):
-        own, stretched, wanted = zip(*batch, strict=True)
+        own, analyses, wanted = zip(*batch, strict=True)
         full = [*wanted, *wanted[-1:] * (BATCH - len(wanted))]  # one shape, compiled once
         embeddings = refine(model, Wanted(*map(np.stack, zip(*full, strict=True))), steps=steps)
-        for note, frames, stretch in zip(own, np.asarray(embeddings), stretched, strict=False):
-            yield note, Embedded(frames, stretch)
+        for note, frames, analysis in zip(own, np.asarray(embeddings), analyses, strict=False):
+            yield note, Embedded(frames, analysis.stretch, analysis.tuning)
 
 
 @nnx.jit(static_argnames="steps")

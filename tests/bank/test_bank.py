@@ -89,6 +89,7 @@ def test_a_note_that_wavers_or_fades_by_chance_is_held_level() -> None:
         loops=np.broadcast_to(np.array([8, 16]), (2, 10, 1, 2)),
         vibrato=np.zeros((2, 10, 1, 3), np.float32),
         stretch=np.zeros((2, 10, 1, 1), np.float32),
+        tuning=np.zeros((2, 10, 1), np.float32),
         release=17,
     )
     assert bank.decays.tolist() == [True, False]
@@ -103,7 +104,7 @@ def test_a_note_of_some_instruments_is_theirs_of_all(tiny_preset: Preset) -> Non
     whole, part = (
         tiny_preset.bank.note(61, 80, has_level=True, instruments=chosen) for chosen in (None, np.array([1]))
     )
-    for name in ("frames", "loops", "slopes", "vibrato", "stretch"):
+    for name in ("frames", "loops", "slopes", "vibrato", "stretch", "tuning"):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[1:])
 
 

@@ -66,7 +66,7 @@ def test_a_piano_strings_partials_are_heard_where_they_were(share: float) -> Non
     stretch = preset.bank.note(72, 127, has_level=True, instruments=np.array([0])).stretch[0]
     assert preset.bank.instruments[0] == "piano"
     assert stretch[7] > 0.08
-    play(instrument, {0: [Set("own_stretch", share)]}, 4800)
+    play(instrument, {0: [Set("own_stretch", share), Set("own_tuning", 0.0)]}, 4800)
     heard = play(instrument, {0: [on(72, 127)]}, RATE)[4000:, 0]
     hertz = 440.0 * 2.0 ** (3 / 12)
     for k in (1, 4, 8):
@@ -84,3 +84,41 @@ def test_a_line_goes_from_a_bank_that_tells_it_to_one_that_does_not(tiny_preset:
     assert np.abs(heard[320:]).max() > 0
     (voice,) = instrument._voices.values()
     assert voice.timbre.target.stretch.shape == (1, 16)
+
+
+def turns_of(preset: Preset, blend: dict[str, float], share: float) -> float:
+    """How many cents a second of a held note's clock is off its key."""
+    instrument = Instrument(preset, voices=1, backend="cpu", blend=blend)
+    play(instrument, {0: [Set("own_vibrato", 0.0), Set("own_tuning", share)]}, 640)
+    play(instrument, {0: [on(60)]}, 640)
+    (voice,) = instrument._voices.values()
+    turns = []
+    for _ in range(8):
+        turns.append(voice.turns)
+        play(instrument, {}, 16)
+    per_sample = np.diff(np.array(turns)) % 2**32 / 2**32 / 16
+    return float(1200.0 * np.log2(per_sample.mean() * RATE / (440.0 * 2.0 ** (-9 / 12))))
+
+
+@pytest.mark.parametrize(
+    ("blend", "share", "cents"),
+    [
+        ({"bell": 1.0}, 1.0, 6.0),
+        ({"bell": 1.0}, 0.5, 3.0),
+        ({"bell": 1.0}, 0.0, 0.0),
+        ({"pipe": 1.0}, 1.0, -10.0),  # no further, though it was recorded 40 cents flat
+        ({"bell": 0.75, "pipe": 0.25}, 1.0, -5.5),
+    ],
+)
+def test_a_note_keeps_its_own_tuning_as_long_as_that_is_no_fault(
+    tiny_preset: Preset, blend: dict[str, float], share: float, cents: float
+) -> None:
+    tuning = np.broadcast_to(np.array([6.0, -40.0], np.float32)[:, None, None], (2, 5, 2))
+    preset = dataclasses.replace(tiny_preset, bank=dataclasses.replace(tiny_preset.bank, tuning=tuning))
+    assert turns_of(preset, blend, share) == pytest.approx(cents, abs=0.1)
+
+
+@pytest.mark.parametrize("tuning", [np.zeros((2, 5), np.float32), np.full((2, 5, 2), np.nan, np.float32)])
+def test_a_tuning_that_is_none_is_refused(tiny_preset: Preset, tuning: np.ndarray) -> None:
+    with pytest.raises(WavekeysError, match=r"tuning float32.* must be finite float32, \[2, 5, 2\]"):
+        dataclasses.replace(tiny_preset.bank, tuning=tuning)

@@ -63,8 +63,8 @@ def test_stretched_partials_are_put_on_the_clocks_multiples() -> None:
     frequencies = 260.0 * k * np.sqrt(1 + 4e-4 * k**2)
     note = np.sum(0.1 / k[:, None] * np.cos(2 * np.pi * frequencies[:, None] * t), axis=0).astype(np.float32)
     clocked = set_to_clock(note, 260.0, RATE, 16)
-    for places in partial_places(note, clock_turns(note, 260.0, RATE), 12, RATE):
-        np.testing.assert_allclose(places, frequencies / frequencies[0], atol=0.002)
+    places = partial_places(note, clock_turns(note, 260.0, RATE), 12, RATE)
+    np.testing.assert_allclose(places.heard, frequencies / frequencies[0], atol=0.002)
     np.testing.assert_allclose(clocked.stretch[:12], frequencies / frequencies[0] - k, atol=0.001)
     assert not clocked.stretch[12:].any()
     inner = slice(4000, 28_000)
@@ -125,8 +125,8 @@ def by_definition(audio: np.ndarray, pitch_hz: float, harmonics: int) -> Clocked
         band = fftconvolve(audio / carrier, narrow, mode="same")
         return carrier, band, np.maximum(fftconvolve(np.abs(band) ** 2, wide, mode="same"), 1e-20)
 
-    places, _ = partial_places(audio, turns, min(harmonics, int(0.47 * period)), RATE)
-    for k, place in enumerate(places, 1):
+    places = partial_places(audio, turns, min(harmonics, int(0.47 * period)), RATE)
+    for k, place in enumerate(places.heard, 1):
         carrier, band, power = band_at(place)
         lagged = np.concatenate([np.full(apart, band[0]), band[:-apart]])
         agreement = np.abs(fftconvolve(band * np.conj(lagged), wide, mode="same"))
@@ -137,7 +137,7 @@ def by_definition(audio: np.ndarray, pitch_hz: float, harmonics: int) -> Clocked
         amplitudes[k - 1] = share * 2.0 * np.abs(band)
         rephased += amplitudes[k - 1] * np.cos(2 * np.pi * (k * turns + k * k / 128.0))
     rest -= fftconvolve(rest, _window(2 * RATE / INAUDIBLE_HZ), mode="same")
-    return ClockedNote(rephased + rest, rest, np.zeros(0), amplitudes, np.zeros(0))
+    return ClockedNote(rephased + rest, rest, np.zeros(0), amplitudes, np.zeros(0), 0.0)
 
 
 @pytest.mark.parametrize(("program", "pitch"), [(0, 60), (42, 48), (73, 84)])  # piano, cello, flute

@@ -80,7 +80,7 @@ def test_without_steps_or_a_spectral_encoder_embeddings_are_the_encoders(
 ) -> None:
     model = tiny_model(kind)
     (_, embedded), *_ = refined(model, notes, expected=len(notes), steps=steps)
-    assert embedded.stretch.tolist() == [0.0]
+    assert (embedded.stretch.tolist(), embedded.tuning) == ([0.0], 0.0)
     np.testing.assert_array_equal(embedded.frames, np.asarray(model.encode(notes[0].audio[None]))[0])
 
 
@@ -89,13 +89,14 @@ def test_banks_are_built_with_the_notes_stretch(tiny_model: Callable[[str], Wave
 
     def note(instrument: str, stiffness: float) -> Recorded:
         t = np.arange(4 * RATE) / RATE
-        turns = 440.0 * k[:, None] * np.sqrt(1.0 + stiffness * k[:, None] ** 2) * t
+        turns = 441.0 * k[:, None] * np.sqrt(1.0 + stiffness * (k[:, None] ** 2 - 1.0)) * t
         return Recorded(
             instrument, 69, 100, np.sum(0.1 / k[:, None] * np.cos(2 * np.pi * turns), axis=0, dtype=np.float32)
         )
 
     embed = functools.partial(refined, tiny_model("live"), expected=2, steps=2)
     bank = bank_of_notes(tiny_model("live"), [note("stiff", 1e-3), note("even", 0.0)], embed)
-    expected = k * (np.sqrt(1.0 + 1e-3 * k**2) / np.sqrt(1.0 + 1e-3) - 1.0)
+    expected = k * (np.sqrt(1.0 + 1e-3 * (k**2 - 1.0)) - 1.0)
     np.testing.assert_allclose(bank.stretch[0, 0, 0, :8], expected, atol=0.003)
     np.testing.assert_allclose(bank.stretch[1], 0.0, atol=1e-3)
+    np.testing.assert_allclose(bank.tuning[:, 0, 0], 1200.0 * np.log2(441.0 / 440.0), atol=1.0)
