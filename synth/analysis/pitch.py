@@ -19,10 +19,13 @@ def median_cents(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> flo
     semitones of the nominal pitch: its time grows with the square of the range, and whole octaves are folded anyway.
     """
     hop = round(0.064 * sample_rate_hz)
+    lowest, highest = max(pitch_hz / _RANGE, _LOWEST_HZ), min(pitch_hz * _RANGE, sample_rate_hz / 2.1)
+    if highest <= _RANGE * lowest:
+        return float("nan")  # a pitch that it could only find by guessing
     track, _, _ = librosa.pyin(
         audio,
-        fmin=max(pitch_hz / _RANGE, _LOWEST_HZ),
-        fmax=min(pitch_hz * _RANGE, sample_rate_hz / 2.1),
+        fmin=lowest,
+        fmax=highest,
         sr=sample_rate_hz,
         resolution=0.02,
         frame_length=2 * hop,

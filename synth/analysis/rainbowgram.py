@@ -92,7 +92,7 @@ def draw(notes: Sequence[Cell], path: Path, *, columns: int = 4, row_names: Sequ
         axis.set_xlabel("seconds", fontsize=7)
     for axis, name in zip(axes[:, 0], row_names, strict=False):
         axis.set_ylabel(name, fontsize=10)
-    from synth.bank.atomic import replacing  # what loads JAX is left to the end
+    from synth.atomic import replacing  # what loads JAX is left to the end
 
     try:
         with replacing(path) as partial:

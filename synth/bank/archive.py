@@ -13,7 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
-from synth.bank.atomic import replacing
+from synth.atomic import replacing
 from synth.errors import WavekeysError
 
 SUFFIX = ".wavekeys"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tomli_w
 
-from synth.bank.atomic import replacing
+from synth.atomic import replacing
 from synth.bank.preset import user_folder
 from synth.errors import WavekeysError
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import tomli_w
 
+from synth.atomic import replacing
 from synth.bank import archive
-from synth.bank.atomic import replacing
 from synth.bank.bank import load_bank
 from synth.bank.favourites import mark_favourite, read_favourites
 from synth.bank.preset import (

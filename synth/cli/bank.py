@@ -61,7 +61,7 @@ def build(
     """
     from synth.bank import export_preset, model_file
     from synth.bank.library import checked_name
-    from synth.training.config import read_config
+    from synth.training.config import DataConfig, read_config
 
     name = checked_name(output.stem if name is None else name)
     there = output if output.suffix == ".wavekeys" else output / "preset.toml"
@@ -71,14 +71,15 @@ def build(
     if trained_on and (instruments or pitches or velocities):
         raise UsageError(f"{source}: a training config says itself which notes; leave the options out")
     data = read_config(source).data if trained_on else _asked(source, instruments, pitches, velocities)
+    factory_notes = not data.notes and Path(data.soundfont).name == Path(DataConfig().soundfont).name
     path = model_file(model)
     bank = _bank(data, path, listed=bool(trained_on or instruments), refine=not no_refine)
     if output.suffix == ".wavekeys":
         with tempfile.TemporaryDirectory(prefix="wavekeys-") as partial:
-            _write(Path(partial), bank, path, name, trained_on)
+            _write(Path(partial), bank, path, name, factory_notes)
             export_preset(Path(partial), output, overwrite=force)
     else:
-        _write(output, bank, path, name, trained_on)
+        _write(output, bank, path, name, factory_notes)
     click.echo(
         f"{output}: {len(bank.instruments)} instruments, {len(bank.pitches)} pitches, {len(bank.velocities)} velocities"
     )
@@ -107,13 +108,14 @@ def _asked(source: Path, instruments: str | None, pitches: str | None, velocitie
 def _bank(data: DataConfig, model_path: Path, *, listed: bool, refine: bool) -> Bank:
     from synth.bank import Recorded, bank_of_notes
     from synth.cli.output import progress_bar
-    from synth.training.data import good_notes, open_notes
+    from synth.training.data import BadNote, good_notes, open_notes
     from synth.training.refinement import STEPS, refined
     from synth.wavenet import load_model
 
     model = load_model(model_path)
     source = open_notes(data, model.config.sample_rate_hz)
     seen: set[str] = set()
+    keys: set[str] = set()
     with progress_bar("encoding", source.at_most) as progress:
 
         def notes() -> Iterator[Recorded]:
@@ -123,6 +125,10 @@ def _bank(data: DataConfig, model_path: Path, *, listed: bool, refine: bool) -> 
                     raise UsageError(
                         f"{source.where}: more than {MOST_INSTRUMENTS} instruments; choose by --instruments"
                     )
+                key = f"{note.instrument}, pitch {note.pitch}, velocity {note.velocity}"
+                if key in keys:
+                    left_out(BadNote(key, "another of them came first"))
+                keys.add(key)
                 yield Recorded(note.instrument, note.pitch, note.velocity, note.audio)
                 progress(number + 1)
 
@@ -157,6 +163,8 @@ def _programs(soundfont: Path, chosen: list[str]) -> dict[str, int]:
 def _range(text: str) -> tuple[int, int]:
     low, _, high = text.partition("-")
     numbers = _numbers("--pitches", f"{low},{high or low}")
+    if numbers[0] > numbers[1]:
+        raise UsageError(f"--pitches: {text!r} are from high to low")
     return numbers[0], numbers[1]
 
 
@@ -167,12 +175,12 @@ def _numbers(option: str, text: str, *, low: int = 0) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _write(folder: Path, bank: Bank, model_path: Path, name: str, trained_on: bool) -> None:
-    from synth.bank.atomic import replacing
+def _write(folder: Path, bank: Bank, model_path: Path, name: str, factory_notes: bool) -> None:
+    from synth.atomic import replacing
     from synth.bank.library import preset_text
     from synth.bank.preset import sha256_of
 
-    info = _info(name, bank.instruments, sha256_of(model_path), folder, trained_on)
+    info = _info(name, bank.instruments, sha256_of(model_path), folder, factory_notes)
     with replacing(folder / "bank.safetensors") as partial:
         bank.save(partial)
     with replacing(folder / "model.safetensors") as partial:
@@ -181,18 +189,18 @@ def _write(folder: Path, bank: Bank, model_path: Path, name: str, trained_on: bo
         partial.write_text(preset_text(info), encoding="utf-8")
 
 
-def _info(name: str, instruments: tuple[str, ...], model_sha256: str, folder: Path, trained_on: bool) -> PresetInfo:
-    """What `preset.toml` says; of a training config's notes, what the factory presets say."""
+def _info(name: str, instruments: tuple[str, ...], model_sha256: str, folder: Path, factory_notes: bool) -> PresetInfo:
+    """What `preset.toml` says; of the factory's SoundFont, what its presets say."""
     from synth.bank import PresetInfo
 
     names = ", ".join(instruments).capitalize()
     licence = "Trained on notes of FluidR3 GM by Frank Wen (MIT licence); this preset: MIT"
     return PresetInfo(
         name=name,
-        author="wavekeys" if trained_on else "",
-        licence=licence if trained_on else "",
-        tags=("factory",) if trained_on else ("own notes",),
-        description=f"{names}, learnt from FluidR3 GM, to be played alone or blended." if trained_on else f"{names}.",
+        author="wavekeys" if factory_notes else "",
+        licence=licence if factory_notes else "",
+        tags=("factory",) if factory_notes else ("own notes",),
+        description=f"{names}{', learnt from FluidR3 GM, to be played alone or blended' if factory_notes else ''}.",
         blend={instruments[0]: 1.0},
         parameters={},
         model_sha256=model_sha256,

@@ -75,7 +75,7 @@ def command(
         return
     with progress_bar("evaluating", 1.0) as progress:
         result = evaluate(loaded, notes, every=every, long_seconds=hold, jobs=jobs, progress=progress)
-    if sources is not None:
+    if sources is not None and _has_held_out(sources):
         result["summary"]["held_out_nats"] = held_out_nats(loaded.model, _held_out(loaded, sources).notes)
     if as_json:
         click.echo(json.dumps(result, indent=1))
@@ -112,8 +112,10 @@ def _compare_precisions(preset: Preset, sources: Path | None, every: int, as_jso
     from synth.kernels import cpu
     from synth.training.evaluation import compare_precisions
 
-    if sources is None:
-        raise UsageError("--precisions needs --sources, the training config that names the notes")
+    if sources is None or not _has_held_out(sources):
+        raise UsageError(
+            f"--precisions needs --sources, a config of a SoundFont's notes that has no velocity {HELD_OUT_VELOCITY}"
+        )
     held = _held_out(preset, sources, HELD_OUT_EVERY * every)
     rows = compare_precisions(preset, held, cpu.precisions())
     if as_json:
@@ -123,6 +125,14 @@ def _compare_precisions(preset: Preset, sources: Path | None, every: int, as_jso
         return
     for row in rows:
         click.echo(f"{row.pop('precision'):5} {_line(row)}")
+
+
+def _has_held_out(sources: Path) -> bool:
+    """Whether a SoundFont can render notes of a velocity that was not trained on."""
+    from synth.training.config import read_config
+
+    data = read_config(sources).data
+    return not data.notes and HELD_OUT_VELOCITY not in data.velocities
 
 
 def _held_out(preset: Preset, sources: Path, every: int = HELD_OUT_EVERY) -> HeldOut:

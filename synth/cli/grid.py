@@ -86,6 +86,9 @@ def command(
     )
     temperature = float(initial_values(loaded.info.parameters)["temperature"])
     make_folder(output / "wav")
+    if not resume:
+        for cell in grid.cells:  # a run that is broken off must not leave those of other settings to the next one
+            (output / "wav" / cell.name).unlink(missing_ok=True)
     _settle(
         output / "settings.json",
         {
@@ -96,6 +99,8 @@ def command(
             "held": held,
             "seed": seed,
             "temperature": temperature,
+            "backend": backend,
+            "precision": precision,
         },
         resume=resume,
     )

@@ -13,7 +13,7 @@ import click
 import numpy as np
 import soundfile
 
-from synth.bank.atomic import replacing
+from synth.atomic import replacing
 from synth.errors import UsageError, WavekeysError
 from synth.instrument.offline import resampled
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import platformdirs
 import tomli_w
 
-from synth.bank.atomic import replacing
+from synth.atomic import replacing
 from synth.errors import WavekeysError
 from synth.instrument import PARAMETERS
 

@@ -16,6 +16,7 @@ from synth.bank import HeldNote, Preset
 from synth.bank.bank import FRAMES_PER_SECOND
 from synth.errors import UsageError
 from synth.instrument.blend import Blend
+from synth.instrument.parameters import initial_values
 
 X_CONTROLLER, Y_CONTROLLER = 16, 17  # the pad's, as `play` has them
 RELEASE_SECONDS = 0.3  # of the sampler's own envelope, when a key is let go before the sample ends
@@ -48,6 +49,8 @@ class Grid:
     held_seconds: float = 3.0  # as NSynth's notes; one more second follows
 
     def __post_init__(self) -> None:
+        for name in self.corners.values():
+            self.preset.bank.weights({name: 1.0})
         low, high = int(self.preset.bank.pitches[0]), int(self.preset.bank.pitches[-1])
         wrong = [pitch for pitch in self.pitches if not low <= pitch <= high]
         if wrong or not self.pitches:
@@ -76,7 +79,8 @@ class Grid:
 
     def stretches(self, cells: Sequence[Cell]) -> list[np.ndarray]:
         """Where each cell's partials are: [H], as `Bank.stretch`."""
-        notes = {pitch: self._note(pitch).stretch for pitch in {cell.pitch for cell in cells}}
+        share = np.float32(initial_values(self.preset.info.parameters)["own_stretch"])
+        notes = {pitch: share * self._note(pitch).stretch for pitch in {cell.pitch for cell in cells}}
         return [np.tensordot(self._weights(cell), notes[cell.pitch], axes=1).astype(np.float32) for cell in cells]
 
     @functools.cached_property

@@ -13,6 +13,7 @@ from flax import nnx
 from jax import Array
 from jax.typing import ArrayLike
 
+from synth.atomic import replacing
 from synth.errors import WavekeysError
 from synth.spectral.comb import COMB_CHANNELS, comb
 from synth.spectral.config import BaselineConfig, Layer
@@ -124,11 +125,9 @@ class Baseline(nnx.Module):
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file; the config travels in its metadata."""
-        try:
+        with replacing(Path(path)) as partial:
             content = safetensors.numpy.save(self.tensors(), {"wavekeys-baseline": self.config.to_json()})
-            Path(path).write_bytes(content)
-        except OSError as error:
-            raise WavekeysError(f"cannot write the baseline to {path}: {error.strerror}") from None
+            partial.write_bytes(content)
 
 
 def load_baseline(path: str | Path) -> Baseline:

@@ -115,9 +115,10 @@ class BaselineTrainer:
     def run(self, report: Callable[[BaselineProgress], None]) -> None:
         """Take the remaining steps. Whatever ends it (the last step, an interrupt), the state so far is saved."""
         losses: list[Array] = []
+        first = int(self.state.step)
         reported = saved = time.monotonic()
         try:
-            for index in range(int(self.state.step), self.training.steps):
+            for index in range(first, self.training.steps):
                 # Drawn from (seed, step), so that a resumed run takes the steps that the unbroken one would.
                 random = np.random.default_rng((self.training.seed, index))
                 which = random.integers(len(self._spectra), size=self.training.batch)
@@ -134,7 +135,8 @@ class BaselineTrainer:
                     self.checkpoint()
                     saved = now
         finally:
-            self.checkpoint()
+            if int(self.state.step) > first:  # else what is there may be another run's
+                self.checkpoint()
 
     def _compiled(
         self, optimizer: optax.GradientTransformation, weights: np.ndarray

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from synth.bank import model_file
 from synth.errors import UsageError, WavekeysError
+from synth.training.soundfont import NOTE_SECONDS
 from synth.wavenet import SIZES, WaveNetConfig, load_model
 
 T = TypeVar("T")
@@ -146,13 +147,25 @@ def read_config(path: Path) -> TrainConfig:
     data = table("data")
     if "notes" in data:
         data = WHOLE | data
-    return TrainConfig(
+    config = TrainConfig(
         model=_model(table("model"), training.start_from, where),
-        data=_section(DataConfig, data, where),
+        data=_named(_section(DataConfig, data, where)),
         training=training,
         validation=_section(ValidationConfig, table("validation"), where),
         output=Path(output),
     )
+    if config.data.pitch_low > config.data.pitch_high:
+        raise WavekeysError(f"{where}: [data] pitch_low {config.data.pitch_low} is above its pitch_high")
+    longest = int(NOTE_SECONDS * config.model.sample_rate_hz) // config.model.hop
+    if training.frames > longest:
+        raise WavekeysError(f"{where}: [training] frames {training.frames}: a note has {longest}")
+    return config
+
+
+def _named(data: DataConfig) -> DataConfig:
+    """With instruments' names in small letters, as folders of notes and blends have them."""
+    instruments = {name.lower(): program for name, program in data.instruments.items()}
+    return dataclasses.replace(data, instruments=instruments, only=[name.lower() for name in data.only])
 
 
 def _model(values: dict[str, Any], start_from: str, where: str) -> WaveNetConfig:

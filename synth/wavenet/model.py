@@ -14,6 +14,7 @@ from flax import nnx
 from jax import Array
 from jax.typing import ArrayLike
 
+from synth.atomic import replacing
 from synth.errors import WavekeysError
 from synth.wavenet.config import WaveNetConfig
 from synth.wavenet.decoder import Decoder, steady_clock
@@ -93,10 +94,8 @@ class WaveNet(nnx.Module):
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file; the config travels in its metadata."""
-        try:
-            Path(path).write_bytes(safetensors.numpy.save(self.tensors(), {"wavekeys": self.config.to_json()}))
-        except OSError as error:
-            raise WavekeysError(f"cannot write the model to {path}: {error.strerror}") from None
+        with replacing(Path(path)) as partial:
+            partial.write_bytes(safetensors.numpy.save(self.tensors(), {"wavekeys": self.config.to_json()}))
 
 
 def load_model(path: str | Path) -> WaveNet:

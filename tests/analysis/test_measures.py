@@ -37,6 +37,11 @@ def test_an_octave_error_is_folded_away() -> None:
     assert abs(median_cents(harmonic(440.0), 220.0, RATE)) < 2.5
 
 
+@pytest.mark.parametrize("pitch_hz", [8.7, 12_000.0])
+def test_a_pitch_beyond_what_pyin_can_hear_is_none(pitch_hz: float) -> None:
+    assert np.isnan(median_cents(harmonic(220.0), pitch_hz, RATE))
+
+
 def test_a_sound_is_at_no_distance_from_itself_and_ten_decibels_from_its_tenth() -> None:
     noise = np.random.default_rng(0).normal(scale=0.1, size=RATE).astype(np.float32)
     assert log_mel_distance(noise, noise, RATE) == 0.0

@@ -40,6 +40,8 @@ def test_a_grid_is_a_folder_of_notes_and_an_instrument_and_goes_on_where_it_was(
     assert code == 2
     assert "the files there are of other settings" in complaint
     assert (out / "wav" / names[0]).read_bytes() == first
+    assert wavekeys(*grid, "--corners", "bell,pipe,pipe,harp")[0] == 2  # what is typed wrong costs nothing
+    assert (out / "wav" / names[0]).read_bytes() == first
 
 
 def test_what_was_typed_wrong_is_said(wavekeys, tiny_folder: Path, tmp_path: Path) -> None:

@@ -34,13 +34,14 @@ def test_the_verb_writes_a_model_and_says_what_it_is(tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("prefix", "output", "complaint"),
     [
-        (PREFIX, Path("nowhere") / "model.safetensors", "cannot write the model to "),
+        (PREFIX, Path("taken") / "model.safetensors", "cannot write "),
         ("nothing", Path("model.safetensors"), "nothing.index: there is no such file"),
     ],
 )
 def test_what_cannot_be_read_or_written_is_one_line_and_exit_code_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], prefix: Path | str, output: Path, complaint: str
 ) -> None:
+    (tmp_path / "taken").touch()  # a file where a folder is wanted
     assert exit_code(tmp_path / prefix, "-o", tmp_path / output) == 1
     line = capsys.readouterr().err
     assert complaint in line

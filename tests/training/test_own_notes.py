@@ -99,6 +99,7 @@ def test_a_soundfonts_instruments_are_taken_by_name_or_by_program(
     for wrong, complaint in (
         ((), "choose by --instruments"),
         (("--instruments", "theremin"), "no instrument 'theremin'; give theremin=PROGRAM, or one of"),
+        (("--instruments", "oboe", "--pitches", "61-60"), "--pitches: '61-60' are from high to low"),
         (("--instruments", "oboe", "--pitches", "x"), "--pitches: 'x,x' are not numbers from 0 to 127"),
     ):
         assert wavekeys("bank", "build", font, "-o", tmp_path / "others", *wrong) == 2

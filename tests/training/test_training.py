@@ -148,6 +148,8 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
         ("[data]\nvelocities = [0]", "'velocities' must be a whole number from 1 to 127, not 0"),
         ("[data]\nonly = [1]", "'only' must hold names"),
         ("[data.instruments]\nflute = 'a'", "'instruments' must be a whole number from 0 to 127, not 'a'"),
+        ("[data]\npitch_low = 80", r"\[data\] pitch_low 80 is above its pitch_high"),
+        ("[training]\nframes = 126", r"\[training\] frames 126: a note has 125"),
         ("data = 3", r"\[data\] must be a table, not 3"),
         ("output = 3", "'output' must be of type str"),
         ("[model]\nsize = [1]", r"unknown model size \[1\]"),
@@ -168,6 +170,12 @@ def test_a_wrong_config_is_refused_by_key(tmp_path: Path, text: str, complaint: 
         read_config(path)
     with pytest.raises(UsageError, match="no training config"):
         read_config(tmp_path / "none.toml")
+
+
+def test_instruments_are_named_in_small_letters(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text('[data]\nonly = ["Flute"]\n[data.instruments]\nGrand = 0\n')
+    data = read_config(tmp_path / "run.toml").data
+    assert (data.only, data.instruments) == (["flute"], {"grand": 0})
 
 
 def test_the_factory_config_is_readable() -> None:

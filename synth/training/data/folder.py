@@ -31,6 +31,8 @@ _NOTE_NAME = f"([A-Ga-g])([{''.join(_ACCIDENTALS)}]?)(-?[0-9])"
 _BETWEEN, _END = r"(?:^|[-_ .])", r"(?=$|[-_ .])"
 _NAMED = re.compile(_BETWEEN + _NOTE_NAME + _END)
 _NUMBERED = re.compile(_BETWEEN + r"([01]?[0-9]{2})" + _END)  # two digits at least: `piano 2` is no pitch
+_COUNTED = re.compile(r"[-_ .]*[0-9]+$")  # `take 2`, `rec001`
+LOWEST_NUMBER = 21  # a piano's lowest key: `Track 02` is no pitch either
 _SPOKEN_VELOCITY = re.compile(_BETWEEN + r"v(?:el)?([0-9]{1,3})" + _END, re.IGNORECASE)
 
 
@@ -48,7 +50,7 @@ def folder_notes(folder: Path, data: DataConfig, rate_hz: int) -> NoteSource:
 
     def read() -> Iterator[Note | BadNote]:
         for path, label in labels:
-            name = str(path.relative_to(folder))
+            name = str(path.relative_to(folder) if path.is_relative_to(folder) else path)
             if isinstance(label, str):
                 yield BadNote(name, label)
             elif label.pitch is None or data.takes(label.instrument, label.pitch, label.velocity):
@@ -77,12 +79,17 @@ def label_of(stem: str, otherwise: str) -> Label:
     spoken = _SPOKEN_VELOCITY.search(stem)
     rest = stem if spoken is None else stem[: spoken.start()] + stem[spoken.end() :]
     named = list(_NAMED.finditer(rest))
-    # The last two numbers, so that NSynth's own names work: bass_synthetic_033-022-050.
-    numbers = [] if named else [match for match in _NUMBERED.finditer(rest) if int(match[1]) <= 127]
-    chosen = named[-1:] or (numbers[-2:] if spoken is None else numbers[-1:])
+    # The last two numbers, so that NSynth's own names work: bass_synthetic_033-022-050. Behind a name, C4_64, only one.
+    numbers = [match for match in _NUMBERED.finditer(rest) if int(match[1]) <= 127]
+    if named:
+        chosen = named[-1:] + [match for match in numbers if match.start() >= named[-1].end()][:1]
+    else:
+        chosen = numbers[-2:] if spoken is None else numbers[-1:]
+        if len(chosen) == 1 and spoken is None and int(chosen[0][1]) < LOWEST_NUMBER:
+            chosen = []
     velocity = int(spoken[1]) if spoken else int(chosen[1][1]) if len(chosen) == 2 else VELOCITY
     pitch = note_number(chosen[0][0].lstrip("-_ .")) if chosen else None
-    instrument = (rest[: chosen[0].start()] if chosen else rest).strip("-_ .").lower()
+    instrument = (rest[: chosen[0].start()] if chosen else _COUNTED.sub("", rest)).strip("-_ .").lower()
     return Label(instrument or otherwise.lower(), pitch, min(max(velocity, 1), 127))
 
 
@@ -112,7 +119,7 @@ def _labels(folder: Path) -> list[tuple[Path, Label | str]]:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise WavekeysError(f"{folder}: no sound files in it ({', '.join(SUFFIXES)})")
-    return [(path, label_of(path.stem, path.parent.name)) for path in paths]
+    return [(path, label_of(path.stem, path.parent.resolve().name or "notes")) for path in paths]
 
 
 def _table(path: Path) -> list[tuple[Path, Label | str]]:

@@ -10,12 +10,16 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 import soxr
+from scipy.ndimage import uniform_filter1d
 
 from synth.errors import WavekeysError
 from synth.training.soundfont import NOTE_SECONDS
 
 SILENT = 1e-4  # a note whose largest sample is below this (-80 dBFS) has no sound
-ONSET = 3e-3  # of the largest sample (-50 dB): a recording begins where it is first this loud
+ONSET = 3e-3  # of the loudest moment (-50 dB): a recording begins where it is first this loud,
+ABOVE_ROOM, AT_MOST = 3.0, 0.1  # and so many times as loud as what is before the note; but where it has come to -20 dB
+MOMENT_SECONDS = 0.005
+LONGEST_SECONDS = 600.0  # of a recording, that are read
 LEAD_SECONDS = 0.005  # kept of what is before that
 FADE_SECONDS = 0.05  # at the end of a recording that goes on after 4 s
 
@@ -64,7 +68,10 @@ def good_notes(source: NoteSource, bad: Callable[[BadNote], None]) -> Iterator[N
 def read_recording(path: Path, rate_hz: int, *, from_onset: bool) -> np.ndarray:
     """A sound file of any rate and channels as a note [4 s] float32. Raises ValueError with what is wrong with it."""
     try:
-        audio, own_rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            own_rate_hz = file.samplerate
+            longest = min(file.frames, round(LONGEST_SECONDS * own_rate_hz))
+            audio = file.read(longest, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:
         raise ValueError(f"not a readable sound file ({getattr(error, 'error_string', error)})") from None
     return as_note(audio, own_rate_hz, rate_hz, from_onset=from_onset)
@@ -82,8 +89,7 @@ def as_note(audio: np.ndarray, own_rate_hz: int, rate_hz: int, *, from_onset: bo
     if largest < SILENT:
         raise ValueError("silent")
     if from_onset:
-        onset = int(np.argmax(np.abs(mono) > ONSET * largest))
-        mono = mono[max(0, onset - round(LEAD_SECONDS * own_rate_hz)) :]
+        mono = mono[max(0, _onset(mono, own_rate_hz) - round(LEAD_SECONDS * own_rate_hz)) :]
     length = round(NOTE_SECONDS * rate_hz)
     if own_rate_hz != rate_hz:
         mono = soxr.resample(mono, own_rate_hz, rate_hz, quality="VHQ")
@@ -91,4 +97,17 @@ def as_note(audio: np.ndarray, own_rate_hz: int, rate_hz: int, *, from_onset: bo
         mono = mono[:length].copy()
         fade = round(FADE_SECONDS * rate_hz)
         mono[-fade:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(fade) / fade)
+    if np.abs(mono).max(initial=0.0) < SILENT:
+        raise ValueError("silent")
     return np.pad(mono, (0, length - len(mono))).astype(np.float32)
+
+
+def _onset(mono: np.ndarray, rate_hz: int) -> int:
+    """The sample at which a recording [T] rises out of its room and its offset."""
+    centred = mono - mono.mean(dtype=np.float64)
+    power = uniform_filter1d(np.square(centred), max(1, round(MOMENT_SECONDS * rate_hz)), mode="nearest")
+    level = np.sqrt(np.maximum(power, 0.0))
+    loudest = int(level.argmax())
+    room = float(level[: loudest + 1].min())
+    threshold = level[loudest] * max(ONSET, min(ABOVE_ROOM * room / max(level[loudest], 1e-12), AT_MOST))
+    return int(np.argmax(level >= threshold))

@@ -36,6 +36,12 @@ def read(folder: Path) -> tuple[list[Note], list[BadNote]]:
         ("A4", ("folder", 69, 100)),
         ("B3_organ_72_vel12", ("b3_organ_72_vel12", None, 100)),
         ("whistle", ("whistle", None, 100)),
+        ("piano_C4_64", ("piano", 60, 64)),
+        ("Track 02", ("track", None, 100)),
+        ("rec001", ("rec", None, 100)),
+        ("take 1", ("take", None, 100)),
+        ("007", ("folder", None, 100)),
+        ("flute 62", ("flute", 62, 100)),
     ],
 )
 def test_a_files_name_tells_instrument_pitch_and_velocity(stem: str, label: tuple[str, int | None, int]) -> None:
@@ -65,6 +71,40 @@ def test_any_rate_and_channels_become_four_seconds_of_mono_from_the_onset(tmp_pa
     assert np.abs(pipe.audio[-10:]).max() < 1e-3  # it went on, and is faded
 
 
+@pytest.mark.parametrize(("noise", "offset"), [(0.0, 0.0), (3e-3, 0.0), (0.0, 3e-3), (1e-2, 1e-2)])
+def test_a_noisy_room_and_an_offset_before_the_note_are_no_part_of_it(
+    tmp_path: Path, noise: float, offset: float
+) -> None:
+    sound = np.concatenate([np.zeros(16_000), tone(60)])
+    sound += noise * np.random.default_rng(0).standard_normal(len(sound)) + offset
+    soundfile.write(tmp_path / "pipe_C4.wav", sound, 16_000, subtype="FLOAT")
+    ((pipe,), _) = read(tmp_path)
+    assert np.argmax(np.abs(pipe.audio - offset) > 0.06) < 0.015 * 16_000
+
+
+def test_a_slow_attack_without_silence_before_it_is_kept(tmp_path: Path) -> None:
+    swell = tone(60) * np.minimum(np.arange(len(tone(60))) / 8000, 1.0)
+    soundfile.write(tmp_path / "pipe_C4.wav", swell, 16_000, subtype="FLOAT")
+    ((pipe,), _) = read(tmp_path)
+    assert np.corrcoef(pipe.audio[:60_000], swell[:60_000])[0, 1] > 0.99
+
+
+def test_what_is_silent_once_resampled_is_bad(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "pipe_C4.wav", np.ones(1), 44_100)
+    soundfile.write(tmp_path / "pipe_D4.wav", tone(62), 16_000)
+    _, (bad,) = read(tmp_path)
+    assert bad == ("pipe_C4.wav", "silent")
+
+
+def test_a_folder_given_as_a_dot_names_the_instrument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "Pipe"
+    folder.mkdir()
+    soundfile.write(folder / "C4.wav", tone(60), 16_000)
+    monkeypatch.chdir(folder)
+    ((note,), _) = read(Path())
+    assert note.instrument == "pipe"
+
+
 def test_bad_files_are_listed_with_the_reason(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "pipe_C4.wav", tone(60), 16_000)
     soundfile.write(tmp_path / "pipe_D4.wav", np.zeros(16_000), 16_000)
@@ -91,6 +131,10 @@ def test_a_table_goes_before_the_names(tmp_path: Path) -> None:
     notes, bad = read(tmp_path)
     assert [note[:3] for note in notes] == [("pipe", 61, 50), (tmp_path.name.lower(), 62, 100)]
     assert [note.name for note in bad] == ["missing.wav", "one.wav"]
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "notes.csv").write_text(f"file,pitch\n{tmp_path / 'one.wav'},61\n")
+    ((far,), _) = read(tmp_path / "elsewhere")
+    assert far.pitch == 61
     (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
     with pytest.raises(WavekeysError, match="columns headed file and pitch"):
         read(tmp_path)
