@@ -146,6 +146,8 @@ def test_commands_that_another_preset_has_overtaken_are_told_and_the_engine_play
             embeddings=tiny_preset.bank.embeddings[:1],
             loops=tiny_preset.bank.loops[:1],
             vibrato=tiny_preset.bank.vibrato[:1],
+            stretch=tiny_preset.bank.stretch[:1],
+            tuning=tiny_preset.bank.tuning[:1],
         ),
     )
     for preset in (other, alone):

@@ -26,6 +26,8 @@ def one_pitch(preset: Preset) -> Preset:
         embeddings=bank.embeddings[:, :1, :1],
         loops=bank.loops[:, :1, :1],
         vibrato=bank.vibrato[:, :1, :1],
+        stretch=bank.stretch[:, :1, :1],
+        tuning=bank.tuning[:, :1, :1],
     )
     return dataclasses.replace(preset, bank=small)
 
