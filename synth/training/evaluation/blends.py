@@ -62,14 +62,15 @@ def between(row: dict[str, Any]) -> list[bool]:
 def measure_bends(preset: Preset, pitches: Sequence[int]) -> list[dict[str, Any]]:
     """How far a note is from where the bend wheel sends it while it sounds.
 
-    By its spectrum, where no vibrato spreads it: at high pitches, with few samples to a period, pYIN is up to 26 cents
+    By its spectrum, and but for what is the note's own (vibrato, tuning, partials off their multiples): at high pitches, with few samples to a period, pYIN is up to 26 cents
     off between the pitches that it chooses among.
     """
     rate, velocity = preset.model.config.sample_rate_hz, int(preset.bank.velocities[-1])
     rows = []
     for name, pitch in itertools.product(preset.bank.instruments, map(int, pitches)):
         instrument = Instrument(preset, voices=1, blend={name: 1.0})
-        instrument.set("own_vibrato", 0.0)
+        for own in ("own_vibrato", "own_tuning", "own_stretch"):
+            instrument.set(own, 0.0)
         for semitones in BENDS:
             instrument.reset()
             wheel = round(8191 * semitones / instrument.values["bend_range_semitones"])
