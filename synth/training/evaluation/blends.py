@@ -62,8 +62,8 @@ def between(row: dict[str, Any]) -> list[bool]:
 def measure_bends(preset: Preset, pitches: Sequence[int]) -> list[dict[str, Any]]:
     """How far a note is from where the bend wheel sends it while it sounds.
 
-    By its spectrum, and but for what is the note's own (vibrato, tuning, partials off their multiples): at high pitches, with few samples to a period, pYIN is up to 26 cents
-    off between the pitches that it chooses among.
+    By its spectrum, and but for what is the note's own (vibrato, tuning, partials off their multiples): at high
+    pitches, with few samples to a period, pYIN is up to 26 cents off between the pitches that it chooses among.
     """
     rate, velocity = preset.model.config.sample_rate_hz, int(preset.bank.velocities[-1])
     rows = []
