@@ -82,17 +82,23 @@ def encoded(model: WaveNet, notes: Iterable[Recorded]) -> Iterator[tuple[Recorde
     return ((note, Embedded(np.asarray(model.encode(note.audio[None]))[0], on_multiples, 0.0)) for note in notes)
 
 
-def bank_of_notes(model: WaveNet, notes: Iterable[Recorded], embed: Embed | None = None) -> Bank:
+def bank_of_notes(
+    model: WaveNet,
+    notes: Iterable[Recorded],
+    embed: Embed | None = None,
+    *,
+    again: Callable[[Recorded], None] = lambda _: None,
+) -> Bank:
     """A bank of whatever notes there are, which are embedded as they come; by the model's encoder if not by `embed`.
 
     It has every pitch and velocity that any instrument has. Where an instrument lacks one, its nearest pitch stands in,
-    and of that the nearest velocity; of two notes alike the first counts. Notes that end early are held as
-    `held_frames` says.
+    and of that the nearest velocity; of two notes alike the first counts, and the other is told to `again`. Notes that
+    end early are held as `held_frames` says.
     """
     release = round(KEY_UP_SECONDS * FRAMES_PER_SECOND)
     embed = embed or functools.partial(encoded, model)
     found: dict[str, dict[tuple[int, int], _Note]] = {}
-    for note, (frames, stretch, tuning) in embed(_first_of_each(notes)):
+    for note, (frames, stretch, tuning) in embed(_first_of_each(notes, again)):
         vibrato = find_vibrato(note.audio, float(midi_to_hertz(note.pitch)), model.config.sample_rate_hz)
         held = frames[held_frames(note.audio, len(frames), release)]
         found.setdefault(note.instrument, {})[note.pitch, note.velocity] = _Note(held, vibrato, stretch, tuning)
@@ -117,11 +123,13 @@ def bank_of_notes(model: WaveNet, notes: Iterable[Recorded], embed: Embed | None
     )
 
 
-def _first_of_each(notes: Iterable[Recorded]) -> Iterator[Recorded]:
-    """The notes without those that were there before."""
+def _first_of_each(notes: Iterable[Recorded], again: Callable[[Recorded], None]) -> Iterator[Recorded]:
+    """The notes without those that were there before, which are told to `again`."""
     seen = set()
     for note in notes:
-        if note[:3] not in seen:
+        if note[:3] in seen:
+            again(note)
+        else:
             seen.add(note[:3])
             yield note
 

@@ -115,7 +115,6 @@ def _bank(data: DataConfig, model_path: Path, *, listed: bool, refine: bool) -> 
     model = load_model(model_path)
     source = open_notes(data, model.config.sample_rate_hz)
     seen: set[str] = set()
-    keys: set[str] = set()
     with progress_bar("encoding", source.at_most) as progress:
 
         def notes() -> Iterator[Recorded]:
@@ -125,15 +124,15 @@ def _bank(data: DataConfig, model_path: Path, *, listed: bool, refine: bool) -> 
                     raise UsageError(
                         f"{source.where}: more than {MOST_INSTRUMENTS} instruments; choose by --instruments"
                     )
-                key = f"{note.instrument}, pitch {note.pitch}, velocity {note.velocity}"
-                if key in keys:
-                    left_out(BadNote(key, "another of them came first"))
-                keys.add(key)
                 yield Recorded(note.instrument, note.pitch, note.velocity, note.audio)
                 progress(number + 1)
 
+        def repeated(note: Recorded) -> None:
+            name = f"{note.instrument}, pitch {note.pitch}, velocity {note.velocity}"
+            left_out(BadNote(name, "another of them came first"))
+
         embed = functools.partial(refined, model, expected=source.at_most, steps=STEPS if refine else 0)
-        return bank_of_notes(model, notes(), embed)
+        return bank_of_notes(model, notes(), embed, again=repeated)
 
 
 def _programs(soundfont: Path, chosen: list[str]) -> dict[str, int]:

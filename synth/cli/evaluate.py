@@ -75,8 +75,9 @@ def command(
         return
     with progress_bar("evaluating", 1.0) as progress:
         result = evaluate(loaded, notes, every=every, long_seconds=hold, jobs=jobs, progress=progress)
-    if sources is not None and _has_held_out(sources):
-        result["summary"]["held_out_nats"] = held_out_nats(loaded.model, _held_out(loaded, sources).notes)
+    held = _held_out(loaded, sources) if sources is not None else None
+    if held is not None:
+        result["summary"]["held_out_nats"] = held_out_nats(loaded.model, held.notes)
     if as_json:
         click.echo(json.dumps(result, indent=1))
         return
@@ -112,11 +113,11 @@ def _compare_precisions(preset: Preset, sources: Path | None, every: int, as_jso
     from synth.kernels import cpu
     from synth.training.evaluation import compare_precisions
 
-    if sources is None or not _has_held_out(sources):
+    held = _held_out(preset, sources, HELD_OUT_EVERY * every) if sources is not None else None
+    if held is None:
         raise UsageError(
             f"--precisions needs --sources, a config of a SoundFont's notes that has no velocity {HELD_OUT_VELOCITY}"
         )
-    held = _held_out(preset, sources, HELD_OUT_EVERY * every)
     rows = compare_precisions(preset, held, cpu.precisions())
     if as_json:
         click.echo(
@@ -127,19 +128,15 @@ def _compare_precisions(preset: Preset, sources: Path | None, every: int, as_jso
         click.echo(f"{row.pop('precision'):5} {_line(row)}")
 
 
-def _has_held_out(sources: Path) -> bool:
-    """Whether a SoundFont can render notes of a velocity that was not trained on."""
-    from synth.training.config import read_config
-
-    data = read_config(sources).data
-    return not data.notes and HELD_OUT_VELOCITY not in data.velocities
-
-
-def _held_out(preset: Preset, sources: Path, every: int = HELD_OUT_EVERY) -> HeldOut:
+def _held_out(preset: Preset, sources: Path, every: int = HELD_OUT_EVERY) -> HeldOut | None:
+    """Notes of a velocity that was not trained on; None where no SoundFont can render them."""
     from synth.training.config import read_config
     from synth.training.evaluation import held_out
 
-    return held_out(preset.model, read_config(sources).data, velocity=HELD_OUT_VELOCITY, every=every)
+    data = read_config(sources).data
+    if data.notes or HELD_OUT_VELOCITY in data.velocities:
+        return None
+    return held_out(preset.model, data, velocity=HELD_OUT_VELOCITY, every=every)
 
 
 def _line(summary: dict[str, float]) -> str:

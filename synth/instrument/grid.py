@@ -75,13 +75,13 @@ class Grid:
             note = self._note(pitch)
             sustained = note.at(held)
             notes[pitch] = np.concatenate([sustained, note.after_release(tail, sustained[:, -1, 0])], axis=1)
-        return [np.tensordot(self._weights(cell), notes[cell.pitch], axes=1).astype(np.float32) for cell in cells]
+        return self._blended(notes, cells)
 
     def stretches(self, cells: Sequence[Cell]) -> list[np.ndarray]:
         """Where each cell's partials are: [H], as `Bank.stretch`."""
         share = np.float32(initial_values(self.preset.info.parameters)["own_stretch"])
         notes = {pitch: share * self._note(pitch).stretch for pitch in {cell.pitch for cell in cells}}
-        return [np.tensordot(self._weights(cell), notes[cell.pitch], axes=1).astype(np.float32) for cell in cells]
+        return self._blended(notes, cells)
 
     @functools.cached_property
     def _blend(self) -> Blend:
@@ -93,9 +93,14 @@ class Grid:
         chosen = self._blend.instruments
         return self.preset.bank.note(pitch, self.velocity, has_level=has_level, instruments=chosen)
 
-    def _weights(self, cell: Cell) -> np.ndarray:
+    def _blended(self, notes: dict[int, np.ndarray], cells: Sequence[Cell]) -> list[np.ndarray]:
+        """Each cell's blend of what its pitch has of every instrument [I, ...]."""
         edge = max(self.steps - 1, 1)
-        return self._blend.weights(cell.x / edge, cell.y / edge, {})
+        weights = [self._blend.weights(cell.x / edge, cell.y / edge, {}) for cell in cells]
+        return [
+            np.tensordot(own, notes[cell.pitch], axes=1).astype(np.float32)
+            for own, cell in zip(weights, cells, strict=True)
+        ]
 
     def sfz(self, folder: str) -> str:
         """An instrument for samplers, with the WAV files in `folder`: the pad is on controllers 16 and 17.

@@ -118,24 +118,29 @@ def conditioning_weights_of(model: WaveNet, sizes: Sizes) -> ConditioningWeights
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def conditioning(
-    config: WaveNetConfig, sizes: Sizes, weights: ConditioningWeights, z: Array, pitch_hz: Array | None
+    config: WaveNetConfig,
+    sizes: Sizes,
+    weights: ConditioningWeights,
+    z: Array,
+    pitch_hz: Array | None,
+    stretch: Array | None = None,
 ) -> Array:
-    """Conditioning frames for the kernels: [V, F, 16], [V] -> [V, F, columns]; see `Sizes.conditioning`.
+    """Conditioning frames for the kernels: [V, F, 16], [V], [V, H] -> [V, F, columns]; see `Sizes.conditioning`.
 
     A voice's are the same to the bit alone and in company. XLA rounds by where in an array a number stands, so voices
     are computed one after the other, each by the same code. It would unroll a loop of one: a voice alone goes twice.
     """
     if z.shape[0] == 1:
-        twice = None if pitch_hz is None else jnp.repeat(pitch_hz, 2, axis=0)
-        return conditioning(config, sizes, weights, jnp.repeat(z, 2, axis=0), twice)[:1]
+        twice = jax.tree.map(lambda array: jnp.repeat(array, 2, axis=0), (z, pitch_hz, stretch))
+        return conditioning(config, sizes, weights, *twice)[:1]
 
-    def of_voice(voice: tuple[Array, Array | None]) -> Array:
-        z, pitch_hz = jax.tree.map(lambda array: array[None], voice)
+    def of_voice(voice: tuple[Array, Array | None, Array | None]) -> Array:
+        z, pitch_hz, stretch = jax.tree.map(lambda array: array[None], voice)
         frames = frame_conditioning(config, z, pitch_hz)
-        layers, head = layer_columns(weights, frames), head_columns(config, sizes, weights, frames, pitch_hz)
+        layers, head = layer_columns(weights, frames), head_columns(config, sizes, weights, frames, pitch_hz, stretch)
         return jnp.concatenate([layers, head], axis=-1)[0]
 
-    return lax.map(of_voice, (z, pitch_hz))
+    return lax.map(of_voice, (z, pitch_hz, stretch))
 
 
 def layer_columns(weights: ConditioningWeights, frames: Array) -> Array:
@@ -144,11 +149,16 @@ def layer_columns(weights: ConditioningWeights, frames: Array) -> Array:
 
 
 def head_columns(
-    config: WaveNetConfig, sizes: Sizes, weights: ConditioningWeights, frames: Array, pitch_hz: Array | None
+    config: WaveNetConfig,
+    sizes: Sizes,
+    weights: ConditioningWeights,
+    frames: Array,
+    pitch_hz: Array | None,
+    stretch: Array | None = None,
 ) -> Array:
     """The columns behind those of the layers, which only a mixture has: [V, F, P + 2H + 3].
 
-    A model's partials are multiples of the clock, so their `detuning` is 0; what is not, only a bank knows.
+    A model's partials are multiples of the clock; how far a note's are off them, `stretch` [V, H], only a bank knows.
     """
     if config.head != "logistics":
         return frames[..., :0]
@@ -160,10 +170,13 @@ def head_columns(
     frame = frame_prediction(config, frames, raw, log_amplitudes, pitch_hz)
     amplitudes = _widen(frame.amplitudes, (-1, sizes.harmonics))
     scalars = (scalar[..., None] for scalar in (frame.scale, frame.rest, frame.gain))
-    return jnp.concatenate([frame.coefficients, amplitudes, jnp.zeros_like(amplitudes), *scalars], axis=-1)
+    detuning = jnp.zeros_like(amplitudes)
+    if stretch is not None and pitch_hz is not None:
+        detuning = jnp.broadcast_to(_detuning(config, sizes, stretch, pitch_hz)[:, None], amplitudes.shape)
+    return jnp.concatenate([frame.coefficients, amplitudes, detuning, *scalars], axis=-1)
 
 
-def detuning(config: WaveNetConfig, sizes: Sizes, stretch: Array, pitch_hz: Array) -> Array:
+def _detuning(config: WaveNetConfig, sizes: Sizes, stretch: Array, pitch_hz: Array) -> Array:
     """How many turns a sample partials are off their multiples of a pitch [N]: [N, H] multiples -> [N, columns].
 
     None is moved beyond what can sound; those that are there without it are silent.

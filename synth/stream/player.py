@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array, lax
 
 from synth.kernels import Backend, Block, Sizes, State
-from synth.stream.pack import ConditioningWeights, detuning, head_columns, layer_columns
+from synth.stream.pack import ConditioningWeights, head_columns, layer_columns
 from synth.stream.stream import Stream
 from synth.wavenet import WaveNet, WaveNetConfig
 from synth.wavenet.decoder import frame_conditioning
@@ -219,12 +219,12 @@ def _columns(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, 
     # are not.
     layers = layer_columns(weights, frame_conditioning(config, _between(points.frames, fraction), learnt))
     frames = frame_conditioning(config, points.frames, learnt)
-    head = _between(head_columns(config, sizes, weights, frames, pitch), fraction)
+    head = _between(head_columns(config, sizes, weights, frames, pitch, points.stretch), fraction)
     if config.harmonics:
-        first, count = sizes.prediction_order, sizes.harmonics
-        partials = _tilted(head[..., first : first + count], points.brightness[:, None, None])
-        strayed = detuning(config, sizes, points.stretch, points.pitch_hz)[:, None]
-        head = jnp.concatenate([head[..., :first], partials, strayed, head[..., first + 2 * count :]], axis=-1)
+        first = sizes.prediction_order
+        last = first + sizes.harmonics
+        partials = _tilted(head[..., first:last], points.brightness[:, None, None])
+        head = jnp.concatenate([head[..., :first], partials, head[..., last:]], axis=-1)
     return jnp.concatenate([layers, head], axis=-1)[:, 0]
 
 

@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from synth import kernels
 from synth.kernels import Block
-from synth.stream.pack import conditioning, conditioning_weights_of, detuning, sizes_of, weights_of
+from synth.stream.pack import conditioning, conditioning_weights_of, sizes_of, weights_of
 from synth.wavenet import WaveNet, heads, mulaw
 from synth.wavenet.decoder import steady_clock, upsample
 from synth.wavenet.model import require_pitch
@@ -60,9 +60,9 @@ class Stream:
         audio, self.state = self.kernel.generate(self.sizes, self.weights, self.state, block)
         return audio
 
-    def conditioning(self, z: Array, pitch_hz: Array | None) -> Array:
-        """The kernels' conditioning frames for embeddings [V, F, 16] and pitches [V] hertz."""
-        return conditioning(self.config, self.sizes, self.conditioning_weights, z, pitch_hz)
+    def conditioning(self, z: Array, pitch_hz: Array | None, stretch: Array | None = None) -> Array:
+        """The kernels' conditioning frames for embeddings [V, F, 16], pitches [V] hertz and stretches [V, H]."""
+        return conditioning(self.config, self.sizes, self.conditioning_weights, z, pitch_hz, stretch)
 
     def generate(
         self,
@@ -163,16 +163,13 @@ class Stream:
         clock = self._clock(pitch, samples)
         begin = jnp.zeros(self.voices, jnp.int32)
         temperatures = jnp.full(self.voices, temperature, jnp.float32)
-        strayed = None
-        if stretch is not None and self.config.harmonics and pitch is not None:
-            there = jnp.broadcast_to(jnp.asarray(stretch, jnp.float32), (self.voices, self.config.harmonics))
-            strayed = detuning(self.config, self.sizes, there, pitch)
+        known = None
+        if stretch is not None and self.config.harmonics:
+            known = jnp.broadcast_to(jnp.asarray(stretch, jnp.float32), (self.voices, self.config.harmonics))
         padded = jnp.concatenate([z, jnp.repeat(z[:, -1:], CHUNK_FRAMES, axis=1)], axis=1)
         for chunk in range(0, samples, CHUNK_FRAMES * hop):
             first = chunk // hop
-            frames = self.conditioning(padded[:, first : first + CHUNK_FRAMES + 1], pitch)
-            if strayed is not None:
-                frames = frames.at[..., -3 - self.sizes.harmonics : -3].set(strayed[:, None])
+            frames = self.conditioning(padded[:, first : first + CHUNK_FRAMES + 1], pitch, known)
             end = min(chunk + CHUNK_FRAMES * hop, samples)
             for start in range(chunk, end, block):
                 taken = slice(start, min(start + block, end))

@@ -96,14 +96,14 @@ def partial_places(audio: np.ndarray, turns: np.ndarray, count: int, sample_rate
     """
     even = np.linspace(turns[0], turns[-1], len(turns))
     warped = np.interp(even, turns, audio)
-    mean_square = uniform_filter1d(np.square(warped), round(LEVEL_SECONDS * sample_rate_hz))
-    level = np.sqrt(np.maximum(mean_square, 1e-6 * mean_square.max() + 1e-18))
+    power = _power(warped, sample_rate_hz)
+    level = np.sqrt(np.maximum(power, 1e-6 * power.max() + 1e-18))
     per_multiple = turns[-1] - turns[0]  # bins
     width = round(LINE_HZ * len(audio) / sample_rate_hz)
     loudest = _peaks(warped, per_multiple, count)
     longest = _peaks(warped / level, per_multiple, count)
     numbers = np.arange(1.0, count + 1.0)
-    heard, tones, power = numbers.copy(), numbers.copy(), np.zeros(count)
+    heard, tones, weight = numbers.copy(), numbers.copy(), np.zeros(count)
     for k, (first, around) in loudest.items():
         if k > 1:  # the fundamental is off by nothing
             heard[k - 1] = (first + int(around.argmax())) / per_multiple
@@ -112,9 +112,9 @@ def partial_places(audio: np.ndarray, turns: np.ndarray, count: int, sample_rate
         line = slice(max(0, peak - width), peak + width + 1)
         if around[line].sum() > LINE_SHARE * around.sum():
             tones[k - 1] = (first + np.average(np.arange(len(around))[line], weights=around[line])) / per_multiple
-            power[k - 1] = around[line].sum()
-    pitch = _weighted_median((tones / numbers)[:CLOCK_PARTIALS], power[:CLOCK_PARTIALS])
-    return Places(heard, pitch, np.clip(np.where(power > 0, tones / pitch - numbers, 0.0), -ASTRAY, ASTRAY))
+            weight[k - 1] = around[line].sum()
+    pitch = _weighted_median((tones / numbers)[:CLOCK_PARTIALS], weight[:CLOCK_PARTIALS])
+    return Places(heard, pitch, np.clip(np.where(weight > 0, tones / pitch - numbers, 0.0), -ASTRAY, ASTRAY))
 
 
 def _peaks(signal: np.ndarray, bins: float, count: int) -> dict[int, tuple[int, np.ndarray]]:
@@ -193,9 +193,14 @@ def set_to_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmon
 
 def _mean_pitch(audio: np.ndarray, turns: np.ndarray, sample_rate_hz: int) -> float:
     """The clock's while the note is loud, in hertz."""
-    level = uniform_filter1d(np.square(audio, dtype=np.float64), round(LEVEL_SECONDS * sample_rate_hz))
-    loud = level >= 10.0 ** (-LOUD_DB / 10.0) * level.max()
+    power = _power(audio, sample_rate_hz)
+    loud = power >= 10.0 ** (-LOUD_DB / 10.0) * power.max()
     return float(sample_rate_hz * np.mean(np.diff(turns)[loud[1:]]))
+
+
+def _power(signal: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """A signal's mean square around each of its samples: [T]."""
+    return uniform_filter1d(np.square(signal, dtype=np.float64), round(LEVEL_SECONDS * sample_rate_hz))
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:

@@ -147,11 +147,14 @@ def read_config(path: Path) -> TrainConfig:
     data = table("data")
     if "notes" in data:
         data = WHOLE | data
+    wanted = _section(DataConfig, data, where)
+    programs = dict(zip(_small([*wanted.instruments]), wanted.instruments.values(), strict=True))
+    held_out = _section(ValidationConfig, table("validation"), where)
     config = TrainConfig(
         model=_model(table("model"), training.start_from, where),
-        data=_named(_section(DataConfig, data, where)),
+        data=dataclasses.replace(wanted, instruments=programs, only=_small(wanted.only)),
         training=training,
-        validation=_section(ValidationConfig, table("validation"), where),
+        validation=dataclasses.replace(held_out, instruments=_small(held_out.instruments)),
         output=Path(output),
     )
     if config.data.pitch_low > config.data.pitch_high:
@@ -162,10 +165,9 @@ def read_config(path: Path) -> TrainConfig:
     return config
 
 
-def _named(data: DataConfig) -> DataConfig:
-    """With instruments' names in small letters, as folders of notes and blends have them."""
-    instruments = {name.lower(): program for name, program in data.instruments.items()}
-    return dataclasses.replace(data, instruments=instruments, only=[name.lower() for name in data.only])
+def _small(names: list[str]) -> list[str]:
+    """Instruments' names in small letters, as folders of notes and blends have them."""
+    return [name.lower() for name in names]
 
 
 def _model(values: dict[str, Any], start_from: str, where: str) -> WaveNetConfig:

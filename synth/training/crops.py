@@ -92,7 +92,8 @@ def analyse(
         hop=config.hop,
         harmonics=config.harmonics,
     )
-    rest, noise, phase, amplitudes, _, _ = (np.stack(part) for part in zip(*analyses, strict=True))
+    learnt = [(note.rest, note.noise, note.phase, note.amplitudes) for note in analyses]
+    rest, noise, phase, amplitudes = (np.stack(part) for part in zip(*learnt, strict=True))
     rest_levels, rest_mel = (np.concatenate(p) for p in zip(*(rest_features(part[None]) for part in rest), strict=True))
     return NoteSet(
         names=names,

@@ -27,7 +27,9 @@ def test_missing_notes_of_an_instrument_are_stood_in_for_by_its_nearest(tiny_mod
     model = WaveNet(dataclasses.replace(tiny_model("live").config, hop=HOP), rngs=nnx.Rngs(0))
     keys = (("bell", 60, 50), ("bell", 60, 100), ("bell", 64, 100), ("pipe", 62, 100))
     notes = [Recorded(*key, sound(4.0, seed=i)) for i, key in enumerate(keys)]
-    bank = bank_of_notes(model, [*notes, notes[0]._replace(audio=sound(4.0, seed=9))])
+    told: list[Recorded] = []
+    bank = bank_of_notes(model, [*notes, notes[0]._replace(audio=sound(4.0, seed=9))], again=told.append)
+    assert [note[:3] for note in told] == [("bell", 60, 50)]
     assert (bank.instruments, list(bank.pitches), list(bank.velocities)) == (("bell", "pipe"), [60, 62, 64], [50, 100])
     embeddings = [np.asarray(model.encode(note.audio[None]))[0] for note in notes]
     chosen = [[[0, 1], [0, 1], [2, 2]], [[3, 3], [3, 3], [3, 3]]]  # of two notes alike the first counts

@@ -173,9 +173,13 @@ def test_a_wrong_config_is_refused_by_key(tmp_path: Path, text: str, complaint: 
 
 
 def test_instruments_are_named_in_small_letters(tmp_path: Path) -> None:
-    (tmp_path / "run.toml").write_text('[data]\nonly = ["Flute"]\n[data.instruments]\nGrand = 0\n')
-    data = read_config(tmp_path / "run.toml").data
+    (tmp_path / "run.toml").write_text(
+        '[data]\nonly = ["Flute"]\n[data.instruments]\nGrand = 0\n[validation]\ninstruments = ["Grand"]'
+    )
+    config = read_config(tmp_path / "run.toml")
+    data = config.data
     assert (data.only, data.instruments) == (["flute"], {"grand": 0})
+    assert config.validation.instruments == ["grand"]
 
 
 def test_the_factory_config_is_readable() -> None:

@@ -85,9 +85,6 @@ def as_note(audio: np.ndarray, own_rate_hz: int, rate_hz: int, *, from_onset: bo
     if not np.isfinite(audio).all():
         raise ValueError("holds numbers that are not finite")
     mono = audio.mean(axis=1)
-    largest = float(np.abs(mono).max(initial=0.0))
-    if largest < SILENT:
-        raise ValueError("silent")
     if from_onset:
         mono = mono[max(0, _onset(mono, own_rate_hz) - round(LEAD_SECONDS * own_rate_hz)) :]
     length = round(NOTE_SECONDS * rate_hz)
