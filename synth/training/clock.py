@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import uniform_filter1d
-from scipy.signal import fftconvolve, firwin
+from scipy.signal import fftconvolve, find_peaks, firwin
 
 STEADY = (0.45, 0.8)  # agreement of a band with itself: below the first it is noise, above the second a partial
 ABOVE_NOISE_DB = (2.0, 6.0)  # the same, by how far a band stands above its surroundings
@@ -89,7 +89,7 @@ def clock_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> np.n
 def partial_places(audio: np.ndarray, turns: np.ndarray, count: int, sample_rate_hz: int) -> Places:
     """Where each of the first `count` partials of a note is.
 
-    It is heard at the highest peak around its multiple in the spectrum over the clock's turns (in which vibrato is
+    It is heard at the highest peak nearest to its multiple in the spectrum over the clock's turns (in which vibrato is
     still). It is to be played where it is for most of the time, which is not always where it is loudest: the loop of a
     sampled guitar has its partials in place, its attack has not. And only if it is a steady tone there; else a peak
     is a matter of chance.
@@ -100,15 +100,14 @@ def partial_places(audio: np.ndarray, turns: np.ndarray, count: int, sample_rate
     level = np.sqrt(np.maximum(power, 1e-6 * power.max() + 1e-18))
     per_multiple = turns[-1] - turns[0]  # bins
     width = round(LINE_HZ * len(audio) / sample_rate_hz)
-    loudest = _peaks(warped, per_multiple, count)
-    longest = _peaks(warped / level, per_multiple, count)
+    loudest = _peaks(warped, per_multiple, count, width)
+    longest = _peaks(warped / level, per_multiple, count, width)
     numbers = np.arange(1.0, count + 1.0)
     heard, tones, weight = numbers.copy(), numbers.copy(), np.zeros(count)
-    for k, (first, around) in loudest.items():
+    for k, (first, peak, _) in loudest.items():
         if k > 1:  # the fundamental is off by nothing
-            heard[k - 1] = (first + int(around.argmax())) / per_multiple
-    for k, (first, around) in longest.items():
-        peak = int(around.argmax())
+            heard[k - 1] = (first + peak) / per_multiple
+    for k, (first, peak, around) in longest.items():
         line = slice(max(0, peak - width), peak + width + 1)
         if around[line].sum() > LINE_SHARE * around.sum():
             tones[k - 1] = (first + np.average(np.arange(len(around))[line], weights=around[line])) / per_multiple
@@ -117,15 +116,20 @@ def partial_places(audio: np.ndarray, turns: np.ndarray, count: int, sample_rate
     return Places(heard, pitch, np.clip(np.where(weight > 0, tones / pitch - numbers, 0.0), -ASTRAY, ASTRAY))
 
 
-def _peaks(signal: np.ndarray, bins: float, count: int) -> dict[int, tuple[int, np.ndarray]]:
-    """The power spectrum around each multiple of so many bins where a peak stands out: its first bin, and the bins."""
+def _peaks(signal: np.ndarray, bins: float, count: int, width: int) -> dict[int, tuple[int, int, np.ndarray]]:
+    """Where a peak of the power spectrum stands out around a multiple of so many bins.
+
+    Returns the first bin around each such multiple, the peak's place from there, and the power of the bins. A peak is
+    none where a higher one is within `width` bins, the line of a tone: else one between two multiples would be both.
+    """
     power = np.square(np.abs(np.fft.rfft(signal * np.hanning(len(signal)))))
+    peaks, _ = find_peaks(power, distance=width + 1)
     found = {}
     for k in range(1, count + 1):
-        first, last = (round((k + side * ASTRAY) * bins) for side in (-1, 1))
-        around = power[first : last + 1]
-        if len(around) and around.max() > 10.0 ** (PEAK_DB / 10.0) * np.median(around):
-            found[k] = first, around
+        first, end = (round((k + side * ASTRAY) * bins) for side in (-1, 1))
+        around, own = power[first:end], peaks[slice(*np.searchsorted(peaks, (first, end)))] - first
+        if len(own) and around[own].max() > 10.0 ** (PEAK_DB / 10.0) * np.median(around):
+            found[k] = first, int(own[around[own].argmax()]), around
     return found
 
 

@@ -72,6 +72,19 @@ def test_stretched_partials_are_put_on_the_clocks_multiples() -> None:
     assert np.mean(clocked.rest[inner] ** 2) < 1e-4 * np.mean(note[inner] ** 2)
 
 
+def test_a_partial_between_two_multiples_is_one_of_theirs() -> None:
+    """The fourth and sixth are missing, the fifth is nearly half a multiple sharp, hence next to the sixth's."""
+    t = np.arange(2 * RATE) / RATE
+    note = 1e-4 * np.random.default_rng(0).standard_normal(len(t))
+    note += sum(0.1 * np.cos(2 * np.pi * 260.0 * k * t) for k in (1.0, 2.0, 3.0, 5.49, 7.0))
+    places = partial_places(note, clock_turns(note, 260.0, RATE), 7, RATE)
+    expected = np.array([1, 2, 3, 4, 5.49, 6, 7])
+    np.testing.assert_allclose(places.heard, expected, atol=0.002)
+    assert places.stretch[4] == pytest.approx(0.49, abs=0.002)
+    amplitudes = set_to_clock(note.astype(np.float32), 260.0, RATE, 7).amplitudes[:, 4000:28_000].mean(axis=1)
+    np.testing.assert_allclose(amplitudes, [0.1, 0.1, 0.1, 0, 0.1, 0, 0.1], atol=0.002)
+
+
 def test_two_voices_that_beat_are_no_noise() -> None:
     """Nearly as loud, 8 cents apart, as an organ's two pipes: once a second the fundamental fades and turns around."""
     rng = np.random.default_rng(1)
