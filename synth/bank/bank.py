@@ -104,15 +104,16 @@ class Bank:
             )
 
     def weights(self, blend: Mapping[str, float]) -> np.ndarray:
-        """A blend as weights [I] that sum to 1."""
-        weights = np.zeros(len(self.instruments), np.float32)
+        """A blend as weights [I] float32 that sum to 1."""
+        weights = np.zeros(len(self.instruments))
         for name, weight in blend.items():
             if name not in self.instruments:
                 raise UsageError(f"unknown instrument {name!r}; this preset has {', '.join(self.instruments)}")
             weights[self.instruments.index(name)] = weight
-        if not np.isfinite(weights).all() or weights.min() < 0 or weights.sum() <= 0:
+        total = weights.sum()
+        if not np.isfinite(total) or weights.min() < 0 or total <= 0:
             raise UsageError(f"blend weights must be at least 0, and one more than 0; got {dict(blend)}")
-        return weights / weights.sum()
+        return (weights / total).astype(np.float32)
 
     def note(
         self, pitch: float, velocity: float, *, has_level: bool, instruments: np.ndarray | None = None

@@ -79,6 +79,8 @@ def command(
     write_wav(output, audio, rate_hz=sample_rate, wanted_hz=sample_rate)
     summary = watch.summary(len(audio) / sample_rate)
     click.echo(f"{output}: {summary} ({performance.computed_by})")
+    for line in performance.refused:
+        _warn(f"a command of the take was not obeyed: {line}")
     if too_loud_s:
         _warn(f"{too_loud_s:.2f} s were too loud and were turned down; lower the gain")
 

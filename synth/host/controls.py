@@ -24,7 +24,7 @@ from synth.host.output import Output
 from synth.host.recorder import Recorder
 from synth.instrument import Instrument, Part, Rack
 from synth.instrument.blend import blends_of
-from synth.instrument.events import PANIC, Command, Describe, Learn, Load, SavedAs, Set, SetBlend
+from synth.instrument.events import PANIC, Command, Describe, Learn, Load, Renew, SavedAs, Set, SetBlend
 from synth.instrument.parameters import parameter_named
 from synth.instrument.rack import Plays, Replace, To
 
@@ -229,6 +229,8 @@ class Controls:
         info = save_preset(played, name=name, overwrite=name == own == former.name)
         self._library.refresh()
         self._command(part, SavedAs(former, info))
+        for each in self._rack.parts:
+            self._command(each, Renew(info))
         self.say(f"saved {name}")
 
     def _set_recording(self, on: bool) -> None:

@@ -45,7 +45,13 @@ class Describe(NamedTuple):
 class SavedAs(NamedTuple):
     """What it plays is this preset from now on, if it still plays the former; no note hears of it."""
 
-    former: PresetInfo
+    former: PresetInfo | str  # a take knows but its name
+    info: PresetInfo
+
+
+class Renew(NamedTuple):
+    """Program changes that chose a preset of this name choose this from now on: it was saved."""
+
     info: PresetInfo
 
 
@@ -55,7 +61,7 @@ class Resume(NamedTuple):
     messages: Sequence[mido.Message]
 
 
-Command = Set | SetBlend | Load | Learn | Describe | SavedAs | Resume
+Command = Set | SetBlend | Load | Learn | Describe | SavedAs | Renew | Resume
 Event = tuple[int, mido.Message | Command]
 
 # All sound off, pedals up, controllers at rest, on every channel: what a panic key sends.

@@ -14,7 +14,7 @@ from synth.bank import Preset, PresetInfo, Zone, load_preset
 from synth.errors import UsageError, WavekeysError
 from synth.instrument.blend import blends_of
 from synth.instrument.channels import Channels
-from synth.instrument.events import Command, Describe, Event, Learn, Load, Resume, SavedAs, Set, SetBlend
+from synth.instrument.events import Command, Describe, Event, Learn, Load, Renew, Resume, SavedAs, Set, SetBlend
 from synth.instrument.parameters import PARAMETERS, initial_values, parameter_named, stored_values
 from synth.instrument.ramp import Crossfade, Ramp
 from synth.instrument.steering import Steering
@@ -93,6 +93,7 @@ class Instrument:
             raise WavekeysError(f"a tuning has 128 keys, each a MIDI number within {FARTHEST:g} of 0, or silent")
         self._voices: dict[int, Voice] = {}  # by slot
         self._keys: list[_Key] = []  # down, in the order in which they went down
+        self._caught: set[tuple[int, int]] = set()  # channels and keys that the sostenuto pedal has caught
         self.glides_from: float | None = None  # the pitch at which a note begins that glides
         self._order = 0
         self._now = 0  # the next block's first sample
@@ -177,10 +178,11 @@ class Instrument:
         """All sound off, all controllers at rest; the next performance repeats the first. Parameters stay."""
         self._voices.clear()
         self._keys.clear()
+        self._caught.clear()
         self.glides_from = None
         self._order = self._now = 0
         self._channels.reset(self.values["bend_range_semitones"])
-        self._steering.jump(self.values)
+        self._steering.turn_to(self.values, 0)
 
     def set(self, parameter: str, value: float | str, offset: int = 0) -> None:
         """Give a parameter a value, from that frame of the next block on."""
@@ -211,21 +213,28 @@ class Instrument:
         self._override = override
         self.preset = dataclasses.replace(self.preset, info=info)
 
+    def _renew(self, info: PresetInfo) -> None:
+        """A preset was saved: where a program of this name has its instruments, it plays as saved."""
+        for number, program in self.programs.items():
+            if program.info.name == info.name and program.info.model_sha256 == info.model_sha256:
+                blends_of(info, program.bank, None)  # refuses instruments that it does not have
+                self.programs[number] = dataclasses.replace(program, info=info)
+
     def load(self, preset: Preset, offset: int = 0) -> None:
         """Play another preset of the same model from so many frames of the next block on; notes that sound end as they
         began."""
         self._checked(preset)
         blends = blends_of(preset.info, preset.bank, None)
         self._keys.clear()
+        self._caught.clear()
         for voice in self._voices.values():
             if voice.phase in (Phase.HELD, Phase.SUSTAINED):
                 self._release(voice, offset)
         self.values = initial_values(preset.info.parameters)
+        self._steering.turn_to(self.values, self._now + offset)
         self._blends = blends
         self._override = None
         self.preset = preset
-        for name, value in self.values.items():
-            self._steering.move(name, self._now + offset, value)
 
     def _checked(self, preset: Preset) -> Preset:
         """A preset that `load` will take: what is wrong with it is said now and not while playing."""
@@ -296,7 +305,7 @@ class Instrument:
             while ordered and ordered[0][0] < max(start + length, 1):
                 offset, message = ordered.popleft()
                 self._take(message, offset - start)
-            self._steering.begin(self._now)
+            self._steering.begin(self._voices.values(), self._now)
             if self._voices and length:
                 self._render(mix[start : start + length])
             self._now += length
@@ -319,7 +328,6 @@ class Instrument:
     def _render(self, mix: np.ndarray) -> None:
         frames = len(mix)
         block = self._player.new_block(frames)
-        temperature = self._steering.over("temperature", self._now + frames - 1)
         voices = list(self._voices.values())
         for slot, voice in self._voices.items():
             block.set(
@@ -327,7 +335,7 @@ class Instrument:
                 self._steering.points(voice, self._now, frames),
                 age=voice.age,
                 seed=voice.seed,
-                temperature=temperature,
+                temperature=voice.dials.over("temperature", self._now + frames - 1),
             )
         block.clock[list(self._voices)] = self._steering.clocks(voices, self._now, frames)
         audio = self._player.advance(block)
@@ -359,8 +367,10 @@ class Instrument:
             case Describe(answers):
                 answers.append((self.preset.info, self.as_preset_info()))
             case SavedAs(former, info):
-                if self.preset.info is former:  # else another one plays by now
+                if former is self.preset.info or former == self.preset.info.name:  # else another one plays by now
                     self.saved_as(info)
+            case Renew(info):
+                self._renew(info)
             case Resume(messages):
                 for message in messages:
                     self._handle(message, offset, taught=False)
@@ -395,8 +405,7 @@ class Instrument:
         elif control == _RESET_CONTROLLERS:
             for number in self._channels.zone(channel):
                 self._channels[number].reset_controllers(self._now + offset)
-            for voice in self._of_zone(channel, Phase.HELD, Phase.SUSTAINED):
-                voice.sostenuto = False
+            self._drop(channel)
             self._lift(channel, offset)
         elif control in _NOTES_OFF:
             self._keys = [key for key in self._keys if key.channel not in self._channels.zone(channel)]
@@ -429,14 +438,16 @@ class Instrument:
             state.sustain = down
         elif down and not state.sostenuto:
             state.sostenuto = True
-            for voice in self._of_zone(channel, Phase.HELD):
-                voice.sostenuto = True
+            self._caught.update(voice.held_by for voice in self._of_zone(channel, Phase.HELD))
         elif not down:
             state.sostenuto = False
-            for voice in self._of_zone(channel, Phase.HELD, Phase.SUSTAINED):
-                voice.sostenuto = False
+            self._drop(channel)
         if not down:
             self._lift(channel, offset)
+
+    def _drop(self, channel: int) -> None:
+        """Forget which keys the sostenuto pedal had caught."""
+        self._caught -= {at for at in self._caught if at[0] in self._channels.zone(channel)}
 
     def _lift(self, channel: int, offset: int) -> None:
         """Release what no pedal holds any more."""
@@ -458,7 +469,7 @@ class Instrument:
     def _is_held_by_pedal(self, voice: Voice) -> bool:
         channels = self._channels.of_note(voice.held_by[0])
         return any(channel.sustain for channel in channels) or (
-            voice.sostenuto and any(channel.sostenuto for channel in channels)
+            voice.held_by in self._caught and any(channel.sostenuto for channel in channels)
         )
 
     def _of_zone(self, channel: int, *phases: Phase) -> list[Voice]:
@@ -475,16 +486,12 @@ class Instrument:
         self._keys = [held for held in self._keys if held[:2] != key[:2]]
         self._keys.append(key)
         self._channels[key.channel].forget_key_pressure(self._now + offset, key.key)
-        before = self._sounding(key)
-        caught = any(voice.sostenuto for voice in before)
-        for voice in before:
+        for voice in self._sounding(key):
             self._release(voice, offset)
         if self.values["mode"] == _POLY:
             self._start(key, offset)
         else:
             self._take_over(key, offset)
-        for voice in self._sounding(key):
-            voice.sostenuto = voice.sostenuto or caught
 
     def _key_up(self, channel: int, number: int, offset: int) -> None:
         self._keys = [held for held in self._keys if held[:2] != (channel, number)]
@@ -556,7 +563,7 @@ class Instrument:
         glides = self.values["glide_ms"] > 0 and self.values["mode"] != _LEGATO
         start = self.glides_from if glides and self.glides_from is not None else pitch
         self.glides_from = pitch
-        count = round(self.values["unison"])
+        count, before = round(self.values["unison"]), self._order
         for number, zone in enumerate(self.preset.info.zones):
             if not zone.holds(key.key, key.velocity):
                 continue
@@ -564,9 +571,11 @@ class Instrument:
             for place in np.linspace(-0.5, 0.5, count) if count > 1 else (0.0,):
                 detune = 0.01 * place * self.values["unison_detune_cents"]
                 way = (start, pitch)
-                self._start_voice(
-                    key, number, zone, timbre, velocity, way=way, detune=detune, place=place, offset=offset
-                )
+                if self._order - before < self._polyphony:
+                    self._make_room(offset, before)
+                    self._start_voice(
+                        key, number, zone, timbre, velocity, way=way, detune=detune, place=place, offset=offset
+                    )
 
     def _start_voice(
         self,
@@ -582,7 +591,6 @@ class Instrument:
         offset: int,
     ) -> None:
         """One voice of a note: its zone, its pitch from and to, and its place among the note's voices, -1/2 to 1/2."""
-        self._make_room(offset)
         slot = next(slot for slot in range(self._slots) if slot not in self._voices)
         self._order += 1
         start, end = (pitch + zone.transpose + detune for pitch in way)
@@ -595,6 +603,7 @@ class Instrument:
         spread = self.values["pan_spread"] * np.clip((key.key - 64) / 44.0, -1.0, 1.0)
         self._voices[slot] = Voice(
             slot=slot,
+            dials=self._steering.dials,
             touch=Crossfade(self._touch(key)),
             held_by=key[:2],
             zone=number,
@@ -613,15 +622,17 @@ class Instrument:
             time=self.values["start_ms"] / 1000.0 * self.sample_rate_hz / self._player.hop,
         )
 
-    def _make_room(self, offset: int) -> None:
-        """See that one more voice may sound, and that a slot is free for it."""
-        levels = {slot: voice.level(voice.age + offset) for slot, voice in self._voices.items()}
+    def _make_room(self, offset: int, before: int) -> None:
+        """See that one more voice may sound, and that a slot is free for it: none that began after the `before`-th
+        gives way, which are the new note's own."""
+        levels = {slot: voice.loudness(voice.age + offset) for slot, voice in self._voices.items()}
         # A voice that has fallen silent in this block is only still there because the block is not rendered yet.
         sounding = [
             voice for slot, voice in self._voices.items() if voice.phase is not Phase.STOLEN and levels[slot] > 0.0
         ]
         if len(sounding) >= self._polyphony:
-            self._steal(min(sounding, key=lambda voice: stealing_order(voice, levels[voice.slot])), offset)
+            others = [voice for voice in sounding if voice.order <= before]
+            self._steal(min(others, key=lambda voice: stealing_order(voice, levels[voice.slot])), offset)
         if len(self._voices) >= self._slots:
             # More stolen voices than spare slots within 5 ms: the one that has faded furthest is cut.
             going = [

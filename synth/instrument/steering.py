@@ -9,111 +9,68 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterable, Mapping
 from typing import overload
 
 import numpy as np
 
 from synth.instrument.channels import Channels
-from synth.instrument.parameters import PARAMETERS
-from synth.instrument.ramp import Ramp, Times
+from synth.instrument.dials import Dials
+from synth.instrument.ramp import Times
 from synth.instrument.voice import Let, Timbre, Touch, Voice
 from synth.pitch import midi_to_hertz
 from synth.stream import Player, Point, last_point
 
-SMOOTHING_MS = 10.0  # from one value of a parameter to the next
 TIMBRE_DB = 12.0  # an octave, added to the brightness by controller 74 at its end
 LARGEST_TILT_DB = 24.0
 KEPT_CENTS = 10.0  # of a recorded note's own tuning: a piano's octaves are wide; more is a fault of the recording
 TURN = 2.0**32
 KNOWN_FRAMES = 32  # of a note, blended at once; a second
-# Parameters that are heard at once, also by notes that sound already.
-LIVE = (
-    "gain_db",
-    "pressure_gain_db",
-    "fine_tune_cents",
-    "tuning_a4_hz",
-    "vibrato_rate_hz",
-    "vibrato_cents",
-    "wheel_vibrato_cents",
-    "pressure_vibrato_cents",
-    "own_vibrato",
-    "own_stretch",
-    "own_tuning",
-    "temperature",
-    "brightness",
-    "blend_x",
-    "blend_y",
-    "movement_hz",
-    "speed",
-    "direction",
-    "hold",
-)
 
 
 class Steering:
     """The state of all controls, and what it means for a voice."""
 
-    def __init__(self, channels: Channels, values: dict[str, float], player: Player, sample_rate_hz: int) -> None:
+    def __init__(self, channels: Channels, values: Mapping[str, float], player: Player, sample_rate_hz: int) -> None:
         self._channels = channels
         self._rate_hz = sample_rate_hz
         self._period = player.period
         self._frames_a_point = player.period / player.hop
-        smoothing = round(SMOOTHING_MS * sample_rate_hz / 1000)
-        self._ramps = {name: Ramp(values[name], 1 if PARAMETERS[name].choices else smoothing) for name in LIVE}
-        self._still: dict[str, float] = {}  # parameters that do not move in this block
+        self.dials = Dials(values, sample_rate_hz)  # of what plays now
 
     def move(self, name: str, at: int, value: float) -> None:
         """A parameter's new value, from time `at` on."""
-        if name in self._ramps:
-            self._ramps[name].move(at, value)
-        elif name == "bend_range_semitones":
+        self.dials.move(name, at, value)
+        if name == "bend_range_semitones":
             self._channels.set_usual_bend_range(at, value)
 
-    def jump(self, values: dict[str, float]) -> None:
-        """All parameters at once, before anything sounds."""
-        for name, ramp in self._ramps.items():
-            ramp.jump(values[name])
+    def turn_to(self, values: Mapping[str, float], at: int) -> None:
+        """The values of another preset, from time `at` on; what sounds by then keeps its own."""
+        self.dials = Dials(values, self._rate_hz)
+        self._channels.set_usual_bend_range(at, values["bend_range_semitones"])
 
-    def begin(self, now: int) -> None:
+    def begin(self, voices: Iterable[Voice], now: int) -> None:
         """A block comes next; no event will move anything before it has been rendered."""
-        self._still = {name: ramp.target for name, ramp in self._ramps.items() if ramp.stands_still(now)}
-        for ramp in self._ramps.values():
-            ramp.forget(now)
+        for dials in {self.dials, *(voice.dials for voice in voices)}:
+            dials.begin(now)
         for channel in self._channels:
             channel.forget(now)
 
-    @overload
-    def over(self, name: str, times: int) -> float: ...
-
-    @overload
-    def over(self, name: str, times: Times) -> float | np.ndarray: ...
-
-    def over(self, name: str, times: Times) -> float | np.ndarray:
-        """A parameter's value at one time, or its values at `times` [T], one number where it stands still."""
-        still = self._still.get(name)
-        return self._ramps[name].over(times) if still is None else still
-
     def semitones(self, voice: Voice, times: Times) -> float | np.ndarray:
         """The voice's pitch without vibrato, as MIDI numbers of 440 Hz = 69."""
-        return voice.pitch.over(times) + self._tuning(times) + voice.touch.over(times, Touch.semitones)
-
-    def _tuning(self, times: Times) -> float | np.ndarray:
-        """What is added to the pitch of all notes, in semitones."""
-        a4_hz = self.over("tuning_a4_hz", times)
-        tuning = 12.0 * (math.log2(a4_hz / 440.0) if isinstance(a4_hz, float) else np.log2(a4_hz / 440.0))
-        return tuning + 0.01 * self.over("fine_tune_cents", times)
+        return voice.pitch.over(times) + _tuning(voice.dials, times) + voice.touch.over(times, Touch.semitones)
 
     def clocks(self, voices: list[Voice], now: int, samples: int) -> np.ndarray:
         """Phases of the voices' next samples [voices, samples] uint32, whose `points` have been asked for; their clocks
         move on by them."""
         pitch = np.empty((len(voices), samples))
         block = np.arange(now, now + samples)
-        tuning = self._tuning(block)
+        tuning = {dials: _tuning(dials, block) for dials in {voice.dials for voice in voices}}
         heard = {touch.channels: touch for voice in voices for touch, _ in voice.touch.parts}
         semitones = {channels: touch.semitones(block) for channels, touch in heard.items()}
         for row, voice in enumerate(voices):
             bent = voice.touch.over(block, lambda touch, _: semitones[touch.channels])
-            pitch[row] = voice.pitch.over(block) + tuning + bent
+            pitch[row] = voice.pitch.over(block) + tuning[voice.dials] + bent
             begin = max(-voice.age, 0)
             vibrato = self._vibrato(voice, block[begin:])
             if not isinstance(vibrato, float):
@@ -122,7 +79,7 @@ class Steering:
             for name, cents in zip(("own_vibrato", "own_tuning"), zip(*voice.cents, strict=True), strict=True):
                 if any(cents):
                     moved = np.interp(block - (now - voice.age), points, cents)
-                    pitch[row] += 0.01 * self.over(name, block) * moved
+                    pitch[row] += 0.01 * voice.dials.over(name, block) * moved
         hertz = np.minimum(midi_to_hertz(pitch), 0.45 * self._rate_hz)
         steps = _whole(hertz / self._rate_hz)
         for row, voice in enumerate(voices):
@@ -136,12 +93,13 @@ class Steering:
 
     def _vibrato(self, voice: Voice, times: np.ndarray) -> float | np.ndarray:
         """In semitones, 0.0 where there is none; its oscillator moves on even so."""
-        steps = _whole(self.over("vibrato_rate_hz", times) / self._rate_hz)
+        dials = voice.dials
+        steps = _whole(dials.over("vibrato_rate_hz", times) / self._rate_hz)
         turns = voice.vibrato_turns
         moved = int(steps.sum()) if isinstance(steps, np.ndarray) else steps * len(times)
         voice.vibrato_turns = (turns + moved) % 2**32
-        by_wheel, by_pressure = self.over("wheel_vibrato_cents", times), self.over("pressure_vibrato_cents", times)
-        cents = self.over("vibrato_cents", times) + by_wheel * voice.touch.over(times, Touch.wheel)
+        by_wheel, by_pressure = dials.over("wheel_vibrato_cents", times), dials.over("pressure_vibrato_cents", times)
+        cents = dials.over("vibrato_cents", times) + by_wheel * voice.touch.over(times, Touch.wheel)
         if _is_anything(by_pressure):
             cents = cents + by_pressure * voice.touch.over(times, Touch.pressure)
         if not _is_anything(cents):
@@ -164,6 +122,7 @@ class Steering:
 
     def _point(self, voice: Voice, time: int) -> Point:
         """A voice's next point, by what controls say at `time`."""
+        dials = voice.dials
         voice.timbre.forget(time)
         frames = voice.timbre.over(time, lambda timbre, at: self._frames(voice, timbre, at))
         pitch, fraction = float(self.semitones(voice, time)), voice.time % 1.0
@@ -172,9 +131,9 @@ class Steering:
         before, after = frames[:, channels].tolist()
         tuning = min(max(float(frames[0, channels + 1]), -KEPT_CENTS), KEPT_CENTS)
         voice.cents.append((before + fraction * (after - before), tuning))
-        tilt = self.over("brightness", time) + TIMBRE_DB * float(voice.touch.over(time, Touch.brightness))
-        voice.time += self.over("speed", time) * self._frames_a_point
-        turned = voice.movement_turns + _whole(self.over("movement_hz", time) * (self._period / self._rate_hz))
+        tilt = dials.over("brightness", time) + TIMBRE_DB * float(voice.touch.over(time, Touch.brightness))
+        voice.time += dials.over("speed", time) * self._frames_a_point
+        turned = voice.movement_turns + _whole(dials.over("movement_hz", time) * (self._period / self._rate_hz))
         voice.movement_turns = turned % 2**32
         return Point(
             frames=frames[:, :channels],
@@ -182,15 +141,16 @@ class Steering:
             pitch_hz=midi_to_hertz(pitch),
             learnt_hz=midi_to_hertz(min(max(pitch, lowest), highest)),
             brightness=min(max(tilt, -LARGEST_TILT_DB), LARGEST_TILT_DB),
-            stretch=self.over("own_stretch", time) * frames[0, channels + 2 :],
+            stretch=dials.over("own_stretch", time) * frames[0, channels + 2 :],
         )
 
     def _frames(self, voice: Voice, timbre: Timbre, time: int) -> np.ndarray:
         """The blended `Timbre.layers` on both sides of a voice's next point: [2, C + 2 + H]."""
         number = math.floor(voice.time)
-        x, y = self.over("blend_x", time), self.over("blend_y", time)
+        dials = voice.dials
+        x, y = dials.over("blend_x", time), dials.over("blend_y", time)
         sources = self._sources(voice, timbre, time)
-        way = {"backward": bool(self.over("direction", time)), "freeze": bool(self.over("hold", time))}
+        way = {"backward": bool(dials.over("direction", time)), "freeze": bool(dials.over("hold", time))}
         if voice.let_at is not None and time >= voice.let_at:
             layers = timbre.layers(number, 2, **way)
             if voice.let is None:
@@ -224,18 +184,25 @@ class Steering:
         """The voices' loudness left and right, their envelopes included: [voices, samples, 2]."""
         times = np.arange(now, now + samples)
         levels, pans = np.empty((len(voices), samples)), np.empty((len(voices), samples))
-        decibels = np.zeros((len(voices), samples)) + self.over("gain_db", times)
-        swell = self.over("pressure_gain_db", times)
+        decibels = np.empty((len(voices), samples))
         for row, voice in enumerate(voices):
             envelope = voice.envelope(times - (now - voice.age))
             levels[row] = voice.gain * envelope * voice.touch.over(times, Touch.volume)
             pans[row] = voice.pan + voice.touch.over(times, Touch.pan)
-            if _is_anything(swell):
+            decibels[row] = voice.dials.over("gain_db", times)
+            if _is_anything(swell := voice.dials.over("pressure_gain_db", times)):
                 decibels[row] += swell * voice.touch.over(times, Touch.pressure)
         # Constant power, 1 on both sides in the middle.
         loudness = levels * 10.0 ** (decibels / 20.0) * np.sqrt(2.0)
         angle = (np.clip(pans, -1.0, 1.0) + 1.0) * (np.pi / 4.0)
         return loudness[..., None] * np.stack((np.cos(angle), np.sin(angle)), axis=-1)
+
+
+def _tuning(dials: Dials, times: Times) -> float | np.ndarray:
+    """What is added to the pitch of all notes, in semitones."""
+    a4_hz = dials.over("tuning_a4_hz", times)
+    tuning = 12.0 * (math.log2(a4_hz / 440.0) if isinstance(a4_hz, float) else np.log2(a4_hz / 440.0))
+    return tuning + 0.01 * dials.over("fine_tune_cents", times)
 
 
 def _is_anything(value: float | np.ndarray) -> bool:

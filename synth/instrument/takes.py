@@ -10,15 +10,16 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import mido
 
-from synth.bank import Preset, load_preset
+from synth.bank import Preset, PresetInfo, load_preset
 from synth.bank.library import preset_text
-from synth.bank.preset import FACTORY_DEFAULT
+from synth.bank.preset import FACTORY_DEFAULT, parse_info
 from synth.errors import WavekeysError
-from synth.instrument.events import Command, Learn, Load, Resume, Set, SetBlend
+from synth.instrument.events import Command, Learn, Load, Renew, Resume, SavedAs, Set, SetBlend
 from synth.instrument.instrument import Instrument
 from synth.instrument.offline import BLOCK_FRAMES
 from synth.instrument.parameters import parameter_named
@@ -34,6 +35,8 @@ MOST_VOICES, MOST_BLOCK_FRAMES = 64, 1 << 16  # what a file asks for must not ex
 
 _PROGRAM = "program_change"
 _KEPT = ("controllers", "tuning", "seed")  # of a state, when another preset is chosen
+
+_CHANGED = "preset {!r} is not what it was when this was played; it may sound different"
 
 TakeEvent = tuple[float, mido.Message | Command | To | Replace]
 
@@ -59,6 +62,12 @@ class Performance:
     timeline: list[TakeEvent]  # times in seconds
     block_frames: int  # a take is rendered in blocks as it was played: some commands take effect where one begins
     end_seconds: float  # notes that nobody ends last until here
+    instruments: Sequence[Instrument]  # all that play in it, one after another too
+
+    @property
+    def refused(self) -> list[str]:
+        """Why commands were not obeyed while it was rendered."""
+        return [line for instrument in self.instruments for line in instrument.refused]
 
     @property
     def computed_by(self) -> str:
@@ -96,7 +105,11 @@ def _command_row(event: object) -> dict[str, Any]:
         case SetBlend(blend):
             row["set_blend"] = [None if blend is None else dict(blend)]
         case Load(preset):
-            row["load"] = [preset.info.name]
+            row["load"] = [preset.info.name, _digest(preset.info)]
+        case SavedAs(former, info):
+            row["saved_as"] = [former if isinstance(former, str) else former.name, preset_text(info)]
+        case Renew(info):
+            row["renew"] = [preset_text(info)]
         case Learn(parameter):
             row["learn"] = [parameter]
         case Replace(_, Instrument() as instrument):
@@ -110,7 +123,8 @@ def _described(instrument: Any) -> dict[str, Any]:
         "mpe": instrument.mpe,
         "precision": instrument.precision,
         "programs": {str(number): preset.info.name for number, preset in instrument.programs.items()},
-        "preset_sha256": _digest(instrument.preset),
+        "programs_sha256": {str(number): _digest(preset.info) for number, preset in instrument.programs.items()},
+        "preset_sha256": _digest(dataclasses.replace(instrument.preset.info, parameters={})),  # the state has them
         "state": instrument.state(),
         "learning": instrument.learning,
         "glides_from": instrument.glides_from,
@@ -118,9 +132,9 @@ def _described(instrument: Any) -> dict[str, Any]:
     }
 
 
-def _digest(preset: Preset) -> str:
-    """Of all in a preset that is heard and not in the state of what plays it."""
-    heard = dataclasses.replace(preset.info, author="", licence="", tags=(), description="", parameters={})
+def _digest(info: PresetInfo) -> str:
+    """Of all in a preset that is heard."""
+    heard = dataclasses.replace(info, author="", licence="", tags=(), description="")
     return hashlib.sha256(preset_text(heard).encode()).hexdigest()[:16]
 
 
@@ -163,7 +177,16 @@ def prepare(song: Song, wishes: Wishes, *, warn: Callable[[str], None]) -> Perfo
     for number, name in opener.missing.items():
         if number % 128 in chosen:
             warn(f"program {number % 128 + 1} was preset {name!r}, which is gone or of another model: no change there")
-    return Performance(rack=rack, timeline=timeline, block_frames=block_frames, end_seconds=song.end_seconds)
+    for number, name in opener.changed.items():
+        if number % 128 in chosen:
+            warn(_CHANGED.format(name))
+    return Performance(
+        rack=rack,
+        timeline=timeline,
+        block_frames=block_frames,
+        end_seconds=song.end_seconds,
+        instruments=opener.instruments,
+    )
 
 
 def _by_wishes(song: Song, wishes: Wishes) -> Performance:
@@ -179,7 +202,13 @@ def _by_wishes(song: Song, wishes: Wishes) -> Performance:
     rack = Rack([Part(name=instrument.preset.info.name, instrument=instrument)])
     rack.warm_up(BLOCK_FRAMES)
     timeline = song.timeline
-    return Performance(rack=rack, timeline=[*timeline], block_frames=BLOCK_FRAMES, end_seconds=timeline[-1][0])
+    return Performance(
+        rack=rack,
+        timeline=[*timeline],
+        block_frames=BLOCK_FRAMES,
+        end_seconds=timeline[-1][0],
+        instruments=[instrument],
+    )
 
 
 def _parsed(text: str, song: Song) -> dict[str, Any]:
@@ -206,6 +235,8 @@ class _Opener:
         self._block_frames = block_frames
         self._warn = warn
         self.missing: dict[int, str] = {}  # programs that cannot be chosen any more
+        self.changed: dict[int, str] = {}  # those that are not what they were
+        self.instruments: list[Instrument] = []
 
     def part(self, row: Mapping[str, Any]) -> Part:
         return Part(name=str(row["name"]), channel=row["channel"], instrument=self.instrument(row))
@@ -220,15 +251,16 @@ class _Opener:
             backend=wishes.backend,
             precision=row["precision"] if wishes.precision is None else wishes.precision,
             mpe=_whole(row["mpe"], 0, 15),
-            programs=self._programs(row["programs"], preset),
+            programs=self._programs(row["programs"], row.get("programs_sha256", {}), preset),
         )
+        self.instruments.append(instrument)
         info = instrument.preset.info
         if info.name != state["preset"]:
             state = instrument.state() | {key: state[key] for key in _KEPT}
         elif state["model_sha256"] != info.model_sha256:
             self._warn(f"preset {info.name!r} has another model than when this was played; it will sound different")
-        elif "preset_sha256" in row and row["preset_sha256"] != _digest(preset):
-            self._warn(f"preset {info.name!r} is not what it was when this was played; it may sound different")
+        elif row.get("preset_sha256", now := _digest(dataclasses.replace(info, parameters={}))) != now:
+            self._warn(_CHANGED.format(info.name))
         wished = {"blend": wishes.blend, "seed": wishes.seed, "tuning": wishes.tuning}
         instrument.restore(state | {key: value for key, value in wished.items() if value is not None})
         instrument.warm_up(self._block_frames)
@@ -243,7 +275,7 @@ class _Opener:
             instrument.glides_from = float(pitch)
         return instrument
 
-    def _programs(self, names: Mapping[str, Any], played: Preset) -> dict[int, Preset]:
+    def _programs(self, names: Mapping[str, Any], digests: Mapping[str, Any], played: Preset) -> dict[int, Preset]:
         """Those of a take that are there yet, and of the model of what plays."""
         programs = {}
         for number, name in names.items():
@@ -253,6 +285,8 @@ class _Opener:
                 preset = None
             if preset is not None and preset.info.model_sha256 == played.info.model_sha256:
                 programs[int(number)] = preset
+                if digests.get(number, now := _digest(preset.info)) != now:
+                    self.changed[int(number)] = name
             else:
                 self.missing[int(number)] = name
         return programs
@@ -260,9 +294,16 @@ class _Opener:
     def command(self, row: Mapping[str, Any]) -> Command | To | Replace:
         if "replace" in row:
             return Replace(str(row["part"]), self.instrument(row["replace"]))
-        (name,) = row.keys() & _COMMANDS.keys()
-        command = _COMMANDS[name](*row[name])
+        commands = _COMMANDS | {"load": self._load}
+        (name,) = row.keys() & commands.keys()
+        command = commands[name](*row[name])
         return To(str(row["part"]), command) if "part" in row else command
+
+    def _load(self, name: Any, digest: str | None = None) -> Load:
+        preset = _preset(name)
+        if digest not in (None, _digest(preset.info)):
+            self._warn(_CHANGED.format(name))
+        return Load(preset)
 
 
 def _preset(name: Any) -> Preset:
@@ -271,9 +312,15 @@ def _preset(name: Any) -> Preset:
     return load_preset(name)
 
 
+def _preset_info(text: str) -> PresetInfo:
+    """What a preset said when it was saved. Where it is now nobody needs to know."""
+    return parse_info(text, Path("take"))
+
+
 _COMMANDS: dict[str, Callable[..., Command]] = {
     "set": lambda parameter, value: Set(parameter, parameter_named(parameter).checked(value)),
     "set_blend": lambda blend: SetBlend(None if blend is None else {name: float(w) for name, w in blend.items()}),
-    "load": lambda name: Load(_preset(name)),
+    "saved_as": lambda former, text: SavedAs(str(former), _preset_info(text)),
+    "renew": lambda text: Renew(_preset_info(text)),
     "learn": lambda parameter: Learn(None if parameter is None else parameter_named(parameter).id),
 }

@@ -13,6 +13,7 @@ import numpy as np
 from synth.bank import HeldNote
 from synth.instrument.blend import Blend
 from synth.instrument.channels import Channel
+from synth.instrument.dials import Dials
 from synth.instrument.ramp import Crossfade, Ramp, Times
 
 STEAL_MS = 5.0
@@ -113,6 +114,7 @@ class Voice:
     """A sounding slot of the stream. Times are in samples at the model's rate."""
 
     slot: int
+    dials: Dials
     touch: Crossfade[Touch]  # whose controllers it follows
     held_by: tuple[int, int]  # channel and key that let it go
     zone: int
@@ -137,7 +139,6 @@ class Voice:
     cents: list[tuple[float, float]] = dataclasses.field(default_factory=list)
     let_at: int | None = None  # when the key was let go, if its source's release is to be heard
     let: Let | None = None
-    sostenuto: bool = False  # held down by that pedal
     phase: Phase = Phase.HELD
     fades: list[Fade] = dataclasses.field(default_factory=list)  # each goes on where the one before had come
 
@@ -157,6 +158,10 @@ class Voice:
     def level(self, age: int) -> float:
         """The envelope at one age."""
         return float(np.ravel(self.envelope(np.array([age])))[0])
+
+    def loudness(self, age: int) -> float:
+        """Its gain and envelope at one age; a voice that still rises counts as risen."""
+        return self.gain * self.level(age if self.fades else max(age, self.attack - 1))
 
     def envelope(self, ages: np.ndarray) -> np.ndarray | float:
         """The envelope at ages [T]: a straight attack, an exponential decay to the sustain level, an exponential end.
@@ -181,7 +186,7 @@ class Voice:
         return not self.fades[-1].over(np.array([self.age]))[0]
 
 
-def stealing_order(voice: Voice, level: float) -> tuple[int, float, int]:
+def stealing_order(voice: Voice, loudness: float) -> tuple[int, float, int]:
     """Sort key: released voices first, then sustained ones, then the quietest, then the oldest."""
     rank = {Phase.RELEASED: 0, Phase.SUSTAINED: 1, Phase.HELD: 2, Phase.STOLEN: 3}[voice.phase]
-    return rank, round(20 * math.log10(max(level, 1e-6)) / 6) * 6.0, voice.order
+    return rank, round(20 * math.log10(max(loudness, 1e-6)) / 6) * 6.0, voice.order

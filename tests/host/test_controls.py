@@ -254,10 +254,13 @@ def test_what_is_played_is_saved_under_a_name_and_no_longer_edited(tiny_folder: 
     assert (keys.preset, keys.edited, keys.parameters["gain_db"]) == ("softer", False, -3.0)
     saved = tomllib.loads((home / "data" / "presets" / "softer" / "preset.toml").read_text())
     assert saved["parameters"] == {"gain_db": -3.0}
+    rig.controls._instrument("keys").programs[7] = load_preset("softer")
     rig.controls.set("keys", "gain_db", -4.0)
     rig.run()
     rig.controls.save_preset("keys", None)
     assert not rig.settle().parts[0].edited
+    rig.run()
+    assert rig.controls._instrument("keys").programs[7].info.parameters == {"gain_db": -4.0}
     assert load_preset("softer").info.parameters == {"gain_db": -4.0}
     rig.controls.save_preset("keys", "../elsewhere")
     assert "cannot be a name" in rig.settle().remark

@@ -162,6 +162,24 @@ def test_notes_end_as_they_began_when_another_preset_comes(tiny_preset: Preset) 
     assert instrument.sounding == 0
 
 
+def test_a_note_ends_as_it_began_whatever_preset_comes(tiny_preset: Preset) -> None:
+    """Loudness, colour, pitch and course in time of the next preset are its own notes' alone."""
+    changes = {"gain_db": -20.0, "brightness": 10.0, "fine_tune_cents": 80.0, "speed": 0.0, "vibrato_cents": 50.0}
+    info = dataclasses.replace(tiny_preset.info, parameters={"release_ms": 200.0})
+    here = dataclasses.replace(tiny_preset, info=info)
+    there = dataclasses.replace(tiny_preset, info=dataclasses.replace(info, parameters=changes))
+    let_go, changed = (
+        play(Instrument(here, voices=2, backend="cpu"), {0: [on(62)], 1000: [last]}, 4096)
+        for last in (off(62), Load(there))
+    )
+    assert np.abs(let_go[1200:]).max() > 1e-3
+    np.testing.assert_array_equal(changed, let_go)
+    at_once, at_rest = (Instrument(preset, voices=2, backend="cpu") for preset in (here, there))
+    for instrument in (at_once, at_rest):
+        instrument.process([(0, Load(there)), (0, on(62))], 64)
+    np.testing.assert_array_equal(at_once.process([], 512), at_rest.process([], 512))
+
+
 def test_reset_controllers_lifts_sostenuto_for_good(tiny_preset: Preset) -> None:
     instrument = Instrument(tiny_preset, voices=2, backend="cpu")
     steps = [on(60), control(66, 127), control(121, 0), control(64, 127), off(60), control(66, 127), control(64, 0)]

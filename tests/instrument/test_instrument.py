@@ -91,6 +91,25 @@ def test_stealing_takes_released_voices_first(instrument: Instrument) -> None:
     assert held == {60, 62, 63}
 
 
+def test_a_chord_takes_the_oldest_notes_and_none_of_its_own(tiny_preset: Preset) -> None:
+    """However slowly it rises: what begins is quiet, but it will not stay so."""
+    instrument = Instrument(tiny_preset, voices=3, backend="cpu")
+    instrument.set("attack_ms", 500)
+    play(instrument, {0: [on(50)], 10: [on(51)], 20: [on(52)], 12_000: [on(60), on(61), on(62)]}, 12_160)
+    assert {voice.held_by[1] for voice in instrument._voices.values()} == {60, 61, 62}
+
+
+@pytest.mark.parametrize("voices", [2, 4, 7])
+def test_the_voices_of_a_unison_stay_together(tiny_preset: Preset, voices: int) -> None:
+    instrument = Instrument(tiny_preset, voices=voices, backend="cpu")
+    instrument.set("unison", 4)
+    instrument.set("attack_ms", 200)
+    play(instrument, {0: [on(50)], 4000: [on(60)]}, 4160)
+    heard = [voice.held_by[1] for voice in instrument._voices.values()]
+    assert heard.count(60) == min(voices, 4)
+    assert instrument.sounding == voices
+
+
 def test_a_voice_that_fades_already_goes_on_fading_until_the_very_sample_at_which_it_is_stolen(
     tiny_preset: Preset,
 ) -> None:

@@ -147,6 +147,16 @@ def test_sostenuto_holds_only_what_was_down(tiny_preset: Preset) -> None:
     assert instrument.sounding == 0
 
 
+def test_sostenuto_holds_the_key_that_it_caught_and_not_the_next_of_a_legato_line(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset, parameters={"mode": "legato"})
+    play(instrument, {0: [on(60)], 10: [control(66, 127)], 20: [on(64)], 30: [off(60)], 40: [off(64)]}, 128)
+    assert [(voice.held_by[1], voice.phase) for voice in instrument._voices.values()] == [(64, Phase.RELEASED)]
+    play(instrument, {0: [on(60)], 40: [off(60)]}, instrument.tail_frames + 128)
+    assert [(voice.held_by[1], voice.phase) for voice in instrument._voices.values()] == [(60, Phase.SUSTAINED)]
+    play(instrument, {0: [control(66, 0)]}, instrument.tail_frames + 128)
+    assert instrument.sounding == 0
+
+
 def test_both_pedals_must_be_up_before_a_note_ends(tiny_preset: Preset) -> None:
     instrument = make(tiny_preset)
     play(instrument, {0: [on(60), control(64, 127), control(66, 127)], 20: [off(60)], 40: [control(64, 0)]}, 128)

@@ -33,6 +33,7 @@ from synth.instrument import (
     render,
 )
 from synth.instrument import takes as takes_module
+from synth.instrument.events import Renew, SavedAs
 from synth.instrument.rack import Replace, To
 from synth.instrument.takes import HEADER_MARK
 from synth.testing.playing import control, off, on
@@ -357,6 +358,48 @@ def test_a_preset_that_has_changed_since_is_told(presets: dict[str, Preset], tmp
     warnings: list[str] = []
     prepare(open_song(tmp_path / "take.mid"), Wishes(backend="cpu"), warn=warnings.append)
     assert warnings == ["preset 'tiny' is not what it was when this was played; it may sound different"]
+
+
+def test_what_was_saved_while_a_take_was_played_counts_for_what_came_after(
+    presets: dict[str, Preset], tmp_path: Path
+) -> None:
+    """The preset's own blend is another then, and so is what a program change chooses."""
+    tiny, second = presets["tiny"].info, presets["second"].info
+    saved = dataclasses.replace(tiny.blended({"bell": 1.0}), name="mine")
+    renewed = dataclasses.replace(second, parameters={"gain_db": -9.0})
+    events = {
+        0: [(0, SetBlend({"bell": 1.0})), (5, SavedAs(tiny, saved)), (6, Renew(renewed)), (9, SetBlend({"pipe": 1.0}))],
+        5: [(0, on(60)), (20, SetBlend(None))],
+        20: [(0, off(60)), (1, mido.Message("program_change", program=1)), (2, on(64))],
+        40: [(0, off(64))],
+    }
+    instrument = Instrument(presets["tiny"], voices=2, backend="cpu", programs={1: presets["second"]})
+    played = perform(instrument, tmp_path / "take.mid", events)
+    assert instrument.values["gain_db"] == -9.0
+    assert not instrument.refused
+    np.testing.assert_array_equal(again(tmp_path / "take.mid")[: len(played)], played)
+
+
+def test_presets_that_were_chosen_and_have_changed_since_are_told(presets: dict[str, Preset], tmp_path: Path) -> None:
+    path = tmp_path / "take.mid"
+    events = {2: [(0, mido.Message("program_change", program=1))], 4: [(0, Load(presets["second"])), (1, on(60))]}
+    programs = {1: presets["second"], 2: presets["tiny"]}
+    perform(Instrument(presets["tiny"], voices=2, backend="cpu", programs=programs), path, events)
+    info = dataclasses.replace(presets["second"].info, parameters={"gain_db": -9.0})
+    presets["second"] = dataclasses.replace(presets["second"], info=info)
+    warnings: list[str] = []
+    prepare(open_song(path), Wishes(backend="cpu"), warn=warnings.append)
+    assert warnings == 2 * ["preset 'second' is not what it was when this was played; it may sound different"]
+
+
+def test_commands_of_a_take_that_are_not_obeyed_are_told(presets: dict[str, Preset], tmp_path: Path) -> None:
+    path = tmp_path / "take.mid"
+    perform(Instrument(presets["tiny"], voices=2, backend="cpu"), path, {1: [(0, SetBlend({"harp": 1.0})), (1, on(60))]})
+    performance = prepare(open_song(path), Wishes(backend="cpu"), warn=print)
+    assert performance.refused == []
+    render(performance.rack, performance.timeline, duration_seconds=0.1, block_frames=performance.block_frames)
+    (line,) = performance.refused
+    assert "'harp'" in line
 
 
 def test_a_take_can_be_rendered_by_a_preset_of_another_model(presets: dict[str, Preset], tmp_path: Path) -> None:
