@@ -38,7 +38,6 @@ class Source:
 
     name: str
     api: int  # RtMidi's number of the system it belongs to
-    index: int = dataclasses.field(compare=False)  # in that system's list at that moment
     twin: int = 0  # among ports of the same name
 
 
@@ -95,8 +94,9 @@ class Inputs:
                 self._own.extend(_Input(api, None, deliver) for api in _systems())
             for source in plan.sources:
                 what = f"port {source.name!r}"
-                self._ports[source] = _Input(source.api, source, deliver)
-        except (OSError, NotImplementedError) as error:
+                with contextlib.suppress(*([_GoneError] if plan.wanted == "all" else [])):
+                    self._ports[source] = _Input(source.api, source, deliver)
+        except _refusals() as error:
             self.close()
             raise WavekeysError(f"MIDI: {what} cannot be opened: {error}; see `wavekeys devices`") from error
 
@@ -106,7 +106,7 @@ class Inputs:
         return list(dict.fromkeys(port.name for port in (*self._own, *self._ports.values())))
 
     def look(self) -> list[str]:
-        """Open what has appeared, let go of what was pulled, its keys and pedals too. Returns a line for each."""
+        """Open what has appeared, let go of what was pulled, and of all that it held. Returns a line for each."""
         there = _wanted_sources(self._plan.wanted)
         lines = []
         gone = {(source.api, source.name) for source in self._ports if source not in there}
@@ -121,7 +121,7 @@ class Inputs:
             if source not in self._ports:
                 try:
                     self._ports[source] = _Input(source.api, source, self._deliver)
-                except (OSError, NotImplementedError):
+                except _refusals():
                     continue  # it may be ready the next time
                 lines.append(f"{source.name} is there")
         return lines
@@ -137,7 +137,7 @@ class Inputs:
         _leave(_systems())
         _systems.cache_clear()
         if own:
-            with contextlib.suppress(OSError, NotImplementedError):
+            with contextlib.suppress(*_refusals()):
                 self._own.extend(_Input(api, None, self._deliver) for api in _systems())
 
     def close(self) -> None:
@@ -145,6 +145,15 @@ class Inputs:
             port.close()
         _leave(_systems())
         _systems.cache_clear()
+
+
+class _GoneError(OSError):
+    """A port that was listed is there no longer."""
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What RtMidi may raise where a system or a port cannot be had."""
+    return OSError, NotImplementedError, _rtmidi().RtMidiError
 
 
 class _Input:
@@ -155,11 +164,22 @@ class _Input:
         self.held = Held()
         self._deliver = deliver
         self._input = _rtmidi().MidiIn(api, _CLIENT_NAME)
-        self._input.set_callback(self._receive)
-        if source is None:
-            self._input.open_virtual_port(PORT_NAME)
-        else:
-            self._input.open_port(source.index, PORT_NAME)
+        try:
+            self._input.set_callback(self._receive)
+            if source is None:
+                self._input.open_virtual_port(PORT_NAME)
+            else:
+                self._input.open_port(self._index_of(source), PORT_NAME)
+        except BaseException:
+            self._input.delete()
+            raise
+
+    def _index_of(self, source: Source) -> int:
+        """Where it is in its system's list now: a list moves up when another keyboard is pulled."""
+        places = [index for index, name in enumerate(self._input.get_ports()) if name == source.name]
+        if source.twin >= len(places):
+            raise _GoneError("it is there no longer")
+        return places[source.twin]
 
     def _receive(self, event: tuple[Sequence[int], float], _data: Any) -> None:
         self._deliver(time.perf_counter(), event[0])
@@ -188,7 +208,7 @@ def _list_sources() -> list[Source]:
         bridged = _BRIDGED if api == _rtmidi().API_UNIX_JACK and _rtmidi().API_LINUX_ALSA in systems else ()
         names = probe.get_ports()
         sources.extend(
-            Source(name=name, api=api, index=index, twin=names[:index].count(name))
+            Source(name=name, api=api, twin=names[:index].count(name))
             for index, name in enumerate(names)
             if not (bridged and name.lower().startswith(bridged))
         )
@@ -205,7 +225,7 @@ def _systems() -> dict[int, Any]:
     rtmidi = _rtmidi()
     working = {}
     for api in rtmidi.get_compiled_api():
-        with quiet_stderr(), contextlib.suppress(OSError):
+        with quiet_stderr(), contextlib.suppress(OSError, rtmidi.RtMidiError):
             working[api] = rtmidi.MidiIn(api, _LISTING_NAME)
     atexit.register(_leave, working)
     return working

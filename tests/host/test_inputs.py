@@ -10,24 +10,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synth.errors import WavekeysError
 from synth.host import midi
 from synth.host.midi import Held, Inputs, plan_inputs
+
+
+class RtMidiError(Exception):
+    """RtMidi's own, of which only some are OSError too."""
 
 
 class FakeSystem:
     """As much of RtMidi as we use; a test puts ports into `names` and takes them out."""
 
     API_UNIX_JACK, API_LINUX_ALSA = 1, 2
+    RtMidiError = RtMidiError
 
     def __init__(self) -> None:
         self.names: list[str] = []
         self.open: dict[str, Any] = {}
         self.opened: list[Any] = []
+        self.alive = 0  # inputs that were made and not deleted
         system = self
 
         class MidiIn:
             def __init__(self, _api: int, _client: str) -> None:
                 self.name = ""
+                system.alive += 1
 
             def get_ports(self) -> list[str]:
                 return list(system.names)
@@ -36,6 +44,8 @@ class FakeSystem:
                 self.callback = callback
 
             def open_port(self, index: int, _name: str) -> None:
+                if system.names[index].startswith("busy"):
+                    raise RtMidiError("the port is taken")
                 self.name = system.names[index]
                 system.open[self.name] = self
                 system.opened.append(self)
@@ -48,7 +58,7 @@ class FakeSystem:
                 system.open.pop(self.name, None)
 
             def delete(self) -> None:
-                """Nothing is left to free."""
+                system.alive -= 1
 
         self.MidiIn = MidiIn
 
@@ -92,6 +102,40 @@ def test_a_keyboard_that_is_plugged_in_while_playing_is_heard(system: FakeSystem
     assert heard == [on(60).bytes()]
     assert inputs.look() == []
     assert inputs.names == ["Keystation", "nanoKEY"]
+
+
+def test_a_port_is_found_by_its_name_when_the_list_has_moved_up(system: FakeSystem, heard: list[list[int]]) -> None:
+    system.names = ["Keystation", "nanoKEY", "nanoKEY"]
+    plan = plan_inputs("nano")
+    system.names = ["nanoKEY", "another", "nanoKEY"]  # while the instruments were loaded
+    inputs = Inputs(plan, lambda _time, data: heard.append(list(data)))
+    assert [port.name for port in system.opened] == ["nanoKEY", "nanoKEY"]
+    assert inputs.look() == []
+
+
+def test_a_port_that_is_gone_before_it_is_opened_is_told_or_waited_for(system: FakeSystem) -> None:
+    system.names = ["Keystation", "nanoKEY"]
+    every, one = plan_inputs("all"), plan_inputs("nano")
+    system.names = ["Keystation"]
+    with pytest.raises(WavekeysError, match="MIDI: port 'nanoKEY' cannot be opened: it is there no longer"):
+        Inputs(one, lambda *_: None)
+    inputs = Inputs(every, lambda *_: None)
+    assert inputs.names == ["Keystation"]
+    system.names = ["Keystation", "nanoKEY"]
+    assert inputs.look() == ["nanoKEY is there"]
+
+
+def test_a_port_that_refuses_is_told_and_left_alone(system: FakeSystem, heard: list[list[int]]) -> None:
+    system.names = ["busy one"]
+    with pytest.raises(WavekeysError, match="MIDI: port 'busy one' cannot be opened: the port is taken"):
+        opened("all", heard)
+    assert system.alive == 0
+    system.names = ["Keystation"]
+    inputs = opened("all", heard)
+    alive = system.alive
+    system.names.append("busy one")
+    assert inputs.look() == []
+    assert system.alive == alive
 
 
 def test_a_pulled_keyboard_lets_go_of_its_notes_and_pedals_alone(system: FakeSystem, heard: list[list[int]]) -> None:
@@ -150,6 +194,31 @@ def test_whatever_came_letting_go_ends_every_note_that_is_held(messages: Sequenc
             (sounding.add if message[0] >> 4 == 9 and message[2] else sounding.discard)(at)
     ends = {(end[0] & 15, end[1]) for end in held.let_go() if end[0] >> 4 == 8}
     assert ends == sounding
+    assert held.let_go() == []
+
+
+def test_letting_go_brings_wheels_pedals_and_pressures_to_rest() -> None:
+    moved = [
+        mido.Message("pitchwheel", channel=1, pitch=3000),
+        mido.Message("aftertouch", channel=1, value=90),
+        mido.Message("polytouch", channel=1, note=60, value=70),
+        *(mido.Message("control_change", channel=2, control=number, value=50) for number in (1, 7, 11, 64, 67)),
+    ]
+    rest = [
+        *(mido.Message("polytouch", channel=1, note=60, value=0), mido.Message("aftertouch", channel=1, value=0)),
+        mido.Message("pitchwheel", channel=1, pitch=0),
+    ]
+    lifted = [(1, 0), (11, 127), (67, 0)]
+    rest += [mido.Message("control_change", channel=2, control=number, value=value) for number, value in lifted]
+    held = Held()
+    for message in [*moved, mido.Message("control_change", channel=2, control=64)]:
+        held.see(message.bytes())
+    assert held.let_go() == sorted(message.bytes() for message in rest)
+    for message in [*moved, *rest]:
+        held.see(message.bytes())
+    assert held.let_go() == [[0xB2, 64, 0]]  # 7 stays where the player has put it
+    for message in [*moved, *(mido.Message("control_change", channel=channel, control=121) for channel in (1, 2))]:
+        held.see(message.bytes())
     assert held.let_go() == []
 
 

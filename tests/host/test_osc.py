@@ -426,6 +426,27 @@ def test_a_subscriber_can_listen_on_another_port_and_gets_its_answers_there(
             pass
 
 
+@pytest.mark.parametrize("with_port", [True, False])
+def test_after_the_subscription_of_another_port_has_ended_answers_go_to_who_asks(
+    desk: FakeDesk, server: OscServer, client: Client, with_port: bool
+) -> None:
+    sender = Client(server)
+    with contextlib.closing(sender.socket):
+        sender.send("/wavekeys/subscribe", client.place[1])
+        sender.send("/wavekeys/unsubscribe", *([client.place[1]] if with_port else []))
+        sender.send("/wavekeys/load")
+        assert sender.receive() == ("/wavekeys/load", 0.25)
+        server.echo(desk.status())
+        server.echo(desk.change(underruns=1))
+        sender.settle()
+        client.socket.settimeout(0.2)
+        heard = []
+        with contextlib.suppress(TimeoutError):
+            while True:
+                heard.append(client.receive())
+        assert ("/wavekeys/underruns", 1) not in heard
+
+
 def test_a_refresh_sends_the_whole_state_once(desk: FakeDesk, server: OscServer, client: Client) -> None:
     client.send("/wavekeys/refresh")
     client.settle()
@@ -669,7 +690,7 @@ def test_what_clients_hold_down_is_let_go_when_the_server_closes(desk: FakeDesk)
         client.settle()
     desk.calls.clear()
     server.close()
-    assert desk.calls == [("midi", "80 40 40"), ("midi", "81 3C 40"), ("midi", "B0 40 00")]
+    assert desk.calls == [("midi", "B0 40 00"), ("midi", "80 40 00"), ("midi", "81 3C 00")]
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(server: OscServer, desk: FakeDesk) -> None:

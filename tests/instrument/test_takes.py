@@ -394,7 +394,9 @@ def test_presets_that_were_chosen_and_have_changed_since_are_told(presets: dict[
 
 def test_commands_of_a_take_that_are_not_obeyed_are_told(presets: dict[str, Preset], tmp_path: Path) -> None:
     path = tmp_path / "take.mid"
-    perform(Instrument(presets["tiny"], voices=2, backend="cpu"), path, {1: [(0, SetBlend({"harp": 1.0})), (1, on(60))]})
+    perform(
+        Instrument(presets["tiny"], voices=2, backend="cpu"), path, {1: [(0, SetBlend({"harp": 1.0})), (1, on(60))]}
+    )
     performance = prepare(open_song(path), Wishes(backend="cpu"), warn=print)
     assert performance.refused == []
     render(performance.rack, performance.timeline, duration_seconds=0.1, block_frames=performance.block_frames)

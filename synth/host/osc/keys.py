@@ -24,8 +24,5 @@ class Keys:
 
     def release(self) -> None:
         """Let everything go."""
-        keys, pedals = self._held.take()
-        for channel, key in keys:
-            self._desk.midi(mido.Message("note_off", channel=channel, note=key))
-        for channel, controller in pedals:
-            self._desk.midi(mido.Message("control_change", channel=channel, control=controller, value=0))
+        for message in self._held.let_go():
+            self._desk.midi(mido.Message.from_bytes(message))

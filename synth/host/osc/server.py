@@ -120,6 +120,8 @@ class OscServer:
             if len(self._listens) > SUBSCRIBERS:
                 self._listens.pop(next(iter(self._listens)))
         answers = self._answers_go_to(sender)
+        if verb == "unsubscribe" and own in (sender, answers):
+            self._listens.pop(sender, None)
         self._requests.append((verb, own if port else answers, sender))
 
     def _refuse_ourselves(self, place: Place) -> None:

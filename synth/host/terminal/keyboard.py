@@ -59,8 +59,9 @@ class Keyboard:
         self._pedal_channel: int | None = None  # None: the pedal is up
         self._complaint = ("", -COMPLAINT_S)
         self._pressed_s: dict[str, float] = {}  # when a key that acts but once was last pressed
-        self._values: dict[tuple[str, str], tuple[float, float]] = {}  # part, parameter: what was set, and when
-        self._blends: dict[str, tuple[Mapping[str, float], float]] = {}
+        # What was set, and when, of a part's preset: another one brings its own.
+        self._values: dict[tuple[str, str, str], tuple[float, float]] = {}  # part, preset, parameter
+        self._blends: dict[tuple[str, str], tuple[Mapping[str, float], float]] = {}
         self._actions: dict[Action, Callable[[int], None]] = {
             "octave": self._move_octave,
             "velocity": self._move_velocity,
@@ -180,7 +181,8 @@ class Keyboard:
             self._desk.step_preset(part.name, step)
 
     def _blend_of(self, part: PartStatus) -> Mapping[str, float]:
-        return self._blends[part.name][0] if part.name in self._blends else part.blend
+        blend, _ = self._blends.get((part.name, part.preset), (part.blend, 0.0))
+        return blend if blend.keys() == part.blend.keys() else part.blend  # else somebody else has chosen others
 
     def _instrument_of(self, part: PartStatus) -> str | None:
         return self._instrument if self._instrument in part.blend else next(iter(part.blend), None)
@@ -196,11 +198,11 @@ class Keyboard:
         if part is not None and (instrument := self._instrument_of(part)) is not None:
             blend = next_blend(self._blend_of(part), instrument, step)
             self._desk.set_blend(part.name, blend)
-            self._blends[part.name] = (blend, self._now())
+            self._blends[part.name, part.preset] = (blend, self._now())
 
     def _own_blend(self) -> None:
         if (part := self._chosen()) is not None:
-            self._blends.pop(part.name, None)
+            self._blends.pop((part.name, part.preset), None)
             self._desk.set_blend(part.name, None)
 
     def _choose_parameter(self, step: int) -> None:
@@ -210,7 +212,7 @@ class Keyboard:
     def _move_value(self, step: int) -> None:
         if (part := self._chosen()) is None:
             return
-        key = (part.name, self._parameter)
+        key = (part.name, part.preset, self._parameter)
         parameter = PARAMETERS[self._parameter]
         now = self._values[key][0] if key in self._values else part.parameters.get(parameter.id, parameter.default)
         value = next_value(parameter, now, step)
@@ -227,7 +229,7 @@ class Keyboard:
 
     def _forget(self, part: str) -> None:
         """What was set, since it counts no longer."""
-        self._blends.pop(part, None)
+        self._blends = {key: set_ for key, set_ in self._blends.items() if key[0] != part}
         self._values = {key: set_ for key, set_ in self._values.items() if key[0] != part}
 
 

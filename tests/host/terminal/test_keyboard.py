@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -101,6 +102,22 @@ def test_a_weight_grows_at_the_others_cost() -> None:
     assert hand.desk.calls[-1] == ("set_blend", "keys", {"piano": 0.75, "organ": 0.25})
     hand.press("backspace")
     assert hand.desk.calls[-1] == ("set_blend", "keys", None)
+
+
+def test_what_was_set_just_now_counts_for_its_preset_alone() -> None:
+    """Another preset, or another surface's blend, may have other instruments."""
+    hand = Hand()
+    hand.press("+")
+    status = two_parts()
+    grand, lead = status.parts
+    chosen = dataclasses.replace(grand, preset="bright", blend={"bell": 0.5, "pipe": 0.5})
+    hand.keyboard.see(dataclasses.replace(status, parts=(chosen, lead)))
+    hand.press("+")
+    assert hand.desk.calls[-1] == ("set_blend", "keys", pytest.approx({"bell": 0.55, "pipe": 0.45}))
+    other = dataclasses.replace(chosen, blend={"harp": 1.0})
+    hand.keyboard.see(dataclasses.replace(status, parts=(other, lead)))
+    hand.press("+")
+    assert hand.desk.calls[-1] == ("set_blend", "keys", {"harp": 1.0})
 
 
 KEYS = st.sampled_from([*PIANO, *PLACED, *NAMED, "q", "1", "ö"])
