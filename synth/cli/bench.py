@@ -28,7 +28,12 @@ SIZES = "live, large or paper"
 @click.option("--backend", "backends", multiple=True, help="Backends to measure; by default all that work here.")
 @click.option("--precision", default="fp32", show_default=True, help="Of the weights: fp32,bf16,int8,int16 or some.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of the CPU kernel; by default one a core.")
-@click.option("--soak", type=FloatRange(1.0), metavar="SECONDS", help="Play in real time that long: worst block.")
+@click.option(
+    "--soak",
+    type=FloatRange(1.0),
+    metavar="SECONDS",
+    help="Play in real time that long: worst block. By default of the CPU kernel.",
+)
 @click.option(
     "--estimate", type=click.Choice(["gpu", "tpu"]), help="Work out what it should cost there, and measure nothing."
 )
@@ -72,12 +77,23 @@ def command(
             raise UsageError(
                 f"--precision {wanted!r}: one of {', '.join(PRECISIONS)}, or some of them with commas between"
             )
-    chosen = backends or kernels.available()
+    chosen = backends or (("cpu",) if soak else tuple(kernels.available()))
+    known = {name: kernels.backend(name).precisions() for name in chosen}
+    for wanted in precisions:
+        if not any(wanted in has for has in known.values()):
+            there = "; ".join(f"{name} has {', '.join(has)}" for name, has in known.items())
+            raise UsageError(f"--precision {wanted}: not on this machine; {there}")
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = threads or allowed or 1
     report: dict[str, Any] = {"peak_gflops_fp32_per_core": _peak(), "cores": os.cpu_count(), "threads": threads}
     if soak:
-        report["soak"] = [_soak(size, count, wanted, soak) for wanted in precisions for count in counts]
+        report["soak"] = [
+            _soak(name, size, count, wanted, soak)
+            for name, has in known.items()
+            for wanted in precisions
+            if wanted in has
+            for count in counts
+        ]
     else:
         report["results"] = _measure(size, counts, chosen, precisions, threads)
     click.echo(json.dumps(report, indent=1) if as_json else _table(report))
@@ -94,12 +110,14 @@ def _estimate(accelerator: str, size: str, counts: list[int]) -> str:
 
 
 def _table(report: dict[str, Any]) -> str:
-    lines = [f"{report['cores']} cores, fp32 peak {report['peak_gflops_fp32_per_core']:.0f} GFLOP/s each"]
+    peak = report["peak_gflops_fp32_per_core"]
+    lines = [f"{report['cores']} cores, fp32 peak {'unknown' if peak is None else f'{peak:.0f} GFLOP/s each'}"]
     if "soak" in report:
         lines += [
-            f"{row['size']}, {row['precision']}, {row['voices']} voices, {row['seconds']:.0f} s in real time: "
-            f"a block of {row['block_ms']:.1f} ms takes {row['median_ms']:.2f} ms, 1 in 1000 more than "
-            f"{row['p999_ms']:.2f}, the worst {row['worst_ms']:.2f}; {row['late']} of {row['blocks']} late"
+            f"{row['backend']}, {row['size']}, {row['precision']}, {row['voices']} voices, "
+            f"{row['seconds']:.0f} s in real time: a block of {row['block_ms']:.1f} ms takes "
+            f"{row['median_ms']:.2f} ms, 1 in 1000 more than {row['p999_ms']:.2f}, the worst {row['worst_ms']:.2f}; "
+            f"{row['late']} of {row['blocks']} late"
             for row in report["soak"]
         ]
         return "\n".join(lines)
@@ -109,20 +127,22 @@ def _table(report: dict[str, Any]) -> str:
     )
     lines += [
         f"{row['backend']:8} {row['size']:6} {row['precision']:8} {row['voices']:6} {row['us_per_step']:9.1f} "
-        f"{row['realtime_factor']:12.2f} {row['gflops']:8.1f} {row['share_of_fp32_peak']:16.0%}"
+        f"{row['realtime_factor']:12.2f} {row['gflops']:8.1f} "
+        + ("         unknown" if row["share_of_fp32_peak"] is None else f"{row['share_of_fp32_peak']:16.0%}")
         for row in report["results"]
     ]
     return "\n".join(lines)
 
 
-def _peak() -> float:
+def _peak() -> float | None:
+    """Of a core, in GFLOP/s; None without the CPU kernel, which measures it."""
     from synth.errors import WavekeysError
     from synth.kernels import cpu
 
     try:
         return cpu.peak_gflops()
     except WavekeysError:
-        return float("nan")
+        return None
 
 
 def _streams(size: str, voices: int, backends: tuple[str, ...], precisions: list[str]) -> dict[tuple[str, str], Stream]:
@@ -182,6 +202,7 @@ def _measure(
                     stream.advance(blocks[key]).block_until_ready()
                     calls += 1
                 times[key].append((time.perf_counter() - start) / (calls * BLOCK))
+        peak = statistics.median(known) if (known := [each for each in peaks if each is not None]) else None
         for (backend, precision), stream in streams.items():
             seconds = statistics.median(times[backend, precision])
             gflops = 2e-9 * count * stream.sizes.multiply_adds / seconds
@@ -194,17 +215,17 @@ def _measure(
                     "us_per_step": seconds * 1e6,
                     "realtime_factor": 1.0 / (seconds * stream.config.sample_rate_hz),
                     "gflops": gflops,
-                    "share_of_fp32_peak": gflops / (statistics.median(peaks) * min(threads, count)),
+                    "share_of_fp32_peak": None if peak is None else gflops / (peak * min(threads, count)),
                 }
             )
     return rows
 
 
-def _soak(size: str, voices: int, precision: str, seconds: float) -> dict[str, Any]:
+def _soak(backend: str, size: str, voices: int, precision: str, seconds: float) -> dict[str, Any]:
     """Play blocks when they are due, as the host does, and keep every block's time."""
     import numpy as np
 
-    ((_, stream),) = _streams(size, voices, ("cpu",), [precision]).items()
+    ((_, stream),) = _streams(size, voices, (backend,), [precision]).items()
     block = _block(stream)
     stream.advance(block).block_until_ready()
     period_s = BLOCK / stream.config.sample_rate_hz
@@ -217,6 +238,7 @@ def _soak(size: str, voices: int, precision: str, seconds: float) -> dict[str, A
         taken[index] = time.perf_counter() - start
         due = max(due + period_s, start)
     return {
+        "backend": backend,
         "size": size,
         "precision": precision,
         "voices": voices,

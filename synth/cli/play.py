@@ -49,7 +49,7 @@ class Choice:
 
 
 class SeatType(click.ParamType):
-    """PRESET or PRESET@CHANNEL."""
+    """PRESET or PRESET@CHANNEL. Names and paths may hold an @ too: what is a preset as a whole is taken whole."""
 
     name = "PRESET[@CHANNEL]"
 
@@ -57,11 +57,25 @@ class SeatType(click.ParamType):
         if isinstance(value, Seat):
             return value
         preset, at, channel = str(value).rpartition("@")
-        if not at:
-            return Seat(preset=channel)
+        if not at or _is_preset(value):
+            return Seat(preset=value)
         if not preset or not channel.isdecimal() or not 1 <= int(channel) <= 16:
             self.fail(f"{value!r}: a preset's name, and after @ a channel from 1 to 16, as in flute@2", param, ctx)
         return Seat(preset=preset, channel=int(channel) - 1)
+
+
+def _is_preset(value: str) -> bool:
+    """Whether there is one of that name, or at that path, be it damaged."""
+    from synth.bank import find_preset
+    from synth.errors import UsageError, WavekeysError
+
+    try:
+        find_preset(value)
+    except UsageError:
+        return False
+    except WavekeysError:
+        return True
+    return True
 
 
 class EffectType(click.ParamType):

@@ -39,6 +39,7 @@ class Recorder:
       encoding: of all audio files, a key of `wav.ENCODINGS`.
       stems: names of instruments; each has its share in TAKE-<name>.wav, frame by frame in step with the mix.
       performer: what plays; with it, what was played is in TAKE.mid.
+      former_stems: names of instruments whose shares an earlier take of this name may have left; they go with it.
     """
 
     def __init__(
@@ -51,10 +52,11 @@ class Recorder:
         encoding: EncodingName = "pcm24",
         stems: Sequence[str] = (),
         performer: Performer | None = None,
+        former_stems: Sequence[str] = (),
     ) -> None:
         refuse_unwritable(path)
         self.path = path
-        self.stem_paths = [path.with_name(f"{path.stem}-{_file_name(name)}{path.suffix}") for name in stems]
+        self.stem_paths = [_stem_path(path, name) for name in stems]
         self.midi_path = None if performer is None else path.with_suffix(".mid")
         self.failure: str | None = None
         self._sample_rate_hz = sample_rate_hz
@@ -67,8 +69,11 @@ class Recorder:
         self._chunk = np.empty((capacity // 8, channels), np.float32)
         self._writers: list[WavWriter] = []  # of the mix, then of the stems
         self._midi: MidiTake | None = None
+        self._midi_rate_hz = performer.rate_hz if performer else 0
+        own = [*audio_paths, *([self.midi_path] if self.midi_path else [])]
+        former = [stem for stem in (_stem_path(path, name) for name in former_stems) if stem not in own]
         try:
-            self.set_aside = _set_aside([*audio_paths, *([self.midi_path] if self.midi_path else [])])
+            self.set_aside = _set_aside(own, former if path.is_file() else [])
             for number, audio_path in enumerate(audio_paths):
                 writer = WavWriter(
                     audio_path,
@@ -152,6 +157,8 @@ class Recorder:
         with contextlib.suppress(OSError):
             for writer in self._writers:
                 writer.keep(frames)
+        if self._midi is not None:
+            self._midi.keep(frames * self._midi_rate_hz // self._sample_rate_hz)
         self._report(
             f"recording stopped: {self.path}: {reason}; "
             f"the {self.recorded_s:.1f} s until here are kept, playing goes on"
@@ -176,15 +183,22 @@ def refuse_unwritable(path: Path) -> None:
         raise WavekeysError(f"cannot record to {path}: no permission to write there; choose another folder")
 
 
+def _stem_path(path: Path, instrument: str) -> Path:
+    """Where an instrument's share of the take at `path` is."""
+    return path.with_name(f"{path.stem}-{_file_name(instrument)}{path.suffix}")
+
+
 def _file_name(instrument: str) -> str:
     """An instrument's name without what a file system could take for something else."""
     return re.sub(r"[^\w .+-]", "_", instrument)
 
 
-def _set_aside(paths: Sequence[Path]) -> Path | None:
-    """Rename what is there of an earlier take; returns what the first of its files is called now."""
+def _set_aside(paths: Sequence[Path], former: Sequence[Path]) -> Path | None:
+    """Rename what is there of an earlier take, in the way of this one or not; returns what the first of its files is
+    called now."""
     if len(set(paths)) < len(paths):
         raise WavekeysError(f"cannot record to {paths[0]}: files of this take would share a name; end it in .wav")
+    paths = [*paths, *dict.fromkeys(former)]
     earlier = [path for path in paths if path.is_file() and path.stat().st_size > 0]
     number = 1
     while any(_aside(path, number).exists() for path in paths):

@@ -30,13 +30,12 @@ from synth.host.output import Output
 from synth.host.priority import compute_where_asked, go_before_other_work
 from synth.host.recorder import Recorder, refuse_unwritable
 from synth.host.ring import Ring
-from synth.host.settings import load_controllers, save_controllers
+from synth.host.settings import Learnt
 from synth.host.speaker import Speaker
 from synth.host.terminal import Terminal
 from synth.host.wav import EncodingName
 from synth.instrument import Instrument, Rack
-from synth.instrument.parameters import PARAMETERS
-from synth.instrument.takes import command_text, header_text
+from synth.instrument.takes import command_text, former_parts, header_text
 
 RING_CAPACITY_FRAMES = 1 << 15  # holds the largest periods that drivers use several times; 256 KiB
 LOOK_EVERY_S = 0.02  # at signals; a key of the computer's keyboard ends the wait at once
@@ -89,7 +88,7 @@ class _Session:
         plan = plan_inputs(settings.midi)
         if settings.record is not None:
             refuse_unwritable(settings.record)
-        self._learnt = load_controllers()
+        self._learnt = Learnt()
         go_before_other_work()
         compute_where_asked()
         self._rack = build()
@@ -121,7 +120,8 @@ class _Session:
         self._recorder: Recorder | None = None
         self._broken: list[Recorder] = []  # takes that ended early
         self._stack.callback(self._finish)
-        self._wait_for_device()
+        if not self._wait_for_device(stop_asked):
+            return
         self._controls = Controls(
             self._rack,
             engine=self._engine,
@@ -198,20 +198,14 @@ class _Session:
         """What the user's controllers have learnt, to every instrument."""
         for part in self._rack.parts.values():
             if isinstance(part.instrument, Instrument):
-                for number, parameter in self._learnt.items():
+                for number, parameter in self._learnt.controllers.items():
                     part.instrument.learn(number, parameter)
+                self._learnt.begin(part.name, part.instrument.controllers)
 
     def _keep_learnt(self) -> None:
-        learnt = {
-            number: parameter
-            for part in self._controls.status().parts
-            for number, parameter in part.controllers.items()
-            if PARAMETERS[parameter].controller != number
-        }
-        if learnt != self._learnt:
-            self._learnt = learnt
+        for part in self._controls.status().parts:
             try:
-                save_controllers(learnt)
+                self._learnt.follow(part.name, part.controllers)
             except WavekeysError as error:
                 self._controls.say(str(error))
 
@@ -241,6 +235,7 @@ class _Session:
                 header=lambda: header_text(rack, block_frames=settings.block_frames),
                 as_text=command_text,
             ),
+            former_stems=former_parts(path.with_suffix(".mid")),
         )
         if self._recorder.set_aside is not None:
             self._controls.say(f"{path} was there already: the earlier take is now {self._recorder.set_aside}")
@@ -248,16 +243,20 @@ class _Session:
         self._engine.record(self._recorder)
         return self._recorder
 
-    def _wait_for_device(self) -> None:
+    def _wait_for_device(self, stop_asked: Callable[[], bool]) -> bool:
+        """False where a signal ended the wait."""
         deadline_s = time.monotonic() + PATIENCE_S
         device = self._speaker.device
         while not self._engine.target_frames and self._engine.failure is None:
+            if stop_asked():
+                return False
             if time.monotonic() > deadline_s:
                 raise WavekeysError(
                     f"audio device {device.name!r} ({device.host_api}) was opened but asks for no sound; "
                     f"choose another with --audio (`wavekeys devices`)"
                 )
             time.sleep(LOOK_EVERY_S)
+        return True
 
     def _finish(self) -> None:
         self._engine.stop()

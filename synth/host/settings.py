@@ -15,6 +15,7 @@ import tomli_w
 from synth.atomic import replacing
 from synth.errors import WavekeysError
 from synth.instrument import PARAMETERS
+from synth.instrument.instrument import NOT_LEARNT
 
 FORMAT_VERSION = 1
 
@@ -33,7 +34,7 @@ def load_controllers() -> dict[int, str]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
         learnt = {int(number): str(name) for number, name in document["controllers"].items()}
         whole = document["format_version"] == FORMAT_VERSION
-        whole &= learnt.keys() <= set(range(128)) and set(learnt.values()) <= set(PARAMETERS)
+        whole &= learnt.keys() <= set(range(128)) - NOT_LEARNT and set(learnt.values()) <= set(PARAMETERS)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -51,3 +52,34 @@ def save_controllers(learnt: Mapping[int, str]) -> None:
     }
     with replacing(settings_path()) as partial:
         partial.write_text(tomli_w.dumps(document), encoding="utf-8")
+
+
+class Learnt:
+    """What the user's controllers have learnt, kept as it changes.
+
+    Each part of a rack learns for itself. What any of them learnt last is what all begin with the next time. Another
+    wavekeys may be playing: what changes is changed in the file, and the rest of it stays.
+    """
+
+    def __init__(self) -> None:
+        self.controllers = load_controllers()  # at the start
+        self._parts: dict[str, dict[int, str]] = {}  # what each part has learnt, by its name
+
+    def begin(self, part: str, controllers: Mapping[int, str]) -> None:
+        """A part that was taught begins with these."""
+        self._parts[part] = _beyond_the_usual(controllers)
+
+    def follow(self, part: str, controllers: Mapping[int, str]) -> None:
+        """What a part's controllers move now. Raises WavekeysError, once, where a change cannot be kept."""
+        former, now = self._parts.get(part, {}), _beyond_the_usual(controllers)
+        if former == now:
+            return
+        self._parts[part] = now
+        new, gone = dict(now.items() - former.items()), former.items() - now.items()
+        kept = dict(load_controllers().items() - gone)
+        save_controllers({number: name for number, name in kept.items() if name not in new.values()} | new)
+
+
+def _beyond_the_usual(controllers: Mapping[int, str]) -> dict[int, str]:
+    """Those that do not move a parameter from the start."""
+    return {number: name for number, name in controllers.items() if PARAMETERS[name].controller != number}

@@ -24,7 +24,7 @@ from synth.stream import Player
 
 _SUSTAIN, _SOSTENUTO, _ALL_SOUND_OFF, _RESET_CONTROLLERS = 64, 66, 120, 121
 _NOTES_OFF = range(123, 128)  # 124 to 127 change a mode that is not ours to change, and let all notes go
-_NOT_LEARNT = {0, 6, 32, 38, 64, 66, 67, *range(96, 102), *range(120, 128)}  # that no parameter can take over
+NOT_LEARNT = {0, 6, 32, 38, 64, 66, 67, *range(96, 102), *range(120, 128)}  # that no parameter can take over
 _POLY, _LEGATO = 0, 2  # the parameter `mode`
 _DATA_ENTRY = 6
 MORPH_MS = 30.0  # from one blend, or from one key's embedding and controllers, to the next
@@ -201,7 +201,7 @@ class Instrument:
     def learn(self, controller: int, parameter: str) -> None:
         """Let a MIDI controller move a parameter from now on, in place of what moved it."""
         parameter_named(parameter)
-        if controller in _NOT_LEARNT or not 0 <= controller < 128:
+        if controller in NOT_LEARNT or not 0 <= controller < 128:
             raise WavekeysError(f"controller {controller} has a meaning of its own, it cannot move {parameter!r}")
         self.controllers = {n: known for n, known in self.controllers.items() if known != parameter}
         self.controllers[controller] = parameter
@@ -281,7 +281,7 @@ class Instrument:
             raise WavekeysError(f"not a state of this instrument ({error!r})") from None
         if (
             not _is_tuning(tuning)
-            or not controllers.keys() <= set(range(128)) - _NOT_LEARNT
+            or not controllers.keys() <= set(range(128)) - NOT_LEARNT
             or not set(controllers.values()) <= set(PARAMETERS)
         ):
             raise WavekeysError("not a state of this instrument: its tuning or its controllers are not whole")
@@ -423,7 +423,7 @@ class Instrument:
 
     def _moves_parameter(self, control: int, value: int, offset: int) -> bool:
         """Do what a controller has learnt, perhaps just now; whether it has learnt anything."""
-        if self.learning is not None and control not in _NOT_LEARNT:
+        if self.learning is not None and control not in NOT_LEARNT:
             self.learn(control, self.learning)
             self.learning = None
         if control not in self.controllers:

@@ -24,7 +24,7 @@ from synth.instrument.instrument import Instrument
 from synth.instrument.offline import BLOCK_FRAMES
 from synth.instrument.parameters import parameter_named
 from synth.instrument.rack import Part, Rack, Replace, To
-from synth.instrument.songs import Song
+from synth.instrument.songs import Song, open_song
 
 FORMAT_VERSION = 1
 HEADER_MARK = "wavekeys take "
@@ -151,6 +151,15 @@ def read_take_header(song: Song) -> dict[str, Any] | None:
         version = header.get("version")
         raise WavekeysError(f"{song.path}: a take of version {version}, this wavekeys reads {FORMAT_VERSION}")
     return header
+
+
+def former_parts(path: Path) -> list[str]:
+    """Names of the parts that played the take at `path`, as far as it tells; none for what is no take."""
+    try:
+        header = read_take_header(open_song(path))
+        return [str(row["name"]) for row in header["parts"]] if header else []
+    except (WavekeysError, KeyError, TypeError):
+        return []
 
 
 def prepare(song: Song, wishes: Wishes, *, warn: Callable[[str], None]) -> Performance:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from synth.errors import WavekeysError
 
 KEYS = 128
 FARTHEST = 1000.0  # pitch of a key, as a MIDI number either side of 0
+MOST_DEGREES = 10_000  # that a mapping's keys, and its degrees, may count
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,8 @@ def _interval(line: str) -> float:
     word = line.split(maxsplit=1)[0]
     if "." in word:
         return float(word)
+    if not re.fullmatch(r"\d+(/\d+)?", word):  # `Fraction` would take exponents too, of any size
+        raise ValueError(word)
     ratio = Fraction(word)
     if ratio <= 0:
         raise ValueError(word)
@@ -107,10 +111,12 @@ def read_mapping(path: Path) -> Mapping:
         degrees = tuple(None if word == "x" else int(word) for word in words)
     except (IndexError, ValueError):
         raise WavekeysError(f"{path}: not a Scala keyboard mapping (.kbm)") from None
-    degrees += (None,) * (size - len(degrees))
     keys = range(KEYS)
-    if not (first in keys and last in keys and middle in keys and reference_key in keys and size >= 0):
+    if not (first in keys and last in keys and middle in keys and reference_key in keys):
         raise WavekeysError(f"{path}: keys of a mapping are from 0 to {KEYS - 1}")
+    if not 0 <= size <= MOST_DEGREES or any(abs(degree or 0) > MOST_DEGREES for degree in (*degrees, octave_degree)):
+        raise WavekeysError(f"{path}: a mapping's size and its degrees are no more than {MOST_DEGREES}")
+    degrees += (None,) * (size - len(degrees))
     if not (math.isfinite(reference_hz) and 1.0 <= reference_hz <= 20_000.0):
         raise WavekeysError(f"{path}: the reference frequency must be from 1 to 20000 Hz, not {reference_hz:g}")
     return Mapping(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,8 +30,8 @@ def device(index: int, name: str, *, default: bool = False) -> OutputDevice:
 
 DEVICES = [device(0, "HDMI"), device(3, "USB Audio", default=True), device(4, "USB Audio: rear")]
 SOURCES = [
-    Source(name="Midi Through:Midi Through Port-0 14:0", api=2, index=0),
-    Source(name="Keystation 49:Keystation 49 20:0", api=2, index=1),
+    Source(name="Midi Through:Midi Through Port-0 14:0", api=2),
+    Source(name="Keystation 49:Keystation 49 20:0", api=2),
 ]
 
 
@@ -129,6 +130,14 @@ def test_a_seat_is_a_preset_and_perhaps_a_channel() -> None:
     assert kind.convert("flute", None, None) == Seat(preset="flute")
     assert kind.convert("flute@2", None, None) == Seat(preset="flute", channel=1)
     assert kind.convert("a@b/flute@16", None, None) == Seat(preset="a@b/flute", channel=15)
+
+
+@pytest.mark.parametrize("name", ["me@work", "me@2"])
+def test_a_preset_with_an_at_in_its_path_is_taken_whole(tiny_folder: Path, tmp_path: Path, name: str) -> None:
+    path = str(shutil.copytree(tiny_folder, tmp_path / name))
+    kind = SeatType()
+    assert kind.convert(path, None, None) == Seat(preset=path)
+    assert kind.convert(f"{path}@3", None, None) == Seat(preset=path, channel=2)
 
 
 @pytest.mark.parametrize("text", ["flute@", "flute@0", "flute@17", "flute@x", "@2"])

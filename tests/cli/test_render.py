@@ -174,6 +174,20 @@ def test_bench_reports_each_backend_beside_the_measured_peak() -> None:
     assert row["realtime_factor"] == pytest.approx(62.5 / row["us_per_step"])
 
 
+@pytest.mark.parametrize("soak", [(), ("--soak", "1")])
+def test_bench_refuses_a_precision_that_is_not_here(soak: tuple[str, ...]) -> None:
+    done = wavekeys("bench", "--voices", "1", "--backend", "jax", "--precision", "int8", *soak)
+    assert done.returncode == 2
+    assert done.stderr == "wavekeys: --precision int8: not on this machine; jax has fp32\n"
+
+
+def test_bench_soaks_the_backend_that_it_was_told() -> None:
+    report = json.loads(wavekeys("bench", "--voices", "1", "--backend", "jax", "--soak", "1", "--json").stdout)
+    (row,) = report["soak"]
+    assert (row["backend"], row["voices"]) == ("jax", 1)
+    assert row["blocks"] == 250
+
+
 @pytest.mark.parametrize("arguments", [("bench", "--voices", "x"), ("bench", "--size", "huge"), ("nonsense",), ()])
 def test_a_wrong_command_line_exits_with_two(arguments: tuple[str, ...]) -> None:
     assert wavekeys(*arguments).returncode == 2

@@ -165,7 +165,9 @@ def test_a_disk_that_is_full_for_one_file_ends_all_of_them_at_the_same_frame(
         assert read(tmp_path / name) == pcm24(np.concatenate([audio, audio]))
     assert len(messages) == 1
     assert "No space left on device; the 0.2 s until here are kept, playing goes on" in messages[0]
-    mido.MidiFile(tmp_path / "take.mid")
+    midi = mido.MidiFile(tmp_path / "take.mid")
+    assert len([message for message in midi if message.type == "note_on"]) == 2
+    assert midi.length == pytest.approx(0.2)
 
 
 def test_all_files_of_an_earlier_take_are_set_aside_under_one_number(tmp_path: Path) -> None:
@@ -178,6 +180,14 @@ def test_all_files_of_an_earlier_take_are_set_aside_under_one_number(tmp_path: P
     names = {"take.wav", "take-piano.wav", "take.mid"}
     aside = {"take-earlier2.wav", "take-piano-earlier2.wav", "take-earlier2.mid"}
     assert {path.name for path in tmp_path.iterdir()} == names | aside | {"take-piano-earlier1.wav"}
+
+
+def test_stems_of_an_earlier_take_do_not_stay_beside_one_without(tmp_path: Path) -> None:
+    make(tmp_path / "take.wav", stems=("piano", "organ")).close()
+    (tmp_path / "take-harp.wav").write_bytes(b"another take's")
+    make(tmp_path / "take.wav", former_stems=("piano", "organ", "flute")).close()
+    names = {"take.wav", "take-earlier1.wav", "take-piano-earlier1.wav", "take-organ-earlier1.wav", "take-harp.wav"}
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 @pytest.mark.parametrize(("name", "stems"), [("take.mid", ()), ("take.wav", ("a/b", "a:b"))])

@@ -35,7 +35,7 @@ from synth.instrument import (
 from synth.instrument import takes as takes_module
 from synth.instrument.events import Renew, SavedAs
 from synth.instrument.rack import Replace, To
-from synth.instrument.takes import HEADER_MARK
+from synth.instrument.takes import HEADER_MARK, former_parts
 from synth.testing.playing import control, off, on
 
 BLOCK = 48
@@ -390,6 +390,14 @@ def test_presets_that_were_chosen_and_have_changed_since_are_told(presets: dict[
     warnings: list[str] = []
     prepare(open_song(path), Wishes(backend="cpu"), warn=warnings.append)
     assert warnings == 2 * ["preset 'second' is not what it was when this was played; it may sound different"]
+
+
+def test_a_take_tells_who_played_and_other_files_nobody(presets: dict[str, Preset], tmp_path: Path) -> None:
+    parts = [Part(name=name, instrument=Instrument(presets["tiny"], voices=1, backend="cpu")) for name in ("a", "b/c")]
+    perform(Rack(parts), tmp_path / "take.mid", {1: [(1, on(60))]})
+    assert former_parts(tmp_path / "take.mid") == ["a", "b/c"]
+    (tmp_path / "other.mid").write_text("no MIDI")
+    assert former_parts(tmp_path / "other.mid") == former_parts(tmp_path / "none.mid") == []
 
 
 def test_commands_of_a_take_that_are_not_obeyed_are_told(presets: dict[str, Preset], tmp_path: Path) -> None:

@@ -75,7 +75,17 @@ def test_a_mapping_says_which_keys_sound_and_where(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "name\n3\n 100.0\n", "name\nx\n", "name\n1\n 1/0\n", "name\n1\n -3/2\n", "name\n1\n 0.0\n", "n\n0\n"]
+    "text",
+    [
+        "",
+        "name\n3\n 100.0\n",
+        "name\nx\n",
+        "name\n1\n 1/0\n",
+        "name\n1\n -3/2\n",
+        "name\n1\n 0.0\n",
+        "n\n0\n",
+        "n\n1\n1e999999999\n",
+    ],
 )
 def test_what_is_not_a_scale_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(WavekeysError, match=r"bad\.scl"):
@@ -93,6 +103,19 @@ def test_any_text_is_a_tuning_or_refused(tmp_path_factory: pytest.TempPathFactor
         mapping = read_mapping(write(folder, "some.kbm", text))
     with contextlib.suppress(WavekeysError):
         key_semitones(scale, mapping)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1000000000000\n0\n127\n60\n69\n440.0\n0\n",
+        f"1\n0\n127\n60\n69\n440.0\n0\n{'9' * 400}\n",
+        f"0\n0\n127\n60\n69\n440.0\n{'9' * 400}\n",
+    ],
+)
+def test_a_mapping_of_absurd_size_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(WavekeysError, match=r"bad\.kbm"):
+        read_mapping(write(tmp_path, "bad.kbm", text))
 
 
 def test_a_mark_of_the_byte_order_is_no_text(tmp_path: Path) -> None:

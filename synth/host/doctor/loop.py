@@ -108,11 +108,11 @@ def listen(
             for channel in range(2):
                 connect(f"wavekeys:out_{channel}", f"wavekeys:in_{channel}")
         played_s = [_play_note(events, number) for number in range(NOTES)]
-        engine.stop()
         if engine.failure is not None:
             raise WavekeysError(f"the engine failed: {engine.failure}")
         expected = engine.latency(device_s=stream.latency_s)
     finally:
+        engine.stop()
         stream.close()
     return Heard(
         latencies_ms=tuple(late for late in (_latency_ms(ears, at_s) for at_s in played_s) if late is not None),
