@@ -107,12 +107,17 @@ def _asked(source: Path, instruments: str | None, pitches: str | None, velocitie
 
 def _bank(data: DataConfig, model_path: Path, *, listed: bool, refine: bool) -> Bank:
     from synth.bank import Recorded, bank_of_notes
+    from synth.bank.bank import FRAMES_PER_SECOND
     from synth.cli.output import progress_bar
+    from synth.errors import WavekeysError
     from synth.training.data import BadNote, good_notes, open_notes
     from synth.training.refinement import STEPS, refined
     from synth.wavenet import load_model
 
     model = load_model(model_path)
+    rate = model.config.sample_rate_hz / model.config.hop
+    if rate != FRAMES_PER_SECOND:
+        raise WavekeysError(f"{model_path}: a bank has {FRAMES_PER_SECOND} frames a second, this model {rate:g}")
     source = open_notes(data, model.config.sample_rate_hz)
     seen: set[str] = set()
     with progress_bar("encoding", source.at_most) as progress:

@@ -43,23 +43,25 @@ def command() -> None:
 def train(
     config: Path, output: Path, size: str, steps: int, batch: int, learning_rate: float | None, seed: int, resume: bool
 ) -> None:
-    """Train on the notes that CONFIG names, the TOML file of a WaveNet's training."""
+    """Train on the notes that CONFIG names, the TOML file of a WaveNet's training, but for those that it holds out."""
     import numpy as np
 
     from synth.spectral import SIZES
     from synth.spectral.training import BaselineTrainer, BaselineTraining
     from synth.training import read_config
     from synth.training.data import good_notes, open_notes
+    from synth.training.validation import Labels, roles
 
     if size not in SIZES:
         raise UsageError(f"unknown size {size!r}; one of {', '.join(SIZES)}")
     # A run in the background is ended by SIGTERM (a shell makes it ignore Ctrl-C): both save the state.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    data = read_config(config).data
+    wanted = read_config(config)
     click.echo(f"reading the notes of {config}")
-    source = open_notes(data, SIZES[size].sample_rate_hz)
+    source = open_notes(wanted.data, SIZES[size].sample_rate_hz)
     notes = list(good_notes(source, left_out))
+    notes = [notes[number] for number in roles(Labels.of(notes), wanted.validation)["train"]]
     small = BaselineTraining(steps=steps, batch=batch, seed=seed, learning_rate=4e-3, decay_share=0.5)
     training = small if size == "small" else BaselineTraining(steps=steps, batch=batch, seed=seed)
     if learning_rate is not None:

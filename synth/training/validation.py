@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -13,12 +14,27 @@ from synth.errors import WavekeysError
 from synth.training.batches import stacked
 from synth.training.config import TrainConfig, ValidationConfig
 from synth.training.crops import Crop, NoteSet, draw
+from synth.training.data import Note
 from synth.training.devices import Devices
 from synth.training.loss import crop_loss
 from synth.training.steps import products_in
 
 
-def roles(notes: NoteSet, config: ValidationConfig) -> dict[str, np.ndarray]:
+class Labels(NamedTuple):
+    """Of which instrument each note is, as a `NoteSet` has it."""
+
+    names: Sequence[str]
+    instrument: np.ndarray  # [N] int, numbers of `names`
+    held_out: np.ndarray  # [N] bool
+
+    @classmethod
+    def of(cls, notes: Sequence[Note]) -> Labels:
+        names = list(dict.fromkeys(note.instrument for note in notes))
+        numbers = np.array([names.index(note.instrument) for note in notes])
+        return cls(names, numbers, np.array([note.held_out for note in notes]))
+
+
+def roles(notes: NoteSet | Labels, config: ValidationConfig) -> dict[str, np.ndarray]:
     """The numbers of the notes to learn from, `train`, and of those held out, `notes` and `instruments`."""
     unknown = sorted(set(config.instruments) - set(notes.names))
     if unknown:

@@ -40,7 +40,9 @@ def test_it_learns_notes_encodes_them_and_brings_them_back(
 ) -> None:
     monkeypatch.setitem(spectral.SIZES, "shallow", SHALLOW)
     config = tmp_path / "notes.toml"
-    config.write_text(f"output = '{tmp_path}'\n[data]\nnotes = '{notes}'\n")
+    held_out = notes / "bell-072-100.wav"
+    held_out.write_bytes((notes / "pipe-060-100.wav").read_bytes())
+    config.write_text(f"output = '{tmp_path}'\n[data]\nnotes = '{notes}'\n[validation]\ninstruments = ['bell']\n")
     run = tmp_path / "run"
     train = ("baseline", "train", config, "-o", run, "--size", "shallow", "--batch", 2)
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # as optax needs it
@@ -48,6 +50,7 @@ def test_it_learns_notes_encodes_them_and_brings_them_back(
         assert code == 0, complaint
         assert "2 notes" in said
         assert wavekeys(*train, "--steps", 3, "--resume")[0] == 0
+    held_out.unlink()
     model = run / "baseline.safetensors"
     assert load_baseline(model).config == SHALLOW
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import mido
@@ -17,6 +18,7 @@ from synth.cli.main import main
 from synth.instrument import Instrument
 from synth.training.config import DataConfig
 from synth.training.soundfont import render_notes
+from synth.wavenet import WaveNet
 
 OBOE = 68  # of General MIDI; the factory model never heard one
 RATE = 16_000
@@ -104,3 +106,13 @@ def test_a_soundfonts_instruments_are_taken_by_name_or_by_program(
     ):
         assert wavekeys("bank", "build", font, "-o", tmp_path / "others", *wrong) == 2
         assert complaint in capsys.readouterr().err
+
+
+def test_a_model_of_other_frames_is_refused(
+    tiny_model: Callable[[str], WaveNet], oboe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.safetensors"
+    tiny_model("live").save(path)
+    assert wavekeys("bank", "build", oboe, "--model", path, "-o", tmp_path / "mine") == 1
+    assert "a bank has 31.25 frames a second, this model " in capsys.readouterr().err
+    assert not (tmp_path / "mine").exists()
