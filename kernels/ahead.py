@@ -58,17 +58,16 @@ def look_ahead(sizes: Sizes, weights: Weights, state: State, block: Block) -> tu
         features = clock_features(clock, sizes.clock_harmonics)
         enter = enter + jnp.matmul(features, weights.clock, precision=lax.Precision.HIGHEST)
     u, v = (sampling.uniform(bits) for bits in sampling.threefry(jnp.broadcast_to(block.seed, age.shape), age))
-    temperature = jnp.broadcast_to(block.temperature, age.shape)
     strayed = jnp.where(starting[:, None], jnp.uint32(0), state.strayed)
     if sizes.mixtures:
         by = jnp.where(sounding[..., None], stray(columns.detuning), jnp.uint32(0))
         come = strayed[None] + jnp.cumsum(by, axis=0, dtype=jnp.uint32)
         strayed = come[-1]
         harmonics = jnp.sum(columns.amplitudes * partials(clock, sizes.harmonics, come - by), axis=-1)
-        scalars = [u, v, temperature, columns.scale, columns.gain, harmonics, columns.rest]
+        scalars = [u, v, block.temperature.T, columns.scale, columns.gain, harmonics, columns.rest]
     else:
         ones = jnp.ones_like(u)
-        scalars = [u, v, temperature, ones, ones, jnp.zeros_like(u), ones]
+        scalars = [u, v, block.temperature.T, ones, ones, jnp.zeros_like(u), ones]
     ahead = Ahead(
         jnp.minimum(age, jnp.uint32(_OLD)).astype(jnp.int32),
         sounding.astype(jnp.int32),

@@ -112,13 +112,13 @@ def _step(
         sounds = partials(block.clock[:, sample], sizes.harmonics, state.strayed)
         harmonics = jnp.sum(columns.amplitudes * sounds, axis=-1)
         predicted = jnp.sum(seen * columns.predictor, axis=-1)
-        value = predicted + columns.scale * sampling.logistic(outputs, u, v, block.temperature)
+        value = predicted + columns.scale * sampling.logistic(outputs, u, v, block.temperature[:, sample])
         value = jnp.clip(value, -sampling.LARGEST, sampling.LARGEST)
         audio = (harmonics + columns.rest * value) * columns.gain
         prediction = harmonics + columns.rest * predicted
     else:
         prediction = jnp.zeros_like(u)
-        bins = sampling.categorical(outputs, u, block.temperature)
+        bins = sampling.categorical(outputs, u, block.temperature[:, sample])
         value = (bins.astype(jnp.float32) - 128.0) / 128.0
         audio = sampling.mu_law_decode(bins)
     if forced is not None:

@@ -115,7 +115,7 @@ class Block(NamedTuple):
     begin: Array  # [V] int32: the voice is silent, and its state rests, before this sample of the block; T: idle
     fresh: Array  # [V] int32: nonzero where the voice begins anew
     seed: Array  # [V] uint32
-    temperature: Array  # [V] float32
+    temperature: Array  # [V, T] float32
 
 
 def initial_state(sizes: Sizes, voices: int) -> State:

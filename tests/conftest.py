@@ -16,7 +16,7 @@ from flax import nnx
 
 from synth import SIZES, WaveNet, WaveNetConfig
 from synth.bank import Bank, Preset, PresetInfo
-from synth.bank.library import preset_text
+from synth.bank.preset import preset_text
 from synth.wavenet.model import from_tensors
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -130,8 +130,9 @@ ffi::Error handle(ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> dil
       {counts(*cache, V * sizes.cache_offsets[L] * R), "`cache` disagrees with the sizes"},
       {counts(*history, V * kHistory) && counts(*strayed, V * sizes.harmonics) && counts(*age, V) && counts(*step, 1),
        "the state disagrees with the sizes"},
-      {counts(position, V) && counts(begin, V) && counts(fresh, V) && counts(seed, V) && counts(temperature, V),
+      {counts(position, V) && counts(begin, V) && counts(fresh, V) && counts(seed, V),
        "the block disagrees with the number of voices"},
+      {counts(temperature, V * T), "`temperature` disagrees with `clock`"},
       {counts(forced, scored), "`forced` disagrees with `clock`"},
   };
   for (const auto& requirement : requirements)

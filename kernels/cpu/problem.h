@@ -66,7 +66,7 @@ struct Block {
   const int32_t* begin;       // [V]
   const int32_t* fresh;       // [V]
   const uint32_t* seed;       // [V]
-  const float* temperature;   // [V]
+  const float* temperature;   // [V, T]
   const float* forced;        // [V, T], or null when generating
 
   // The voice's first sample in this block.

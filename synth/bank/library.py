@@ -16,18 +16,13 @@ import tempfile
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-
-import tomli_w
 
 from synth.atomic import replacing
 from synth.bank import archive
 from synth.bank.bank import load_bank
 from synth.bank.favourites import mark_favourite, read_favourites
 from synth.bank.preset import (
-    FORMAT_VERSION,
     PresetInfo,
-    Zone,
     check_blends,
     factory_folder,
     file_of,
@@ -36,6 +31,7 @@ from synth.bank.preset import (
     load_preset,
     parse_info,
     preset_folders,
+    preset_text,
     read_info,
     sha256_of,
     shared_file,
@@ -62,32 +58,6 @@ def checked_name(name: str) -> str:
     if name.casefold() in {folder.name.casefold() for folder in preset_folders(factory_folder())}:
         raise UsageError(f"{name!r} is a factory preset, which is read-only; choose another name")
     return name
-
-
-def preset_text(info: PresetInfo) -> str:
-    """What `preset.toml` says of a preset; `parse_info` reads it back."""
-    document: dict[str, Any] = {
-        "format_version": FORMAT_VERSION,
-        "name": info.name,
-        "author": info.author,
-        "licence": info.licence,
-        "tags": list(info.tags),
-        "description": info.description,
-        "blend": dict(info.blend),
-        "parameters": dict(info.parameters),
-        "pad": info.pad,
-        "zones": [_row(zone) for zone in info.zones] if info.zones != (Zone(),) else None,
-        "modulations": [_row(modulation) for modulation in info.modulations] or None,
-        "bank": {"sha256": info.bank_sha256} if info.bank_sha256 is not None else None,
-        "model": {"sha256": info.model_sha256},
-    }
-    return tomli_w.dumps({key: value for key, value in document.items() if value is not None})
-
-
-def _row(value: Any) -> dict[str, Any]:
-    """A zone or a modulation, without what is left at its default."""
-    defaults = {field.name: field.default for field in dataclasses.fields(value)}
-    return {name: getattr(value, name) for name, default in defaults.items() if getattr(value, name) != default}
 
 
 def save_preset(info: PresetInfo, *, name: str, overwrite: bool = False) -> PresetInfo:

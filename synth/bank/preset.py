@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import platformdirs
+import tomli_w
 
 from synth.bank.archive import SUFFIX, unpacked
 from synth.bank.bank import Bank, load_bank
@@ -117,6 +118,11 @@ class Preset:
     bank: Bank
     model: WaveNet = dataclasses.field(repr=False)  # pages of layers
 
+    @functools.cached_property
+    def digest(self) -> str:
+        """`digest_of` what it says; known from `load_preset` on, for takes ask for it while they are played."""
+        return digest_of(self.info)
+
 
 def factory_folder() -> Path:
     """The presets that come with the package."""
@@ -190,7 +196,9 @@ def load_preset(name_or_path: str | Path = FACTORY_DEFAULT) -> Preset:
     partials = bank.stretch.shape[-1]
     if partials not in (1, model.config.harmonics):
         raise WavekeysError(f"{info.folder}: the bank has {partials} partials, its model {model.config.harmonics}")
-    return Preset(info=info, bank=bank, model=model)
+    preset = Preset(info=info, bank=bank, model=model)
+    assert preset.digest
+    return preset
 
 
 def model_file(name_or_path: str | Path) -> Path:
@@ -274,6 +282,38 @@ def parse_info(text: str, folder: Path) -> PresetInfo:
         folder=folder,
         factory=folder.parent == factory_folder(),
     )
+
+
+def preset_text(info: PresetInfo) -> str:
+    """What `preset.toml` says of a preset; `parse_info` reads it back."""
+    document: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "name": info.name,
+        "author": info.author,
+        "licence": info.licence,
+        "tags": list(info.tags),
+        "description": info.description,
+        "blend": dict(info.blend),
+        "parameters": dict(info.parameters),
+        "pad": info.pad,
+        "zones": [_row(zone) for zone in info.zones] if info.zones != (Zone(),) else None,
+        "modulations": [_row(modulation) for modulation in info.modulations] or None,
+        "bank": {"sha256": info.bank_sha256} if info.bank_sha256 is not None else None,
+        "model": {"sha256": info.model_sha256},
+    }
+    return tomli_w.dumps({key: value for key, value in document.items() if value is not None})
+
+
+def digest_of(info: PresetInfo) -> str:
+    """Of all in a preset that is heard: 16 hexadecimal digits."""
+    heard = dataclasses.replace(info, author="", licence="", tags=(), description="")
+    return hashlib.sha256(preset_text(heard).encode()).hexdigest()[:16]
+
+
+def _row(value: Any) -> dict[str, Any]:
+    """A zone or a modulation, without what is left at its default."""
+    defaults = {field.name: field.default for field in dataclasses.fields(value)}
+    return {name: getattr(value, name) for name, default in defaults.items() if getattr(value, name) != default}
 
 
 def _check_numbers(table: dict[str, Any], where: str) -> None:

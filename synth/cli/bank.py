@@ -181,8 +181,7 @@ def _numbers(option: str, text: str, *, low: int = 0) -> list[int]:
 
 def _write(folder: Path, bank: Bank, model_path: Path, name: str, factory_notes: bool) -> None:
     from synth.atomic import replacing
-    from synth.bank.library import preset_text
-    from synth.bank.preset import sha256_of
+    from synth.bank.preset import preset_text, sha256_of
 
     info = _info(name, bank.instruments, sha256_of(model_path), folder, factory_notes)
     with replacing(folder / "bank.safetensors") as partial:

@@ -179,7 +179,7 @@ def _block(stream: Stream) -> Block:
         begin=zeros,
         fresh=zeros,
         seed=jnp.arange(voices, dtype=jnp.uint32),
-        temperature=jnp.full(voices, 0.5),
+        temperature=jnp.full((voices, BLOCK), 0.5),
     )
 
 

@@ -259,6 +259,7 @@ class Controls:
             recorded_s=0.0 if recorder is None else recorder.recorded_s,
             latency_ms=self.latency_ms,
             remark=self._remark,
+            played=tuple(self._events.played.popleft() for _ in range(len(self._events.played))),
         )
         self._limited = limited
         return status

@@ -44,6 +44,7 @@ class Status:
     recorded_s: float
     latency_ms: float
     remark: str  # the last thing worth telling; "" for none
+    played: tuple[mido.Message, ...] = ()  # note-ons and note-offs since the last snapshot
 
 
 class Desk(Protocol):

@@ -13,6 +13,8 @@ import mido
 
 from synth.instrument.rack import Played, RackEvent
 
+MOST_TOLD = 1024
+
 
 class EventQueue:
     """Messages and commands in the order of their arrival, each played a constant time after it.
@@ -25,6 +27,8 @@ class EventQueue:
         self.notes = 0
         self.late = 0
         self.unreadable = 0
+        # Note-ons and note-offs, for whoever wants to tell of them; only the latest are kept.
+        self.played: collections.deque[mido.Message] = collections.deque(maxlen=MOST_TOLD)
         self._incoming: collections.deque[tuple[float, Sequence[int] | Played]] = collections.deque()
         self._pending: collections.deque[tuple[int, Played]] = collections.deque()
         self._last_frame = 0
@@ -55,7 +59,9 @@ class EventQueue:
         events = []
         while self._pending and self._pending[0][0] < start_frame + frames:
             frame, event = self._pending.popleft()
-            self.notes += isinstance(event, mido.Message) and event.type == "note_on" and event.velocity > 0
+            if isinstance(event, mido.Message) and event.type in ("note_on", "note_off"):
+                self.notes += event.type == "note_on" and event.velocity > 0
+                self.played.append(event)
             self.late += frame < start_frame
             events.append((max(0, frame - start_frame), event))
         return events

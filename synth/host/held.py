@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-AT_REST = {1: 0, 11: 127, 64: 0, 66: 0, 67: 0}  # of controllers, where RP-015's reset of all brings them
+PEDALS = (64, 66, 67)  # no parameter can take them over
+AT_REST = {1: 0, 11: 127}  # other controllers that RP-015's reset of all brings to rest
 _RESET_CONTROLLERS = 121
 
 
@@ -16,7 +17,7 @@ class Held:
 
     def __init__(self) -> None:
         self._keys: set[tuple[int, int]] = set()  # channel, key
-        self._moved: set[tuple[int, ...]] = set()  # the messages that bring each back to rest
+        self._moved: set[tuple[int, int]] = set()  # status bytes, and a key or a controller or 0
 
     def see(self, message: Sequence[int]) -> None:
         """Follow one message, given as bytes. What is neither a key nor comes to rest by itself is nothing to it."""
@@ -29,21 +30,38 @@ class Held:
             case 0x80 | 0x90, key, _:
                 self._keys.discard((channel, key))
             case 0xB0, number, _ if number == _RESET_CONTROLLERS:
-                self._moved = {rest for rest in self._moved if rest[0] & 0x0F != channel}
-            case 0xB0, number, _ if number in AT_REST:
-                self._follow(message, (message[0], number, AT_REST[number]))
-            case 0xA0, key, _:
-                self._follow(message, (message[0], key, 0))
-            case 0xD0, _:
-                self._follow(message, (message[0], 0))
-            case 0xE0, _, _:
-                self._follow(message, (message[0], 0, 64))
+                self._moved = {at for at in self._moved if at[0] & 0x0F != channel}
+            case 0xB0, number, value if number in PEDALS:
+                self._follow(message[0], number, at_rest=value < 64)
+            case 0xB0, number, value if number in AT_REST:
+                self._follow(message[0], number, at_rest=value == AT_REST[number])
+            case 0xA0, key, value:
+                self._follow(message[0], key, at_rest=value == 0)
+            case 0xD0, value:
+                self._follow(message[0], 0, at_rest=value == 0)
+            case 0xE0, fine, coarse:
+                self._follow(message[0], 0, at_rest=(fine, coarse) == (0, 64))
 
-    def _follow(self, message: Sequence[int], rest: tuple[int, ...]) -> None:
-        (self._moved.discard if tuple(message) == rest else self._moved.add)(rest)
+    def _follow(self, status: int, number: int, *, at_rest: bool) -> None:
+        (self._moved.discard if at_rest else self._moved.add)((status, number))
 
     def let_go(self) -> list[list[int]]:
         """The messages that end it all, as bytes, wheels and pedals first; from now on all counts as up."""
         moved, self._moved = self._moved, set()
         keys, self._keys = self._keys, set()
-        return [list(rest) for rest in sorted(moved)] + [[0x80 | channel, key, 0] for channel, key in sorted(keys)]
+        rests = sorted({_rest(*at) for at in moved})
+        return [list(rest) for rest in rests] + [[0x80 | channel, key, 0] for channel, key in sorted(keys)]
+
+
+def _rest(status: int, number: int) -> tuple[int, ...]:
+    """The message that brings it to rest. A wheel or an expression pedal may have been taught to move any parameter,
+    which has no rest: all of the channel's controllers are reset instead."""
+    match status & 0xF0:
+        case 0xB0:
+            return (status, _RESET_CONTROLLERS if number in AT_REST else number, 0)
+        case 0xD0:
+            return (status, 0)
+        case 0xE0:
+            return (status, 0, 64)
+        case _:
+            return (status, number, 0)

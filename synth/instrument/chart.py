@@ -10,7 +10,11 @@ _MESSAGES = (
     ("Pitch bend", "yes", "14 bits; bend_range_semitones until RPN 0 says otherwise"),
     ("Channel pressure", "yes", "vibrato, loudness, a source of modulation, as the preset says"),
     ("Polyphonic pressure", "yes", "the same for one key, where it is more than the channel's"),
-    ("Program change", "yes", "chooses a preset: in `play`, bank 0 has the package's, bank 1 the user's, as listed"),
+    (
+        "Program change",
+        "yes",
+        "chooses a preset: in `play`, bank 0 has the package's, bank 1 the user's, as listed when it began",
+    ),
     ("System exclusive, clock, transport", "no", "ignored"),
     ("Channels", "16", "omni, each with controllers of its own; in a rack a part can have a channel to itself"),
     ("MPE", "yes", "lower and upper zone, by RPN 6 or `--mpe`; per-note bend, pressure and controller 74"),

@@ -30,10 +30,11 @@ _DATA_ENTRY = 6
 MORPH_MS = 30.0  # from one blend, or from one key's embedding and controllers, to the next
 EMBEDDED_FADE_MS = 50.0  # at the end of a source's own release
 SOFT_PEDAL = 0.7  # of a velocity
+LEAST_SPARE = 12  # slots: three notes of four voices each can be struck while as many fade out for them
 STATE_VERSION = 1
 
 
-class _Key(NamedTuple):
+class Key(NamedTuple):
     """A key that is down."""
 
     channel: int
@@ -46,12 +47,11 @@ class Instrument:
 
     Args:
       preset: what to play; a name or a path is loaded.
-      voices: notes at a time. As many slots again let stolen voices fade out.
+      voices: notes at a time. As many slots again, or a few more, let stolen voices fade out.
       backend: the decoder's; see `synth.kernels`.
       precision: of the decoder's weights; "auto" is the fastest that sounds the same as fp32.
       blend: weights of the preset's instruments, by name; None for the preset's own.
-      seed: the same seed, events and times give the same audio, whatever the block size (but for a temperature that
-        moves: a block has the one at its end).
+      seed: the same seed, events and times give the same audio, whatever the block size.
       tuning: each key's pitch as a MIDI number with a fraction, None for a key that is silent; see `synth.instrument.
         tuning`. None: equal temperament.
       mpe: member channels of an MPE lower zone; RPN 6 sets one up too.
@@ -80,7 +80,7 @@ class Instrument:
         self.refused: collections.deque[str] = collections.deque(maxlen=8)  # why commands were not obeyed
         self.programs = {number: self._checked(program) for number, program in (programs or {}).items()}
         self._polyphony = voices
-        self._slots = 2 * voices
+        self._slots = voices + max(voices, LEAST_SPARE)
         self._player = Player(self.preset.model, voices=self._slots, backend=backend, precision=precision)
         bend_range = self.values["bend_range_semitones"]
         self._channels = Channels(self.sample_rate_hz, mpe_members=mpe, bend_range=bend_range)
@@ -92,8 +92,8 @@ class Instrument:
         if not _is_tuning(self._tuning):
             raise WavekeysError(f"a tuning has 128 keys, each a MIDI number within {FARTHEST:g} of 0, or silent")
         self._voices: dict[int, Voice] = {}  # by slot
-        self._keys: list[_Key] = []  # down, in the order in which they went down
-        self._caught: set[tuple[int, int]] = set()  # channels and keys that the sostenuto pedal has caught
+        self.keys: list[Key] = []  # down, in the order in which they went down
+        self.caught: set[tuple[int, int]] = set()  # channels and keys that the sostenuto pedal has caught
         self.glides_from: float | None = None  # the pitch at which a note begins that glides
         self._order = 0
         self._now = 0  # the next block's first sample
@@ -112,7 +112,8 @@ class Instrument:
     @property
     def tail_frames(self) -> int:
         """Frames that can sound after the last note-off."""
-        return self._samples(max(self.values["release_ms"], STEAL_MS)) + self._embedded_release() + 1
+        own = self._samples(max(self.values["release_ms"], STEAL_MS)) + self._embedded_release() + 1
+        return max([own, *(voice.tail for voice in self._voices.values())])  # they may have another preset's release
 
     @property
     def sounding(self) -> int:
@@ -167,7 +168,7 @@ class Instrument:
     def warm_up(self, frames: int) -> None:
         """Compile for blocks of `frames`, and touch all memory."""
         # A voice by itself: there may be no key and no velocity that every tuning and every zone lets sound.
-        key, zone = _Key(0, 60, 1), self.preset.info.zones[0]
+        key, zone = Key(0, 60, 1), self.preset.info.zones[0]
         timbre = self._timbre(0, key.key, 60.0, 0.0)
         self._start_voice(key, 0, zone, timbre, 0.0, way=(60.0, 60.0), detune=0.0, place=0.0, offset=0)
         self.process([], frames)
@@ -177,8 +178,8 @@ class Instrument:
     def reset(self) -> None:
         """All sound off, all controllers at rest; the next performance repeats the first. Parameters stay."""
         self._voices.clear()
-        self._keys.clear()
-        self._caught.clear()
+        self.keys.clear()
+        self.caught.clear()
         self.glides_from = None
         self._order = self._now = 0
         self._channels.reset(self.values["bend_range_semitones"])
@@ -225,11 +226,12 @@ class Instrument:
         began."""
         self._checked(preset)
         blends = blends_of(preset.info, preset.bank, None)
-        self._keys.clear()
-        self._caught.clear()
+        self.keys.clear()
+        self.caught.clear()
         for voice in self._voices.values():
             if voice.phase in (Phase.HELD, Phase.SUSTAINED):
                 self._release(voice, offset)
+            voice.touch.replace(Touch.kept)
         self.values = initial_values(preset.info.parameters)
         self._steering.turn_to(self.values, self._now + offset)
         self._blends = blends
@@ -329,13 +331,14 @@ class Instrument:
         frames = len(mix)
         block = self._player.new_block(frames)
         voices = list(self._voices.values())
+        times = np.arange(self._now, self._now + frames)
         for slot, voice in self._voices.items():
             block.set(
                 slot,
                 self._steering.points(voice, self._now, frames),
                 age=voice.age,
                 seed=voice.seed,
-                temperature=voice.dials.over("temperature", self._now + frames - 1),
+                temperature=voice.dials.over("temperature", times),
             )
         block.clock[list(self._voices)] = self._steering.clocks(voices, self._now, frames)
         audio = self._player.advance(block)
@@ -381,7 +384,7 @@ class Instrument:
         """`taught`: controllers do what they have learnt."""
         at = self._now + offset
         if message.type == "note_on" and message.velocity > 0:
-            self._key_down(_Key(message.channel, message.note, message.velocity), offset)
+            self._key_down(Key(message.channel, message.note, message.velocity), offset)
         elif message.type in ("note_off", "note_on"):
             self._key_up(message.channel, message.note, offset)
         elif message.type == "pitchwheel":
@@ -408,11 +411,11 @@ class Instrument:
             self._drop(channel)
             self._lift(channel, offset)
         elif control in _NOTES_OFF:
-            self._keys = [key for key in self._keys if key.channel not in self._channels.zone(channel)]
+            self.keys = [key for key in self.keys if key.channel not in self._channels.zone(channel)]
             for voice in self._of_zone(channel, Phase.HELD):
                 self._let_go(voice, offset)
         elif control == _ALL_SOUND_OFF:
-            self._keys = [key for key in self._keys if key.channel not in self._channels.zone(channel)]
+            self.keys = [key for key in self.keys if key.channel not in self._channels.zone(channel)]
             for voice in self._of_zone(channel, Phase.HELD, Phase.SUSTAINED, Phase.RELEASED):
                 self._steal(voice, offset)
         else:
@@ -438,7 +441,7 @@ class Instrument:
             state.sustain = down
         elif down and not state.sostenuto:
             state.sostenuto = True
-            self._caught.update(voice.held_by for voice in self._of_zone(channel, Phase.HELD))
+            self.caught.update(voice.held_by for voice in self._of_zone(channel, Phase.HELD))
         elif not down:
             state.sostenuto = False
             self._drop(channel)
@@ -447,7 +450,7 @@ class Instrument:
 
     def _drop(self, channel: int) -> None:
         """Forget which keys the sostenuto pedal had caught."""
-        self._caught -= {at for at in self._caught if at[0] in self._channels.zone(channel)}
+        self.caught -= {at for at in self.caught if at[0] in self._channels.zone(channel)}
 
     def _lift(self, channel: int, offset: int) -> None:
         """Release what no pedal holds any more."""
@@ -457,19 +460,19 @@ class Instrument:
 
     def _let_go(self, voice: Voice, offset: int) -> None:
         """A voice whose key is up: a pedal holds it, or another key that is still down takes it over, or it ends."""
-        if voice.phase not in (Phase.HELD, Phase.SUSTAINED) or any(key[:2] == voice.held_by for key in self._keys):
+        if voice.phase not in (Phase.HELD, Phase.SUSTAINED) or any(key[:2] == voice.held_by for key in self.keys):
             return  # one of several voices that went together
         if self._is_held_by_pedal(voice):
             voice.phase = Phase.SUSTAINED
-        elif self.values["mode"] != _POLY and self._keys:
-            self._take_over(self._keys[-1], offset)
+        elif self.values["mode"] != _POLY and self.keys:
+            self._take_over(self.keys[-1], offset)
         else:
             self._release(voice, offset)
 
     def _is_held_by_pedal(self, voice: Voice) -> bool:
         channels = self._channels.of_note(voice.held_by[0])
         return any(channel.sustain for channel in channels) or (
-            voice.held_by in self._caught and any(channel.sostenuto for channel in channels)
+            voice.held_by in self.caught and any(channel.sostenuto for channel in channels)
         )
 
     def _of_zone(self, channel: int, *phases: Phase) -> list[Voice]:
@@ -479,12 +482,12 @@ class Instrument:
 
     # Keys.
 
-    def _key_down(self, key: _Key, offset: int) -> None:
+    def _key_down(self, key: Key, offset: int) -> None:
         if self._pitch(key.key) is None or not any(z.holds(key.key, key.velocity) for z in self.preset.info.zones):
             return
         # The same key again replaces its note, as on any keyboard; its damper stays up if sostenuto had caught it.
-        self._keys = [held for held in self._keys if held[:2] != key[:2]]
-        self._keys.append(key)
+        self.keys = [held for held in self.keys if held[:2] != key[:2]]
+        self.keys.append(key)
         self._channels[key.channel].forget_key_pressure(self._now + offset, key.key)
         for voice in self._sounding(key):
             self._release(voice, offset)
@@ -494,19 +497,19 @@ class Instrument:
             self._take_over(key, offset)
 
     def _key_up(self, channel: int, number: int, offset: int) -> None:
-        self._keys = [held for held in self._keys if held[:2] != (channel, number)]
+        self.keys = [held for held in self.keys if held[:2] != (channel, number)]
         for voice in list(self._voices.values()):
             if voice.held_by == (channel, number) and voice.phase is Phase.HELD:
                 self._let_go(voice, offset)
 
-    def _sounding(self, key: _Key) -> list[Voice]:
+    def _sounding(self, key: Key) -> list[Voice]:
         return [
             voice
             for voice in self._voices.values()
             if voice.held_by == key[:2] and voice.phase in (Phase.HELD, Phase.SUSTAINED)
         ]
 
-    def _take_over(self, key: _Key, offset: int) -> None:
+    def _take_over(self, key: Key, offset: int) -> None:
         """One note at a time: what sounds goes on with this key (legato), or makes way for it."""
         held = [voice for voice in self._voices.values() if voice.phase in (Phase.HELD, Phase.SUSTAINED)]
         pitch = self._pitch(key.key)
@@ -521,7 +524,7 @@ class Instrument:
             self._steal(voice, offset)
         self._start(key, offset)
 
-    def _continue(self, voice: Voice, key: _Key, pitch: float, offset: int) -> None:
+    def _continue(self, voice: Voice, key: Key, pitch: float, offset: int) -> None:
         at = self._now + offset
         voice.held_by, voice.phase = key[:2], Phase.HELD
         zone = self.preset.info.zones[voice.zone]
@@ -546,7 +549,7 @@ class Instrument:
         stretch = np.broadcast_to(held.stretch, (len(held.stretch), self.preset.model.config.harmonics))
         return Timbre(held=held, blend=blend, pitches=pitches, sources=sources, stretch=stretch)
 
-    def _touch(self, key: _Key) -> Touch:
+    def _touch(self, key: Key) -> Touch:
         return Touch(self._channels.of_note(key.channel), key.key)
 
     def _pitch(self, key: int) -> float | None:
@@ -554,7 +557,7 @@ class Instrument:
         moved = key + round(self.values["transpose"])
         return self._tuning[moved] if 0 <= moved < len(self._tuning) else None
 
-    def _start(self, key: _Key, offset: int) -> None:
+    def _start(self, key: Key, offset: int) -> None:
         pitch = self._pitch(key.key)
         if pitch is None:
             return
@@ -579,7 +582,7 @@ class Instrument:
 
     def _start_voice(
         self,
-        key: _Key,
+        key: Key,
         number: int,
         zone: Zone,
         timbre: Timbre,

@@ -29,6 +29,12 @@ class Ramp:
         self._values: list[float] = [value]
         self._rises: list[float] = [0.0]
 
+    def copy(self) -> Ramp:
+        """Another that has moved as this one."""
+        other = Ramp(0.0, self._samples)
+        other._times, other._values, other._rises = [*self._times], [*self._values], [*self._rises]
+        return other
+
     @property
     def target(self) -> float:
         """Where it is going."""
@@ -97,6 +103,10 @@ class Crossfade(Generic[Part]):
         share = Ramp(0.0, samples)
         share.move(at, 1.0)
         self.parts.append((part, share))
+
+    def replace(self, other: Callable[[Part], Part]) -> None:
+        """Put something else in the place of each part."""
+        self.parts = [(other(part), ramp) for part, ramp in self.parts]
 
     def over(self, times: T, value: Callable[[Part, T], Value]) -> Value:
         """The mixture of `value(part, times)`; what has faded in wholly is alone, exactly."""

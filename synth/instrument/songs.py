@@ -14,6 +14,9 @@ from synth.errors import WavekeysError
 _FRAMES_PER_SECOND = {24: 24.0, 25: 25.0, 29: 30_000 / 1001, 30: 30.0}  # of SMPTE time code; 29 is drop frame
 
 
+TAKE_MARK = "wavekeys take "  # begins the text that tells what played a take, which may go on with notes begun before
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Song:
     """What a Standard MIDI File holds of interest here, in the order of its time."""
@@ -47,7 +50,8 @@ def open_song(path: Path) -> Song:
         raise WavekeysError(
             f"{path}: not a readable Standard MIDI File ({str(error) or type(error).__name__})"
         ) from None
-    if not any(message.type == "note_on" for _, message in events):
+    takes = (message.is_meta and message.text.startswith(TAKE_MARK) for _, message in events)
+    if not any(message.type == "note_on" for _, message in events) and not any(takes):
         raise WavekeysError(f"{path}: it holds no notes")
     return Song(path=path, events=events, end_seconds=seconds)
 

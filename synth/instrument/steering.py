@@ -66,10 +66,10 @@ class Steering:
         pitch = np.empty((len(voices), samples))
         block = np.arange(now, now + samples)
         tuning = {dials: _tuning(dials, block) for dials in {voice.dials for voice in voices}}
-        heard = {touch.channels: touch for voice in voices for touch, _ in voice.touch.parts}
-        semitones = {channels: touch.semitones(block) for channels, touch in heard.items()}
+        heard = {(touch.channels, touch.ranges): touch for voice in voices for touch, _ in voice.touch.parts}
+        semitones = {bends: touch.semitones(block) for bends, touch in heard.items()}
         for row, voice in enumerate(voices):
-            bent = voice.touch.over(block, lambda touch, _: semitones[touch.channels])
+            bent = voice.touch.over(block, lambda touch, _: semitones[touch.channels, touch.ranges])
             pitch[row] = voice.pitch.over(block) + tuning[voice.dials] + bent
             begin = max(-voice.age, 0)
             vibrato = self._vibrato(voice, block[begin:])

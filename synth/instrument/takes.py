@@ -7,7 +7,6 @@ was played. Everything in them is checked, for a file may come from anywhere.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,19 +15,18 @@ from typing import Any
 import mido
 
 from synth.bank import Preset, PresetInfo, load_preset
-from synth.bank.library import preset_text
-from synth.bank.preset import FACTORY_DEFAULT, parse_info
+from synth.bank.preset import FACTORY_DEFAULT, digest_of, factory_folder, parse_info, preset_text, user_folder
 from synth.errors import WavekeysError
 from synth.instrument.events import Command, Learn, Load, Renew, Resume, SavedAs, Set, SetBlend
 from synth.instrument.instrument import Instrument
 from synth.instrument.offline import BLOCK_FRAMES
 from synth.instrument.parameters import parameter_named
 from synth.instrument.rack import Part, Rack, Replace, To
-from synth.instrument.songs import Song, open_song
+from synth.instrument.songs import TAKE_MARK, Song
 
 FORMAT_VERSION = 1
-HEADER_MARK = "wavekeys take "
 COMMAND_MARK = "wavekeys command "
+HEADER_BYTES = 1 << 20  # of a take, in which its header is
 SETTLING_S = 0.05  # controllers do not jump; what they had before the take is where they begin in it
 USUAL_VOICES = 16
 MOST_VOICES, MOST_BLOCK_FRAMES = 64, 1 << 16  # what a file asks for must not exhaust the memory
@@ -87,7 +85,7 @@ def header_text(playable: object, *, block_frames: int) -> str:
     if parts is None or not all(isinstance(part.instrument, Instrument) for part in parts):
         return ""
     rows = [{"name": part.name, "channel": part.channel, **_described(part.instrument)} for part in parts]
-    return HEADER_MARK + json.dumps({"version": FORMAT_VERSION, "block_frames": block_frames, "parts": rows})
+    return TAKE_MARK + json.dumps({"version": FORMAT_VERSION, "block_frames": block_frames, "parts": rows})
 
 
 def command_text(event: object) -> str | None:
@@ -105,7 +103,7 @@ def _command_row(event: object) -> dict[str, Any]:
         case SetBlend(blend):
             row["set_blend"] = [None if blend is None else dict(blend)]
         case Load(preset):
-            row["load"] = [preset.info.name, _digest(preset.info)]
+            row["load"] = [preset.info.name, preset.digest]
         case SavedAs(former, info):
             row["saved_as"] = [former if isinstance(former, str) else former.name, preset_text(info)]
         case Renew(info):
@@ -118,24 +116,26 @@ def _command_row(event: object) -> dict[str, Any]:
 
 
 def _described(instrument: Any) -> dict[str, Any]:
-    return {
+    folder = instrument.preset.info.folder
+    elsewhere = {} if folder.parent in (factory_folder(), user_folder()) else {"preset_folder": str(folder)}
+    return elsewhere | {
         "voices": instrument.voices,
         "mpe": instrument.mpe,
         "precision": instrument.precision,
         "programs": {str(number): preset.info.name for number, preset in instrument.programs.items()},
-        "programs_sha256": {str(number): _digest(preset.info) for number, preset in instrument.programs.items()},
-        "preset_sha256": _digest(dataclasses.replace(instrument.preset.info, parameters={})),  # the state has them
+        "programs_sha256": {str(number): preset.digest for number, preset in instrument.programs.items()},
+        "preset_sha256": _digest_without_parameters(instrument.preset.info),  # which the state has
         "state": instrument.state(),
         "learning": instrument.learning,
         "glides_from": instrument.glides_from,
         "controls": [message.hex("") for message in instrument.controls()],
+        "keys": [list(key) for key in instrument.keys],
+        "caught": sorted(instrument.caught),
     }
 
 
-def _digest(info: PresetInfo) -> str:
-    """Of all in a preset that is heard."""
-    heard = dataclasses.replace(info, author="", licence="", tags=(), description="")
-    return hashlib.sha256(preset_text(heard).encode()).hexdigest()[:16]
+def _digest_without_parameters(info: PresetInfo) -> str:
+    return digest_of(dataclasses.replace(info, parameters={}))
 
 
 # Reading.
@@ -143,10 +143,10 @@ def _digest(info: PresetInfo) -> str:
 
 def read_take_header(song: Song) -> dict[str, Any] | None:
     """The header of a take, None for any other song."""
-    texts = [message.text for _, message in song.events if message.is_meta and message.text.startswith(HEADER_MARK)]
+    texts = [message.text for _, message in song.events if message.is_meta and message.text.startswith(TAKE_MARK)]
     if not texts:
         return None
-    header = _parsed(texts[0].removeprefix(HEADER_MARK), song)
+    header = _parsed(texts[0].removeprefix(TAKE_MARK), song)
     if header.get("version") != FORMAT_VERSION:
         version = header.get("version")
         raise WavekeysError(f"{song.path}: a take of version {version}, this wavekeys reads {FORMAT_VERSION}")
@@ -156,9 +156,12 @@ def read_take_header(song: Song) -> dict[str, Any] | None:
 def former_parts(path: Path) -> list[str]:
     """Names of the parts that played the take at `path`, as far as it tells; none for what is no take."""
     try:
-        header = read_take_header(open_song(path))
-        return [str(row["name"]) for row in header["parts"]] if header else []
-    except (WavekeysError, KeyError, TypeError):
+        with path.open("rb") as file:
+            beginning = file.read(HEADER_BYTES)
+        _, _, text = beginning.partition(TAKE_MARK.encode())
+        header, _ = json.JSONDecoder().raw_decode(text.decode("ascii", "replace"))
+        return [str(row["name"]) for row in header["parts"]]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return []
 
 
@@ -175,6 +178,9 @@ def prepare(song: Song, wishes: Wishes, *, warn: Callable[[str], None]) -> Perfo
         block_frames = _whole(header["block_frames"], 1, MOST_BLOCK_FRAMES)
         opener = _Opener(wishes, block_frames, warn)
         rack = Rack([opener.part(row) for row in header["parts"]])
+        for row in header["parts"]:
+            struck = [_struck(*key) for key in row.get("keys", [])]
+            timeline += [(0.0, To(str(row["name"]), Resume(struck)))] if struck else []
         for seconds, message in song.events:
             if not message.is_meta:
                 timeline.append((seconds, message))
@@ -220,6 +226,11 @@ def _by_wishes(song: Song, wishes: Wishes) -> Performance:
     )
 
 
+def _struck(channel: int, key: int, velocity: int) -> mido.Message:
+    """A key that was down when the take began: it is struck there."""
+    return mido.Message("note_on", channel=channel, note=key, velocity=velocity)
+
+
 def _parsed(text: str, song: Song) -> dict[str, Any]:
     try:
         row = json.loads(text)
@@ -253,7 +264,7 @@ class _Opener:
     def instrument(self, row: Mapping[str, Any]) -> Instrument:
         """Warmed up, and with its controllers where they were."""
         wishes, state = self._wishes, row["state"]
-        preset = _preset(state["preset"] if wishes.preset is None else wishes.preset)
+        preset = _played(state["preset"], row) if wishes.preset is None else _preset(wishes.preset)
         instrument = Instrument(
             preset,
             voices=_whole(row["voices"], 1, MOST_VOICES) if wishes.voices is None else wishes.voices,
@@ -268,7 +279,7 @@ class _Opener:
             state = instrument.state() | {key: state[key] for key in _KEPT}
         elif state["model_sha256"] != info.model_sha256:
             self._warn(f"preset {info.name!r} has another model than when this was played; it will sound different")
-        elif row.get("preset_sha256", now := _digest(dataclasses.replace(info, parameters={}))) != now:
+        elif row.get("preset_sha256", now := _digest_without_parameters(info)) != now:
             self._warn(_CHANGED.format(info.name))
         wished = {"blend": wishes.blend, "seed": wishes.seed, "tuning": wishes.tuning}
         instrument.restore(state | {key: value for key, value in wished.items() if value is not None})
@@ -280,6 +291,7 @@ class _Opener:
                 instrument.process([], self._block_frames)
         if (learning := row.get("learning")) is not None:
             instrument.process([(0, Learn(parameter_named(learning).id))], 0)
+        instrument.caught = {(int(channel), int(key)) for channel, key in row.get("caught", [])}
         if (pitch := row.get("glides_from")) is not None:
             instrument.glides_from = float(pitch)
         return instrument
@@ -294,7 +306,7 @@ class _Opener:
                 preset = None
             if preset is not None and preset.info.model_sha256 == played.info.model_sha256:
                 programs[int(number)] = preset
-                if digests.get(number, now := _digest(preset.info)) != now:
+                if digests.get(number, preset.digest) != preset.digest:
                     self.changed[int(number)] = name
             else:
                 self.missing[int(number)] = name
@@ -310,9 +322,19 @@ class _Opener:
 
     def _load(self, name: Any, digest: str | None = None) -> Load:
         preset = _preset(name)
-        if digest not in (None, _digest(preset.info)):
+        if digest not in (None, preset.digest):
             self._warn(_CHANGED.format(name))
         return Load(preset)
+
+
+def _played(name: Any, row: Mapping[str, Any]) -> Preset:
+    """The preset that played: where the take says, if it is there yet, or by its name."""
+    folder = Path(str(row.get("preset_folder", "")))
+    if "preset_folder" in row and (folder / "preset.toml").is_file():
+        preset = load_preset(folder)
+        if preset.info.name == name:
+            return preset
+    return _preset(name)
 
 
 def _preset(name: Any) -> Preset:

@@ -67,18 +67,25 @@ class Touch(NamedTuple):
 
     channels: tuple[Channel, ...]  # its own, and its MPE zone's master
     key: int
+    ranges: tuple[Ramp, ...] = ()  # how far their bends go, if not as far as they go now
+
+    def kept(self) -> Touch:
+        """The same, whose bends go on as far as they go now."""
+        return self._replace(ranges=self.ranges or tuple(channel.bend_range.copy() for channel in self.channels))
 
     def semitones(self, times: Times) -> float | np.ndarray:
-        return sum(c.bend.over(times) * c.bend_range.over(times) + c.tuning.over(times) for c in self.channels)
+        ranges = self.ranges or tuple(channel.bend_range for channel in self.channels)
+        bends = zip(self.channels, ranges, strict=True)
+        return sum(c.bend.over(times) * bend_range.over(times) + c.tuning.over(times) for c, bend_range in bends)
 
     def wheel(self, times: Times) -> float | np.ndarray:
-        return sum(channel.wheel.over(times) for channel in self.channels)
+        return _within(0.0, sum(channel.wheel.over(times) for channel in self.channels))
 
     def pressure(self, times: Times) -> float | np.ndarray:
-        return sum(channel.pressure_over(self.key, times) for channel in self.channels)
+        return _within(0.0, sum(channel.pressure_over(self.key, times) for channel in self.channels))
 
     def brightness(self, times: Times) -> float | np.ndarray:
-        return sum(channel.timbre.over(times) for channel in self.channels)
+        return _within(-1.0, sum(channel.timbre.over(times) for channel in self.channels))
 
     def pan(self, times: Times) -> float | np.ndarray:
         return sum(channel.pan.over(times) for channel in self.channels)
@@ -94,6 +101,11 @@ class Touch(NamedTuple):
         if name == "pressure":
             return max(channel.pressure_over(self.key, time) for channel in self.channels)
         return 0.5 + 0.5 * max(channel.timbre.at(time) for channel in self.channels)
+
+
+def _within(lowest: float, total: float | np.ndarray) -> float | np.ndarray:
+    """What controllers of one kind add up to: no more than one of them at its end."""
+    return min(max(total, lowest), 1.0) if isinstance(total, float) else np.clip(total, lowest, 1.0)
 
 
 class Fade(NamedTuple):
@@ -177,6 +189,15 @@ class Voice:
         for fade in self.fades:
             level = np.where(ages >= fade.begin, fade.over(ages), level)
         return level
+
+    @property
+    def tail(self) -> int:
+        """Samples from the block's start until the fall has reached silence; 0 where it has, or none has begun."""
+        if not self.fades:
+            return 0
+        begin, level, factor = self.fades[-1]
+        fall = math.ceil(math.log(SILENCE / level) / math.log(factor)) if level > SILENCE else 0
+        return max(begin + fall - self.age, 0)
 
     @property
     def finished(self) -> bool:

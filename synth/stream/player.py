@@ -80,19 +80,20 @@ class PlayerBlock:
         self.begin = np.full(voices, samples, np.int32)
         self.fresh = np.zeros(voices, np.int32)
         self.seed = np.zeros(voices, np.uint32)
-        self.temperature = np.ones(voices, np.float32)
+        self.temperature = np.ones((voices, samples), np.float32)
 
     def clear(self) -> None:
         """All voices idle."""
         self.due = 0
         self.begin[:] = self._samples
 
-    def set(self, slot: int, points: Sequence[Point], *, age: int, seed: int, temperature: float) -> None:
+    def set(self, slot: int, points: Sequence[Point], *, age: int, seed: int, temperature: float | np.ndarray) -> None:
         """A voice that sounds.
 
         Args:
           points: those up to `last_point` that earlier blocks did not have.
           age: the voice's at the block's first sample; negative where it begins later in the block.
+          temperature: of all samples, or of each: [T].
         """
         first = max(age, 0) // self._period
         row = slot * self.window + last_point(age, self._samples, self._period) + 1 - len(points) - first

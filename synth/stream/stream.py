@@ -162,7 +162,7 @@ class Stream:
         hop = self.sizes.hop
         clock = self._clock(pitch, samples)
         begin = jnp.zeros(self.voices, jnp.int32)
-        temperatures = jnp.full(self.voices, temperature, jnp.float32)
+        temperatures = jnp.full((self.voices, samples), temperature, jnp.float32)
         known = None
         if stretch is not None and self.config.harmonics:
             known = jnp.broadcast_to(jnp.asarray(stretch, jnp.float32), (self.voices, self.config.harmonics))
@@ -174,4 +174,4 @@ class Stream:
             for start in range(chunk, end, block):
                 taken = slice(start, min(start + block, end))
                 position, fresh = begin + (start - chunk), begin + int(start == 0)
-                yield taken, Block(frames, position, clock[:, taken], begin, fresh, seeds, temperatures)
+                yield taken, Block(frames, position, clock[:, taken], begin, fresh, seeds, temperatures[:, taken])

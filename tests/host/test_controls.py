@@ -240,6 +240,14 @@ def test_a_preset_of_another_model_replaces_the_instrument(rig: Rig, tiny_preset
     assert rig.run().any()
 
 
+def test_the_keys_that_were_played_are_told_once(rig: Rig) -> None:
+    rig.controls.midi(on(60))
+    rig.controls.midi(control(7, 90))
+    rig.run()
+    assert rig.controls.poll().played == (on(60),)
+    assert rig.controls.poll().played == ()
+
+
 def test_what_is_played_is_saved_under_a_name_and_no_longer_edited(tiny_folder: Path, home: Path) -> None:
     preset = load_preset(str(tiny_folder))
     rack = Rack([Part(name="keys", instrument=Instrument(preset, voices=2, backend="cpu"))])

@@ -343,6 +343,16 @@ def test_a_change_is_echoed_to_every_subscriber_and_to_the_one_that_made_it(
         assert other.settle() == [(GAIN, -6.0)]
 
 
+def test_every_key_is_told_to_subscribers_whoever_plays_it(desk: FakeDesk, server: OscServer, client: Client) -> None:
+    client.subscribe(server, desk.status())
+    on, off = mido.Message("note_on", note=60, velocity=90, channel=2), mido.Message("note_off", note=60, channel=2)
+    server.echo(desk.change(played=(on, off)))
+    server.echo(desk.change(played=()))
+    server.echo(desk.change(played=(on,)))
+    told = [message for message in client.settle() if message[0] == "/wavekeys/note"]
+    assert told == [("/wavekeys/note", 60, velocity, 3) for velocity in (90, 0, 90)]
+
+
 def test_what_did_not_change_is_not_sent(desk: FakeDesk, clock: FakeClock, server: OscServer, client: Client) -> None:
     client.subscribe(server, desk.status())
     clock.sleep(1.0)

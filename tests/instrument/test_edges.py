@@ -180,6 +180,52 @@ def test_a_note_ends_as_it_began_whatever_preset_comes(tiny_preset: Preset) -> N
     np.testing.assert_array_equal(at_once.process([], 512), at_rest.process([], 512))
 
 
+def test_a_bent_note_keeps_its_bend_when_a_preset_of_another_range_comes(tiny_preset: Preset) -> None:
+    narrow, wide = (
+        dataclasses.replace(
+            tiny_preset,
+            info=dataclasses.replace(
+                tiny_preset.info, parameters={"bend_range_semitones": semitones, "release_ms": 500}
+            ),
+        )
+        for semitones in (2, 12)
+    )
+    instrument = Instrument(narrow, voices=3, backend="cpu")
+    play(instrument, {0: [on(60), mido.Message("pitchwheel", pitch=8191)], 500: [Load(wide)], 600: [on(60)]}, 1600)
+    pitches = {
+        voice.phase: float(np.ravel(instrument._steering.semitones(voice, np.array([instrument._now - 1])))[0])
+        for voice in instrument._voices.values()
+    }
+    assert pitches == {Phase.RELEASED: pytest.approx(62.0), Phase.HELD: pytest.approx(72.0)}
+
+
+def test_the_tail_of_the_preset_before_is_part_of_the_tail(tiny_preset: Preset) -> None:
+    long, short = (
+        dataclasses.replace(tiny_preset, info=dataclasses.replace(tiny_preset.info, parameters={"release_ms": time}))
+        for time in (800.0, 20.0)
+    )
+    instrument = Instrument(long, voices=2, backend="cpu")
+    play(instrument, {0: [on(60)], 500: [Load(short)]}, 640)
+    tail = instrument.tail_frames
+    assert 12_000 < tail < 13_000
+    play(instrument, {}, tail // 64 * 64 - 64, 64)
+    assert instrument.sounding == 1
+    play(instrument, {}, 192, 64)
+    assert instrument.sounding == 0
+
+
+@pytest.mark.parametrize("block", [1, 48])
+def test_a_strum_of_unison_notes_cuts_nobody_short(tiny_preset: Preset, block: int) -> None:
+    """Three notes of four voices within 2 ms: what makes way fades out whatever the blocks."""
+    instrument = Instrument(tiny_preset, voices=4, backend="cpu")
+    instrument.set("unison", 4)
+    phrase = {0: [on(61)], **{1440 + 16 * number: [on(62 + number)] for number in range(3)}}
+    audio = play(instrument, phrase, 1920, block)
+    expected = Instrument(tiny_preset, voices=4, backend="cpu")
+    expected.set("unison", 4)
+    np.testing.assert_allclose(audio, play(expected, phrase, 1920, 1920), atol=1e-7)
+
+
 def test_reset_controllers_lifts_sostenuto_for_good(tiny_preset: Preset) -> None:
     instrument = Instrument(tiny_preset, voices=2, backend="cpu")
     steps = [on(60), control(66, 127), control(121, 0), control(64, 127), off(60), control(66, 127), control(64, 0)]

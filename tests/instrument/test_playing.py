@@ -55,6 +55,7 @@ messages = st.one_of(
     st.builds(lambda note, value: mido.Message("polytouch", note=note, value=value), st.just(60), st.integers(0, 127)),
     st.builds(Set, st.just("brightness"), st.floats(-12, 12)),
     st.builds(Set, st.just("gain_db"), st.floats(-20, 0)),
+    st.builds(Set, st.just("temperature"), st.floats(0, 1.5)),
     st.builds(Set, st.just("bend_range_semitones"), st.floats(0, 12)),
 )
 
@@ -163,6 +164,18 @@ def test_both_pedals_must_be_up_before_a_note_ends(tiny_preset: Preset) -> None:
     assert len(sounding(instrument, Phase.SUSTAINED)) == 1
     play(instrument, {0: [control(66, 0)]}, instrument.tail_frames + 128)
     assert instrument.sounding == 0
+
+
+def test_what_a_zones_master_and_member_press_adds_up_to_full_pressure_at_most(tiny_preset: Preset) -> None:
+    instrument = Instrument(with_info(tiny_preset, parameters={}), voices=2, backend="cpu", mpe=3)
+    full = [mido.Message("aftertouch", channel=channel, value=127) for channel in (0, 1)]
+    wheels = [control(1, 127, channel=channel) for channel in (0, 1)]
+    play(instrument, {0: [on(60, channel=1), *full, *wheels], 10: [control(74, 127, channel=1)]}, 640)
+    (voice,) = sounding(instrument)
+    at = np.array([instrument._now])
+    assert [voice.touch.over(at, kind) for kind in (Touch.pressure, Touch.wheel)] == [1.0, 1.0]
+    play(instrument, {0: [control(74, 127)]}, 640)
+    assert voice.touch.over(np.array([instrument._now]), Touch.brightness) == 1.0
 
 
 def test_the_soft_pedal_makes_new_notes_softer(tiny_preset: Preset) -> None:

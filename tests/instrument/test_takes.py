@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from synth import WavekeysError
-from synth.bank import Preset, Zone
+from synth.bank import Preset, Zone, load_preset
 from synth.errors import UsageError
 from synth.host.midi_take import MidiTake, Performer
 from synth.instrument import (
@@ -35,7 +36,8 @@ from synth.instrument import (
 from synth.instrument import takes as takes_module
 from synth.instrument.events import Renew, SavedAs
 from synth.instrument.rack import Replace, To
-from synth.instrument.takes import HEADER_MARK, former_parts
+from synth.instrument.songs import TAKE_MARK
+from synth.instrument.takes import former_parts
 from synth.testing.playing import control, off, on
 
 BLOCK = 48
@@ -290,8 +292,8 @@ def test_a_header_that_is_wrong_is_refused_in_one_line(
     presets: dict[str, Preset], tmp_path: Path, path: tuple[str | int, ...], value: Any, complaint: str
 ) -> None:
     text = header_text(Instrument(presets["tiny"], voices=2, backend="cpu"), block_frames=BLOCK)
-    header = damaged(json.loads(text.removeprefix(HEADER_MARK)), *path, value=value)
-    refused(tmp_path, [HEADER_MARK + json.dumps(header)], complaint)
+    header = damaged(json.loads(text.removeprefix(TAKE_MARK)), *path, value=value)
+    refused(tmp_path, [TAKE_MARK + json.dumps(header)], complaint)
 
 
 @pytest.mark.parametrize(
@@ -313,7 +315,7 @@ def test_a_text_that_is_wrong_is_refused_in_one_line(
     presets: dict[str, Preset], tmp_path: Path, text: str, complaint: str
 ) -> None:
     header = header_text(Instrument(presets["tiny"], voices=2, backend="cpu"), block_frames=BLOCK)
-    refused(tmp_path, [text] if text.startswith(HEADER_MARK) else [header, text], complaint)
+    refused(tmp_path, [text] if text.startswith(TAKE_MARK) else [header, text], complaint)
 
 
 def refused(folder: Path, texts: list[str], complaint: str) -> None:
@@ -396,8 +398,54 @@ def test_a_take_tells_who_played_and_other_files_nobody(presets: dict[str, Prese
     parts = [Part(name=name, instrument=Instrument(presets["tiny"], voices=1, backend="cpu")) for name in ("a", "b/c")]
     perform(Rack(parts), tmp_path / "take.mid", {1: [(1, on(60))]})
     assert former_parts(tmp_path / "take.mid") == ["a", "b/c"]
+    perform(Rack(parts), tmp_path / "silent.mid", {})
+    assert former_parts(tmp_path / "silent.mid") == ["a", "b/c"]
     (tmp_path / "other.mid").write_text("no MIDI")
     assert former_parts(tmp_path / "other.mid") == former_parts(tmp_path / "none.mid") == []
+
+
+def test_keys_that_are_down_when_a_take_begins_are_played_in_it(presets: dict[str, Preset], tmp_path: Path) -> None:
+    """Those that sostenuto has caught too: struck again, they last until it is lifted."""
+    info = dataclasses.replace(presets["tiny"].info, parameters={"release_ms": 30, "temperature": 0})
+    presets["tiny"] = dataclasses.replace(presets["tiny"], info=info)
+    instrument = Instrument(presets["tiny"], voices=3, backend="cpu")
+    instrument.warm_up(BLOCK)
+    instrument.process([(0, on(60)), (1, control(66, 127)), (2, off(60)), (3, on(64, 80))], BLOCK)
+    events = {5: [(0, off(64))], 8: [(0, on(60)), (9, off(60))], 40: [(0, control(66, 0))]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(instrument, "warm_up", lambda _: None)  # it has been, and would forget
+        played = perform(instrument, tmp_path / "take.mid", events)
+    header = read_take_header(open_song(tmp_path / "take.mid"))
+    assert header is not None
+    assert [header["parts"][0][name] for name in ("keys", "caught")] == [[[0, 64, 80]], [[0, 60]]]
+    rendered = again(tmp_path / "take.mid")
+    loud = [
+        np.abs(audio.reshape(-1, 5 * BLOCK, 2)).max(axis=(1, 2)) > 1e-3 for audio in (played, rendered[: len(played)])
+    ]
+    assert loud[0].any()
+    np.testing.assert_array_equal(loud[1], loud[0])
+
+
+def test_a_take_of_a_held_chord_alone_is_rendered(presets: dict[str, Preset], tmp_path: Path) -> None:
+    instrument = Instrument(presets["tiny"], voices=3, backend="cpu")
+    instrument.warm_up(BLOCK)
+    instrument.process([(0, on(60))], BLOCK)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(instrument, "warm_up", lambda _: None)
+        perform(instrument, tmp_path / "take.mid", {3: [(0, mido.Message("pitchwheel", pitch=4000))]})
+    assert np.abs(again(tmp_path / "take.mid")).max() > 1e-3
+
+
+def test_a_preset_that_was_played_from_its_folder_is_found_there(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(takes_module, "load_preset", load_preset)
+    events = {0: [(0, on(60))], 20: [(0, off(60))]}
+    played = perform(Instrument(load_preset(tiny_folder), voices=2, backend="cpu"), tmp_path / "take.mid", events)
+    np.testing.assert_array_equal(again(tmp_path / "take.mid")[: len(played)], played)
+    shutil.rmtree(tiny_folder)
+    with pytest.raises(WavekeysError, match="unknown preset 'tiny'"):
+        again(tmp_path / "take.mid")
 
 
 def test_commands_of_a_take_that_are_not_obeyed_are_told(presets: dict[str, Preset], tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def tiny_problem(tiny_model) -> Callable[[str], Problem]:
                     begin=jnp.asarray(begin),
                     fresh=jnp.asarray((begins >= start) & (begins < start + SAMPLES), jnp.int32),
                     seed=jnp.arange(VOICES, dtype=jnp.uint32),
-                    temperature=jnp.full(VOICES, 0.7),
+                    temperature=jnp.asarray(rng.uniform(0.3, 1.2, size=(VOICES, SAMPLES)), jnp.float32),
                 )
             )
         forced = rng.normal(scale=0.3, size=(VOICES, 2 * SAMPLES)).astype(np.float32)

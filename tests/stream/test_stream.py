@@ -63,7 +63,7 @@ def perform(
             begin=jnp.asarray(np.clip(begin - start, 0, length)),
             fresh=jnp.asarray(((start <= begin) & (begin < start + length)).astype(np.int32)),
             seed=jnp.asarray(seeds, jnp.uint32),
-            temperature=jnp.ones(stream.voices),
+            temperature=jnp.ones((stream.voices, length)),
         )
         pieces.append(np.asarray(stream.advance(block)))
         start += length

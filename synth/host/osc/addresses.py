@@ -45,7 +45,8 @@ class Address:
     takes: Sequence[Argument] = ()
     does: Callable[..., None] | None = None  # with a Call and what was taken; None: it only shows
     shows: Callable[[Any], Sequence[Value]] | None = None  # of Status, or of a part's; None: it is never sent
-    says: str = ""  # what it shows, if not what it takes
+    tells: Callable[[Status], Sequence[Sequence[Value]]] | None = None  # what has happened, each sent once
+    says: str = ""  # what it shows or tells, if not what it takes
     meter: bool = False  # changes all the time: sent less often
 
     def obey(self, call: Call, values: Sequence[Value]) -> None:
@@ -62,6 +63,10 @@ def _press(does: Callable[[Call], None]) -> dict[str, Any]:
 
 def _note(call: Call, key: int, velocity: int, channel: int) -> None:
     call.keys.play(mido.Message("note_on", note=key, velocity=velocity, channel=channel - 1))
+
+
+def _played(status: Status) -> list[tuple[int, int, int]]:
+    return [(m.note, m.velocity if m.type == "note_on" else 0, m.channel + 1) for m in status.played]
 
 
 def _presets(status: Status) -> list[str]:
@@ -93,7 +98,9 @@ _OF_THE_HOST = (
         name="note",
         takes=(Whole("key", 0, 127), Whole("velocity", 0, 127), Whole("channel", 1, 16, default=1)),
         does=_note,
-        meaning="Plays a key; velocity 0 lets it go.",
+        tells=_played,
+        says="key velocity channel",
+        meaning="Plays a key; velocity 0 lets it go. Subscribers are told of every key, whoever plays it.",
     ),
     Address(
         name="midi",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from synth.errors import WavekeysError
 from synth.host.desk import Status
 from synth.host.osc import wire
-from synth.host.osc.tree import state
+from synth.host.osc.tree import happened, state
 
 SUBSCRIBERS = 16
 METERS_EVERY_S = 0.1
@@ -48,7 +48,7 @@ class Echoes:
             self._subscribers.pop(place).close()
 
     def show(self, status: Status) -> None:
-        """Send what is not as it was."""
+        """Send what is not as it was, and what has happened."""
         if not self._subscribers:
             return
         now_s = self._clock()
@@ -59,7 +59,7 @@ class Echoes:
         present = state(loudest, meters=due)
         changed = {path: values for path, values in present.items() if self._known.get(path) != values}
         self._known.update(changed)
-        datagrams = [wire.write(path, values) for path, values in changed.items()]
+        datagrams = [wire.write(path, values) for path, values in (*happened(status), *changed.items())]
         for place, subscriber in list(self._subscribers.items()):
             subscriber.send(datagrams, now_s)
             if subscriber.gone:

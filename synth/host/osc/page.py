@@ -70,6 +70,7 @@ def _table(prefix: str, addresses: Iterable[Address]) -> str:
 
 
 def _shown(address: Address) -> str:
-    if address.shows is None:
+    if address.shows is None and address.tells is None:
         return ""
-    return (address.says or usage(address.takes)) + " (meter)" * address.meter
+    kind = " (each time)" if address.tells else " (meter)" * address.meter
+    return (address.says or usage(address.takes)) + kind

@@ -39,6 +39,16 @@ def state(status: Status, *, meters: bool) -> dict[str, tuple[Value, ...]]:
     }
 
 
+def happened(status: Status) -> list[tuple[str, tuple[Value, ...]]]:
+    """What the addresses tell of the time since the last snapshot."""
+    return [
+        (f"{ROOT}/{name}", tuple(values))
+        for name, address in OF_THE_HOST.items()
+        if address.tells is not None
+        for values in address.tells(status)
+    ]
+
+
 def _known(word: str, table: dict[str, Any], before: str, after: str) -> Any:
     if word in table:
         return table[word]

@@ -62,6 +62,7 @@ class Keyboard:
         # What was set, and when, of a part's preset: another one brings its own.
         self._values: dict[tuple[str, str, str], tuple[float, float]] = {}  # part, preset, parameter
         self._blends: dict[tuple[str, str], tuple[Mapping[str, float], float]] = {}
+        self._given_up: dict[tuple[str, str], tuple[Mapping[str, float], float]] = {}  # for the preset's own
         self._actions: dict[Action, Callable[[int], None]] = {
             "octave": self._move_octave,
             "velocity": self._move_velocity,
@@ -86,6 +87,12 @@ class Keyboard:
         now_s = self._now()
         self._values = {key: set_ for key, set_ in self._values.items() if now_s - set_[1] < SETTLED_S}
         self._blends = {key: set_ for key, set_ in self._blends.items() if now_s - set_[1] < SETTLED_S}
+        shown = {(part.name, part.preset): part.blend for part in status.parts}
+        self._given_up = {
+            key: (blend, since_s)
+            for key, (blend, since_s) in self._given_up.items()
+            if now_s - since_s < SETTLED_S and shown.get(key) == blend
+        }
 
     def handle(self, event: KeyEvent) -> None:
         """Do what the key means. What the desk refuses is shown as a complaint."""
@@ -195,7 +202,9 @@ class Keyboard:
 
     def _move_weight(self, step: int) -> None:
         part = self._chosen()
-        if part is not None and (instrument := self._instrument_of(part)) is not None:
+        if part is None or (part.name, part.preset) in self._given_up:
+            return  # nobody knows yet what the preset's own blend is
+        if (instrument := self._instrument_of(part)) is not None:
             blend = next_blend(self._blend_of(part), instrument, step)
             self._desk.set_blend(part.name, blend)
             self._blends[part.name, part.preset] = (blend, self._now())
@@ -204,6 +213,7 @@ class Keyboard:
         if (part := self._chosen()) is not None:
             self._blends.pop((part.name, part.preset), None)
             self._desk.set_blend(part.name, None)
+            self._given_up[part.name, part.preset] = (part.blend, self._now())
 
     def _choose_parameter(self, step: int) -> None:
         names = list(PARAMETERS)

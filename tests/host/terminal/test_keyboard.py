@@ -102,6 +102,13 @@ def test_a_weight_grows_at_the_others_cost() -> None:
     assert hand.desk.calls[-1] == ("set_blend", "keys", {"piano": 0.75, "organ": 0.25})
     hand.press("backspace")
     assert hand.desk.calls[-1] == ("set_blend", "keys", None)
+    hand.press("+")  # nobody knows yet what it comes back to
+    assert hand.desk.calls[-1] == ("set_blend", "keys", None)
+    status = two_parts()
+    grand, lead = status.parts
+    hand.keyboard.see(dataclasses.replace(status, parts=(dataclasses.replace(grand, blend={"piano": 1.0}), lead)))
+    hand.press("-")
+    assert hand.desk.calls[-1] == ("set_blend", "keys", {"piano": 1.0})
 
 
 def test_what_was_set_just_now_counts_for_its_preset_alone() -> None:
