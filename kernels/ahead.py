@@ -85,7 +85,7 @@ def audio_of(sizes: Sizes, ahead: Ahead, value: Array) -> Array:
     """Audio [V, T] of what was drawn [T, V], in the units of `State.history`."""
     if sizes.mixtures:
         _, _, _, _, gain, harmonics, rest = jnp.moveaxis(ahead.scalars, -1, 0)
-        audio = (harmonics + rest * value) * gain
+        audio = (harmonics + rest * jnp.clip(value, -sampling.LARGEST, sampling.LARGEST)) * gain
     else:
         audio = sampling.mu_law_decode((value * 128.0).astype(jnp.int32) + 128)
     return jnp.where(ahead.sounding > 0, audio, 0.0).T

@@ -113,8 +113,9 @@ def _step(
         harmonics = jnp.sum(columns.amplitudes * sounds, axis=-1)
         predicted = jnp.sum(seen * columns.predictor, axis=-1)
         value = predicted + columns.scale * sampling.logistic(outputs, u, v, block.temperature[:, sample])
-        value = jnp.clip(value, -sampling.LARGEST, sampling.LARGEST)
-        audio = (harmonics + columns.rest * value) * columns.gain
+        value = jnp.clip(value, -sampling.FARTHEST, sampling.FARTHEST)
+        heard = jnp.clip(value, -sampling.LARGEST, sampling.LARGEST)
+        audio = (harmonics + columns.rest * heard) * columns.gain
         prediction = harmonics + columns.rest * predicted
     else:
         prediction = jnp.zeros_like(u)

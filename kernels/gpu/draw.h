@@ -98,7 +98,7 @@ struct Voices {
         const float quantile = 0.0025f + scalars[kV] * (1.0f - 2.0f * 0.0025f);
         const float noise = logf(quantile) - log1pf(-quantile);
         value = predicted + scalars[kScale] * (mean + scalars[kTemperature] * expf(log_scale) * noise);
-        value = fminf(fmaxf(value, -8.0f), 8.0f);
+        value = fminf(fmaxf(value, -1e6f), 1e6f);
       }
       if (problem.forced) value = (problem.forced[at(t, v)] - harmonics) / scalars[kRest];
       ring[t % kHistory * kVoices + v] = value;

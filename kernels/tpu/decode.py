@@ -122,7 +122,7 @@ def _decode(
         if sizes.mixtures:
             predicted = jnp.sum(seen * ahead.coefficients[i], axis=-1, keepdims=True)
             value = predicted + scale * logistic(outputs, u, v, temperature)
-            value = jnp.clip(value, -sampling.LARGEST, sampling.LARGEST)
+            value = jnp.clip(value, -sampling.FARTHEST, sampling.FARTHEST)
         else:
             predicted = jnp.zeros_like(u)
             bins = bin_at(outputs, sizes.outputs, u, temperature)

@@ -15,9 +15,10 @@ import pytest
 from flax import nnx
 
 from synth import SIZES, WavekeysError, WaveNet, kernels
-from synth.kernels import cpu, sampling
+from synth.kernels import Block, cpu, initial_state, sampling
 from synth.kernels.cpu.packing import panel_widths
 from synth.stream import Stream, sizes_of, weights_of
+from synth.wavenet.decoder import linear_prediction
 
 PROGRAM = """
 import dataclasses, json
@@ -74,6 +75,37 @@ def test_blocks_are_generated_and_scored_as_by_the_reference(kind: str, tiny_pro
     assert np.abs(audio).max() > 5e-3
     turned = np.asarray(state.strayed - problem.state.strayed).astype(np.int32)
     assert np.abs(turned).max(initial=0) < 2**15  # of 2**32 a turn: roundings of 48 samples
+
+
+@pytest.mark.parametrize("name", ["jax", "cpu"])
+def test_a_burst_rings_down_however_sharp_the_linear_prediction(name: str, tiny_model) -> None:
+    """Clipped to what is heard, this filter would swing from end to end for ever."""
+    model, kernel = tiny_model("live"), kernels.backend(name)
+    sizes = sizes_of(model.config, cpu.GRANULE)
+    order, harmonics = sizes.prediction_order, sizes.harmonics
+    reflection = np.zeros(order, np.float32)
+    reflection[:4] = 0.9, -0.98, 0.6, -0.9
+    frames = np.zeros((1, 2, sizes.conditioning), np.float32)
+    first = sizes.conditioning - order - 2 * harmonics - 3
+    frames[..., first : first + order] = linear_prediction(jnp.asarray(reflection))
+    frames[..., -3:] = 1e-3, 1.0, 1.0  # scale, rest, gain
+    samples, zeros = 4000, jnp.zeros(1, jnp.int32)
+    block = Block(
+        conditioning=jnp.asarray(frames),
+        position=zeros,
+        clock=jnp.zeros((1, samples), jnp.uint32),
+        begin=zeros,
+        fresh=zeros,
+        seed=jnp.zeros(1, jnp.uint32),
+        temperature=jnp.ones((1, samples)),
+    )
+    state = initial_state(sizes, 1)
+    burst = 8.0 * np.sign(np.random.default_rng(0).standard_normal(state.history.shape))
+    state = state._replace(history=jnp.asarray(burst, jnp.float32), age=jnp.full(1, 1000, jnp.uint32))
+    weights = kernel.prepare(sizes, weights_of(model, sizes), "fp32")
+    audio = np.asarray(kernel.generate(sizes, weights, state, block)[0])
+    assert np.abs(audio[0, :100]).max() == sampling.LARGEST
+    assert np.abs(audio[0, -500:]).max() < 1.0
 
 
 @pytest.mark.parametrize(
