@@ -11,8 +11,8 @@ from jax import Array
 
 LOGISTIC_TAIL = 0.0025  # the draw stays between these quantiles (+-6 scales), since one wild sample is a click
 LARGEST = 8.0  # in units of the rest: nothing louder is heard of what is drawn
-# What is drawn goes on as it is, for a linear prediction that is clipped can swing from end to end for ever, an overflow
-# oscillation. By itself it rings down; this bound keeps finite what nobody has foreseen.
+# What is drawn goes on as it is: a linear prediction that is clipped can swing from end to end for ever, an overflow
+# oscillation; by itself it rings down. This bound keeps finite what nobody has foreseen.
 FARTHEST = 1e6
 # How far the network moves a logistic at most, in the frame's scales, and how much narrower and wider it makes it. What
 # it says is what it hears next; the linear prediction is stable by itself, so the network's part has bounds.
