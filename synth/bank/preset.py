@@ -117,11 +117,12 @@ class Preset:
     info: PresetInfo
     bank: Bank
     model: WaveNet = dataclasses.field(repr=False)  # pages of layers
+    digest: str = dataclasses.field(
+        init=False
+    )  # of `info`: known beforehand, for takes ask for it while they are played
 
-    @functools.cached_property
-    def digest(self) -> str:
-        """`digest_of` what it says; known from `load_preset` on, for takes ask for it while they are played."""
-        return digest_of(self.info)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", digest_of(self.info))
 
 
 def factory_folder() -> Path:
@@ -196,9 +197,7 @@ def load_preset(name_or_path: str | Path = FACTORY_DEFAULT) -> Preset:
     partials = bank.stretch.shape[-1]
     if partials not in (1, model.config.harmonics):
         raise WavekeysError(f"{info.folder}: the bank has {partials} partials, its model {model.config.harmonics}")
-    preset = Preset(info=info, bank=bank, model=model)
-    assert preset.digest
-    return preset
+    return Preset(info=info, bank=bank, model=model)
 
 
 def model_file(name_or_path: str | Path) -> Path:

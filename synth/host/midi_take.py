@@ -20,6 +20,7 @@ import dataclasses
 import operator
 import os
 import struct
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class MidiTake:
         self._header: Callable[[], str] | None = performer.header  # None once it is there
         self._waiting: collections.deque[tuple[int, mido.Message | str]] = collections.deque()
         self._pushed_frames = 0  # where the next block begins; stored by the engine thread only
-        self._kept_frames: int | None = None  # what comes later is left out
+        self._kept_frames = sys.maxsize  # what comes later is left out
         self._unwritten = bytearray()  # events that a flush has encoded
         self._encoded_frames = 0  # time of the last of them
         division, tempo_us = ticks_of(performer.rate_hz)
@@ -97,7 +98,7 @@ class MidiTake:
         """Write the events that have been pushed; without any, the file stays as it is."""
         while self._waiting:
             frame, entry = self._waiting.popleft()
-            if self._kept_frames is not None and frame >= self._kept_frames:
+            if frame >= self._kept_frames:
                 continue
             if isinstance(entry, str):
                 self._unwritten += self._until(frame) + _meta(TEXT, entry.encode("ascii"))
@@ -120,8 +121,7 @@ class MidiTake:
             return
         with contextlib.suppress(OSError):
             self.flush()
-            last = self._pushed_frames if self._kept_frames is None else min(self._pushed_frames, self._kept_frames)
-            self._append(end_frame=max(last, self._encoded_frames))
+            self._append(end_frame=max(min(self._pushed_frames, self._kept_frames), self._encoded_frames))
         with contextlib.suppress(OSError):
             self._file.truncate(TRACK_AT + self._track_bytes)
             self.sync()

@@ -12,8 +12,6 @@ from mido.midifiles import KeySignatureError
 from synth.errors import WavekeysError
 
 _FRAMES_PER_SECOND = {24: 24.0, 25: 25.0, 29: 30_000 / 1001, 30: 30.0}  # of SMPTE time code; 29 is drop frame
-
-
 TAKE_MARK = "wavekeys take "  # begins the text that tells what played a take, which may go on with notes begun before
 
 

@@ -189,12 +189,9 @@ def prepare(song: Song, wishes: Wishes, *, warn: Callable[[str], None]) -> Perfo
     except (KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise WavekeysError(f"{song.path}: what it says of its instrument is damaged ({error!r})") from None
     chosen = {event.program for _, event in timeline if isinstance(event, mido.Message) and event.type == _PROGRAM}
-    for number, name in opener.missing.items():
+    for number, doubt in opener.doubts.items():
         if number % 128 in chosen:
-            warn(f"program {number % 128 + 1} was preset {name!r}, which is gone or of another model: no change there")
-    for number, name in opener.changed.items():
-        if number % 128 in chosen:
-            warn(_CHANGED.format(name))
+            warn(doubt)
     return Performance(
         rack=rack,
         timeline=timeline,
@@ -254,8 +251,7 @@ class _Opener:
         self._wishes = wishes
         self._block_frames = block_frames
         self._warn = warn
-        self.missing: dict[int, str] = {}  # programs that cannot be chosen any more
-        self.changed: dict[int, str] = {}  # those that are not what they were
+        self.doubts: dict[int, str] = {}  # by program, what there is to tell where it is chosen
         self.instruments: list[Instrument] = []
 
     def part(self, row: Mapping[str, Any]) -> Part:
@@ -299,17 +295,18 @@ class _Opener:
     def _programs(self, names: Mapping[str, Any], digests: Mapping[str, Any], played: Preset) -> dict[int, Preset]:
         """Those of a take that are there yet, and of the model of what plays."""
         programs = {}
-        for number, name in names.items():
+        for number, name in ((int(number), name) for number, name in names.items()):
             try:
                 preset = _preset(name)
             except WavekeysError:
                 preset = None
             if preset is not None and preset.info.model_sha256 == played.info.model_sha256:
-                programs[int(number)] = preset
-                if digests.get(number, preset.digest) != preset.digest:
-                    self.changed[int(number)] = name
+                programs[number] = preset
+                if digests.get(str(number), preset.digest) != preset.digest:
+                    self.doubts[number] = _CHANGED.format(name)
             else:
-                self.missing[int(number)] = name
+                gone = f"was preset {name!r}, which is gone or of another model: no change there"
+                self.doubts[number] = f"program {number % 128 + 1} {gone}"
         return programs
 
     def command(self, row: Mapping[str, Any]) -> Command | To | Replace:
