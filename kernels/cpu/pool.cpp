@@ -4,6 +4,7 @@
 #include <thread>
 
 #if defined(__linux__)
+#include <pthread.h>
 #include <sched.h>
 #endif
 #if defined(__x86_64__)
@@ -53,6 +54,7 @@ int count_threads() {
 // Each worker has a counter of its own, so that one which is not called for a block never looks at that block.
 struct alignas(64) Pool::Worker {
   std::atomic<uint32_t> calls{0};
+  std::thread::native_handle_type handle{};
 };
 
 Pool::Pool() : threads_(count_threads()), arenas_((size_t)threads_) {}
@@ -66,9 +68,13 @@ Pool& Pool::shared() {
 
 void Pool::run(int count, void (*task)(void*, int), void* context) {
   while ((int)workers_.size() < count - 1) {
-    workers_.push_back(std::make_unique<Worker>());
-    std::thread(&Pool::work, this, std::ref(*workers_.back()), (int)workers_.size()).detach();
+    Worker& worker = *workers_.emplace_back(std::make_unique<Worker>());
+    std::thread thread(&Pool::work, this, std::ref(worker), (int)workers_.size());
+    worker.handle = thread.native_handle();  // good for ever: a worker ends with the process
+    thread.detach();
+    urgency_ = {};
   }
+  share_urgency();
   task_ = task;
   context_ = context;
   running_.store(count - 1, std::memory_order_relaxed);
@@ -79,6 +85,17 @@ void Pool::run(int count, void (*task)(void*, int), void* context) {
   }
   task(context, 0);
   for (int left; (left = running_.load(std::memory_order_acquire)) != 0;) wait_for_change(running_, left);
+}
+
+// Who waits for the workers is as late as they are, so the system is to treat them as it treats the caller.
+void Pool::share_urgency() {
+#if defined(__linux__)
+  sched_param param{};
+  const Urgency own{sched_getscheduler(0), sched_getparam(0, &param) == 0 ? param.sched_priority : 0};
+  if (own == urgency_) return;
+  for (const std::unique_ptr<Worker>& worker : workers_) pthread_setschedparam(worker->handle, own.policy, &param);
+  urgency_ = own;
+#endif
 }
 
 void Pool::work(Worker& worker, int index) {

@@ -27,7 +27,7 @@ class Pool {
   Arena& arena(int index) { return arenas_[(size_t)index]; }
 
   // Calls task(context, index) for 0 <= index < count, each on a thread of its own, and returns when all are done.
-  // `count` is at most `threads()`.
+  // `count` is at most `threads()`. Where the caller is a real-time thread the others are, too.
   void run(int count, void (*task)(void* context, int index), void* context);
 
   template <class Body>
@@ -37,15 +37,21 @@ class Pool {
 
  private:
   struct Worker;
+  struct Urgency {
+    int policy = -1, priority = 0;
+    bool operator==(const Urgency& other) const { return policy == other.policy && priority == other.priority; }
+  };
 
   Pool();
   ~Pool();
+  void share_urgency();
   void work(Worker& worker, int index);
 
   int threads_;
   std::mutex mutex_;
   std::vector<Arena> arenas_;
   std::vector<std::unique_ptr<Worker>> workers_;  // of indices 1 and up
+  Urgency urgency_;                               // of the workers
   void (*task_)(void*, int) = nullptr;
   void* context_ = nullptr;
   std::atomic<int> running_{0};

@@ -11,6 +11,9 @@ Constant latency: an event that arrives when the device is at p sounds at p + le
 one block, and the resampler's look-ahead. The next block never begins later than that: when the one before it was
 rendered, the ring reached less than the spare part beyond the p of that time, and the event came after it. So the
 place of a note inside its block follows its arrival alone.
+
+The thread is a real-time one where the system grants it. So it rests now and then even when it is late: a model that
+is too large for the machine must not take the machine away from who would end it.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from synth.host.events import EventQueue
 from synth.host.limiter import Limiter, silence_non_finite
 from synth.host.meters import Latency, Meters
 from synth.host.output import Output
+from synth.host.priority import ENGINE, in_real_time
 from synth.host.recorder import Recorder
 from synth.host.resampler import StreamResampler
 from synth.host.ring import Ring
@@ -34,6 +38,7 @@ from synth.instrument.rack import Rack, RackEvent
 
 LONGEST_SLEEP_S = 0.001  # a stop, or a correction of the clock, is seen this soon
 PROBE_CALLS = 4  # callbacks that show the device's period before the ring's target is chosen
+WORK_S = 0.1  # without rest, at most; then LONGEST_SLEEP_S
 MARGIN_MS = 0.5  # a correction of the clock may be this large before an event's offset feels it
 
 
@@ -153,11 +158,16 @@ class Engine:
 
     def _run(self) -> None:
         try:
-            while not self._stop:
-                due_s = self.step()
-                if due_s:
-                    self._sleep(min(due_s, LONGEST_SLEEP_S))
-            self._render(1.0, 0.0)
+            with in_real_time(ENGINE):
+                rested_s = self._now()
+                while not self._stop:
+                    due_s = self.step()
+                    if not due_s and self._now() - rested_s > WORK_S:
+                        due_s = LONGEST_SLEEP_S
+                    if due_s:
+                        self._sleep(min(due_s, LONGEST_SLEEP_S))
+                        rested_s = self._now()
+                self._render(1.0, 0.0)
         except Exception as error:  # the main thread reports it, whatever it is
             self.failure = error
         finally:

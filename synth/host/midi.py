@@ -20,6 +20,7 @@ from typing import Any
 
 from synth.errors import UsageError, WavekeysError
 from synth.host.held import Held
+from synth.host.priority import PORTS, in_real_time
 from synth.host.quiet import quiet_stderr
 
 PORT_NAME = "wavekeys"
@@ -166,10 +167,11 @@ class _Input:
         self._input = _rtmidi().MidiIn(api, _CLIENT_NAME)
         try:
             self._input.set_callback(self._receive)
-            if source is None:
-                self._input.open_virtual_port(PORT_NAME)
-            else:
-                self._input.open_port(self._index_of(source), PORT_NAME)
+            with in_real_time(PORTS):  # its thread
+                if source is None:
+                    self._input.open_virtual_port(PORT_NAME)
+                else:
+                    self._input.open_port(self._index_of(source), PORT_NAME)
         except BaseException:
             self._input.delete()
             raise

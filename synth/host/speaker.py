@@ -25,6 +25,7 @@ from synth.host.audio import (
     refresh_outputs,
 )
 from synth.host.output import Output
+from synth.host.priority import PORTS, in_real_time
 
 STALL_S = 1.0  # a device that has not called back for this long is lost
 RETRY_S = 1.0
@@ -165,7 +166,8 @@ def _find(lost: OutputDevice) -> OutputDevice | None:
 
 def _open(device: OutputDevice, call: AudioCallback) -> OutputStream:
     try:
-        return OutputStream(device, call)
+        with in_real_time(PORTS):
+            return OutputStream(device, call)
     except WavekeysError:
         forget_outputs()
         raise

@@ -153,7 +153,9 @@ class Listener:
 
 
 @contextlib.contextmanager
-def serve(log_path: Path, *, name: str = SERVER, rate_hz: int = RATE_HZ) -> Iterator[subprocess.Popen[bytes]]:
+def serve(
+    log_path: Path, *, name: str = SERVER, rate_hz: int = RATE_HZ, realtime: bool = False
+) -> Iterator[subprocess.Popen[bytes]]:
     """A jackd with the dummy driver under a name of its own, so that it meets no other server.
 
     Synchronous: it waits for its clients. Else a client that is late for a period never sees that period's MIDI
@@ -164,7 +166,7 @@ def serve(log_path: Path, *, name: str = SERVER, rate_hz: int = RATE_HZ) -> Iter
         "--sync",
         "-n",
         name,
-        "--no-realtime",
+        *(("--realtime", "--realtime-priority", "10", "--no-mlock") if realtime else ("--no-realtime",)),
         "-d",
         "dummy",
         "-r",

@@ -9,7 +9,7 @@ import mido
 import numpy as np
 import pytest
 
-from synth.host.engine import Engine, Playable
+from synth.host.engine import PROBE_CALLS, WORK_S, Engine, Playable
 from synth.host.events import EventQueue
 from synth.host.output import Output
 from synth.host.ring import Ring
@@ -169,3 +169,43 @@ def test_stopping_fades_the_last_block_out() -> None:
     rig.ring.read_into(tail)
     assert abs(tail[-1, 0]) < 1e-6
     assert np.max(np.abs(tail)) > 0.01
+
+
+def test_an_engine_that_is_always_late_rests_now_and_then() -> None:
+    clock = FakeClock()
+    rests: list[float] = []
+
+    class Slow(SineInstrument):
+        """Needs ten times as long as its blocks last."""
+
+        def process(self, events: Sequence[tuple[int, mido.Message]], frames: int) -> np.ndarray:
+            clock.sleep(10 * frames / self.sample_rate_hz)
+            return super().process(events, frames)
+
+    ring = Ring(capacity_frames=1 << 13, channels=2)
+    output = Output(ring, rate_hz=48_000, now=clock)
+
+    def sleep(seconds: float) -> None:
+        rests.append(clock())
+        clock.sleep(seconds)
+        if len(rests) == 10:
+            engine._stop = True
+
+    engine = Engine(
+        instrument=Slow(),
+        block_frames=BLOCK,
+        spare_blocks=1,
+        rate_hz=48_000,
+        events=EventQueue(),
+        ring=ring,
+        output=output,
+        now=clock,
+        sleep=sleep,
+    )
+    for _ in range(PROBE_CALLS):
+        output(np.zeros((256, 2), np.float32), 256, None, False)
+    engine.start()
+    engine._thread.join(10.0)
+    assert engine.failure is None
+    assert len(rests) == 10
+    assert max(np.diff(rests)) < WORK_S + 2 * 10 * BLOCK / 16_000

@@ -1,11 +1,39 @@
-"""What playing asks of JAX."""
+"""What playing asks of the system and of JAX."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 
 import pytest
+
+from synth.host.priority import ENGINE, in_real_time, may_be_real_time
+
+needs_real_time = pytest.mark.skipif(not may_be_real_time(), reason="the system does not grant real-time threads")
+
+WORKERS = """
+import os
+from pathlib import Path
+import numpy as np
+from flax import nnx
+from synth import SIZES, WaveNet
+from synth.host.priority import ENGINE, compute_where_asked, in_real_time
+
+compute_where_asked()
+stream = WaveNet(SIZES["live"], rngs=nnx.Rngs(0)).stream(2, "cpu")
+
+def decode_and_count():
+    stream.score(np.zeros((2, 512), np.float32), np.zeros((2, 1, 16), np.float32), pitch_hz=np.full(2, 440.0))
+    threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
+    return sum(os.sched_getscheduler(thread) == os.SCHED_RR for thread in threads)
+
+print(decode_and_count())
+with in_real_time(ENGINE):
+    print(decode_and_count())
+print(decode_and_count())
+"""
 
 LONG = """
 import jax, jax.numpy as jnp
@@ -23,3 +51,46 @@ def test_what_was_asked_for_is_there_when_the_call_returns(ask: str, done: str) 
     script = LONG.format(ask=ask)
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert said.strip() == done
+
+
+@needs_real_time
+def test_real_time_holds_for_this_thread_and_those_that_it_starts() -> None:
+    seen: list[int] = []
+
+    def look() -> None:
+        seen.append(os.sched_getscheduler(0))
+
+    before = os.sched_getscheduler(0)
+    with in_real_time(ENGINE):
+        assert (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority) == (os.SCHED_RR, ENGINE)
+        inner = threading.Thread(target=look)
+        inner.start()
+        inner.join()
+    assert os.sched_getscheduler(0) == before
+    outer = threading.Thread(target=look)
+    outer.start()
+    outer.join()
+    assert seen == [os.SCHED_RR, before]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="real-time threads are asked for on Linux alone")
+def test_where_real_time_is_refused_all_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.sched_getscheduler(0)
+    set_scheduler = os.sched_setscheduler
+
+    def refuse(pid: int, policy: int, param: os.sched_param) -> None:
+        if policy == os.SCHED_RR:
+            raise PermissionError
+        set_scheduler(pid, policy, param)
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    with in_real_time(ENGINE):
+        assert os.sched_getscheduler(0) == before
+    assert not may_be_real_time()
+
+
+@needs_real_time
+def test_the_kernels_workers_are_real_time_threads_while_their_caller_is() -> None:
+    environment = {**os.environ, "WAVEKEYS_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", WORKERS], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "2", "0"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from synth.errors import WavekeysError
 from synth.host.doctor.finding import Finding
-from synth.host.priority import NICENESS
+from synth.host.priority import NICENESS, PORTS, may_be_real_time
 
 _PACKAGES = ("wavekeys", "jax", "jaxlib", "flax", "numpy")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
@@ -62,13 +62,21 @@ def _priority() -> Finding:
     if hasattr(resource, "RLIMIT_NICE"):
         soft, _ = resource.getrlimit(resource.RLIMIT_NICE)
         allowed |= soft == resource.RLIM_INFINITY or 20 - soft <= NICENESS
-    if allowed:
-        return Finding(what="priority", state="well", said=f"playing may go before other work (niceness {NICENESS})")
+    said = f"may go before other work (niceness {NICENESS})" if allowed else "may not go before other work"
+    if sys.platform != "linux":
+        return Finding(what="priority", state="well" if allowed else "note", said=f"playing {said}")
+    real_time = may_be_real_time()
+    if allowed and real_time:
+        return Finding(what="priority", state="well", said=f"playing {said}, its engine in real time")
+    lines = [
+        *([] if real_time else [f"'@audio - rtprio {PORTS}'"]),
+        *([] if allowed else [f"'@audio - nice {NICENESS}'"]),
+    ]
     return Finding(
         what="priority",
         state="note",
-        said="playing may not go before other work, so a busy machine is heard sooner",
-        remedy=f"a line '@audio - nice {NICENESS}' in /etc/security/limits.d/audio.conf, and yourself in group audio",
+        said=f"playing {said}, its engine {'in' if real_time else 'not in'} real time: a busy machine is heard sooner",
+        remedy=f"{' and '.join(lines)} in /etc/security/limits.d/audio.conf, and yourself in group audio",
     )
 
 
