@@ -177,6 +177,8 @@ def load_bank(path: Path) -> Bank:
     expected = {"embeddings", "pitches", "velocities", "loops", "release"}
     if not names or tensors.keys() - {"vibrato", "stretch", "tuning"} != expected or tensors["release"].shape != (1,):
         raise WavekeysError(f"{path}: not a bank (it needs instruments, {', '.join(sorted(expected))})")
+    if not names.replace("\n", "").isprintable():
+        raise WavekeysError(f"{path}: its instruments' names must be printable text, not {names!r}")
     notes = tensors["embeddings"].shape[:3]
     try:
         return Bank(

@@ -14,7 +14,7 @@ import itertools
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from synth.atomic import replacing
@@ -180,11 +180,17 @@ def export_preset(name_or_path: str | Path, path: Path, *, overwrite: bool = Fal
     return info
 
 
-def import_preset(path: Path, *, name: str | None = None, overwrite: bool = False) -> PresetInfo:
+def import_preset(
+    path: Path,
+    *,
+    name: str | None = None,
+    overwrite: bool = False,
+    check: Callable[[PresetInfo], None] = lambda _: None,
+) -> PresetInfo:
     """Take a `.wavekeys` file among the user's presets, under its own name or another; returns what it is now.
 
     It is read as a whole first, hashes, bank and model too: what `load_preset` would refuse is not imported, and
-    nothing of it stays. Raises what `save_preset` raises.
+    nothing of it stays; nor is what `check` refuses by raising. Raises what `save_preset` raises.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="wavekeys-") as partial:
@@ -192,6 +198,7 @@ def import_preset(path: Path, *, name: str | None = None, overwrite: bool = Fals
             archive.unpack(path, folder)
             try:
                 info = load_preset(folder).info
+                check(info)
                 return save_preset(info, name=info.name if name is None else name, overwrite=overwrite)
             except WavekeysError as error:
                 raise type(error)(str(error).replace(str(folder), str(path))) from None

@@ -29,6 +29,7 @@ FACTORY_DEFAULT = "factory"
 SOURCES = ("velocity", "key", "pressure", "wheel", "timbre", "movement")  # that a modulation can follow
 CORNERS = ("bottom_left", "bottom_right", "top_left", "top_right")
 
+MOST_ZONES = 64  # each may sound for a key that is struck
 _LARGEST = float(np.finfo(np.float32).max)
 
 # Key of preset.toml: its type.
@@ -250,9 +251,8 @@ def parse_info(text: str, folder: Path) -> PresetInfo:
             raise WavekeysError(f"{path}: key {key!r} must be a {known[key].__name__}, not {document.get(key)!r}")
     if document["format_version"] != FORMAT_VERSION:
         raise WavekeysError(f"{path}: preset format {document['format_version']}, this wavekeys reads {FORMAT_VERSION}")
+    _check_texts(document, path)
     _check_numbers(document["blend"], f"{path}: blend")
-    if not all(isinstance(tag, str) for tag in document["tags"]):
-        raise WavekeysError(f"{path}: tags must be texts, not {document['tags']!r}")
     choices = {key for key, value in document["parameters"].items() if isinstance(value, str)}
     _check_numbers({k: v for k, v in document["parameters"].items() if k not in choices}, f"{path}: parameters")
     pad = document.get("pad")
@@ -265,6 +265,8 @@ def parse_info(text: str, folder: Path) -> PresetInfo:
         sha256 = document.get(table, {"sha256": ""})["sha256"]
         if not isinstance(sha256, str) or not set(sha256) <= set(string.hexdigits):
             raise WavekeysError(f"{path}: [{table}] sha256 must be hexadecimal digits, not {sha256!r}")
+    if len(document.get("zones", [])) > MOST_ZONES:
+        raise WavekeysError(f"{path}: {len(document['zones'])} zones, {MOST_ZONES} are the most")
     return PresetInfo(
         name=document["name"],
         author=document["author"],
@@ -313,6 +315,19 @@ def _row(value: Any) -> dict[str, Any]:
     """A zone or a modulation, without what is left at its default."""
     defaults = {field.name: field.default for field in dataclasses.fields(value)}
     return {name: getattr(value, name) for name, default in defaults.items() if getattr(value, name) != default}
+
+
+def _check_texts(document: dict[str, Any], path: Path) -> None:
+    """Refuse what would move a terminal's cursor or worse: presets come from anywhere."""
+    if not all(isinstance(tag, str) for tag in document["tags"]):
+        raise WavekeysError(f"{path}: tags must be texts, not {document['tags']!r}")
+    texts = [(key, document[key]) for key in ("name", "author")]
+    texts += [("tags", tag) for tag in document["tags"]]
+    for key in ("licence", "description"):  # these may have lines
+        texts += [(key, line) for line in document[key].replace("\t", " ").split("\n")]
+    for key, text in texts:
+        if not text.isprintable():
+            raise WavekeysError(f"{path}: {key} must be printable text, not {text!r}")
 
 
 def _check_numbers(table: dict[str, Any], where: str) -> None:

@@ -39,12 +39,15 @@ def command(
     latency: from a key to the first sample that comes back, where an output is connected to an input."""
     from synth.bank import load_preset
     from synth.host.doctor import check_machine, check_surroundings, measure_loads
+    from synth.instrument.parameters import PARAMETERS
 
     findings = [*check_machine(), *check_surroundings()]
     instrument, loads = measure_loads(load_preset(preset) if preset else load_preset(), VOICES, block_frames=block)
     findings.append(_speed(instrument, loads))
     latency: dict[str, Any] = {}
     if loop:
+        for name in ("attack_ms", "release_ms"):  # a slow preset's key is no later than another's
+            instrument.set(name, PARAMETERS[name].low)
         instrument.reset()
         finding, latency = _latency(instrument, audio, wanted_input, block, spare)
         findings.append(finding)
@@ -68,6 +71,8 @@ def _speed(instrument: Instrument, loads: list[Load]) -> Finding:
     shares = ", ".join(f"{load.voices}: {load.share:.0%}" for load in loads)
     safe = [load.voices for load in loads if load.share <= SAFE_LOAD]
     said = f"of real time by voices at once, {shares} ({instrument.backend}, {instrument.precision})"
+    if not loads:
+        return Finding(what="speed", state="fault", said="not measured: no key of this preset sounds")
     if not safe:
         remedy = "`wavekeys render` needs no real time; larger blocks (--block 128) save some"
         return Finding(what="speed", state="fault", said=said, remedy=remedy)

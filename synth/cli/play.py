@@ -124,7 +124,11 @@ def make_command(build: Callable[[Choice], Rack], library: Callable[[Choice], Li
     )
     @click.option("--audio", metavar="DEVICE", help="An output's index, its name, or a part of it.")
     @click.option(
-        "--voices", type=click.IntRange(1, 64), default=4, show_default=True, help="Notes at a time, of each."
+        "--voices",
+        type=click.IntRange(1, 64),
+        default=4,
+        show_default=True,
+        help="At a time, of each; a note in unison takes several.",
     )
     @click.option(
         "--block",
@@ -274,6 +278,7 @@ def _programs(preset: Preset) -> dict[int, Preset]:
     """What program changes choose from: bank 0 the package's presets, bank 1 the user's, those of this model."""
     from synth.bank import list_presets, load_preset
     from synth.errors import WavekeysError
+    from synth.instrument.parameters import check_parameters
 
     infos = list_presets(damaged=lambda _error: None)
     programs = {}
@@ -281,9 +286,10 @@ def _programs(preset: Preset) -> dict[int, Preset]:
         for program, info in enumerate([info for info in infos if info.factory == factory][:128]):
             if info.model_sha256 == preset.info.model_sha256:
                 try:
+                    check_parameters(info)
                     programs[128 * bank + program] = load_preset(str(info.folder))
                 except WavekeysError:
-                    continue  # a damaged preset is no program; `presets list` says what is wrong with it
+                    continue  # a damaged preset is no program; `doctor` says what is wrong with it
     return programs
 
 

@@ -206,8 +206,9 @@ def export_command(preset: str, output: Path | None, force: bool) -> None:
 def import_command(file: Path, name: str | None, force: bool) -> None:
     """Take a preset's file among your own presets."""
     from synth.bank import import_preset
+    from synth.instrument.parameters import check_parameters
 
-    info = import_preset(file, name=name, overwrite=force)
+    info = import_preset(file, name=name, overwrite=force, check=check_parameters)
     click.echo(f"{info.name}: imported, by {info.author or 'nobody named'}, licence: {info.licence or 'none given'}")
 
 

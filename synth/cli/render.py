@@ -24,7 +24,12 @@ from synth.errors import UsageError
     help="Same seed, same audio.",
 )
 @click.option("--sample-rate", type=click.IntRange(8000, 192_000), default=48_000, show_default=True, metavar="HZ")
-@click.option("--voices", type=click.IntRange(1, 64), show_default="the take's, or 16", help="Notes at a time.")
+@click.option(
+    "--voices",
+    type=click.IntRange(1, 64),
+    show_default="the take's, or 16",
+    help="At a time; a note in unison takes several.",
+)
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(PRECISIONS), show_default="the take's, or auto")
 @tuning_options

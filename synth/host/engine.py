@@ -18,6 +18,7 @@ is too large for the machine must not take the machine away from who would end i
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -37,9 +38,16 @@ from synth.host.ring import Ring
 from synth.instrument.rack import Rack, RackEvent
 
 LONGEST_SLEEP_S = 0.001  # a stop, or a correction of the clock, is seen this soon
+LARGEST_PERIOD_FRAMES = 1 << 14  # that drivers use
 PROBE_CALLS = 4  # callbacks that show the device's period before the ring's target is chosen
 WORK_S = 0.1  # without rest, at most; then LONGEST_SLEEP_S
 MARGIN_MS = 0.5  # a correction of the clock may be this large before an event's offset feels it
+
+
+def ring_frames(*, block_frames: int, spare_blocks: int, source_hz: int, rate_hz: int) -> int:
+    """The capacity of a ring that can be as far ahead as asked, beyond the largest period of a device."""
+    block = math.ceil(block_frames * rate_hz / source_hz)
+    return 1 << (LARGEST_PERIOD_FRAMES + (spare_blocks + 2) * block - 1).bit_length()
 
 
 class Playable(Protocol):
@@ -197,6 +205,8 @@ class Engine:
         if first_gain != last_gain:
             mix *= np.linspace(first_gain, last_gain, len(mix), dtype=np.float32)[:, None]
         parts = [self._instrument.stems[name] for name in self._stems] if isinstance(self._instrument, Rack) else []
+        for part in parts:
+            silence_non_finite(part)
         wide = self._resampler.process(np.concatenate([mix, *parts], axis=1) if parts else mix)
         sound = self._limiter.process(np.ascontiguousarray(wide[:, :2]))
         if recorder is not None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from synth.errors import WavekeysError
 from synth.host.audio import choose_output
 from synth.host.controls import Controls, Library
-from synth.host.engine import Engine
+from synth.host.engine import Engine, ring_frames
 from synth.host.events import EventQueue
 from synth.host.midi import Inputs, plan_inputs
 from synth.host.midi_take import Performer
@@ -37,7 +37,6 @@ from synth.host.wav import EncodingName
 from synth.instrument import Instrument, Rack
 from synth.instrument.takes import command_text, former_parts, header_text
 
-RING_CAPACITY_FRAMES = 1 << 15  # holds the largest periods that drivers use several times; 256 KiB
 LOOK_EVERY_S = 0.02  # at signals; a key of the computer's keyboard ends the wait at once
 SNAPSHOT_EVERY_S = 0.05
 LOOK_AT_PORTS_EVERY_S = 0.2  # a port that is gone and there again between two looks stays deaf
@@ -99,7 +98,13 @@ class _Session:
             self._say(f"{plan.remark}: opening a virtual port instead, connect your keyboard to it")
         stop_asked = self._stack.enter_context(_stop_signals())
         self._events = EventQueue()
-        self._ring = Ring(capacity_frames=RING_CAPACITY_FRAMES, channels=2)
+        capacity_frames = ring_frames(
+            block_frames=settings.block_frames,
+            spare_blocks=settings.spare_blocks,
+            source_hz=self._rack.sample_rate_hz,
+            rate_hz=device.rate_hz,
+        )
+        self._ring = Ring(capacity_frames=capacity_frames, channels=2)
         self._output = Output(self._ring, rate_hz=device.rate_hz)
         self._inputs = Inputs(plan, self._events.deliver)
         self._stack.callback(self._inputs.close)

@@ -221,7 +221,7 @@ class Channel:
 
     def _enter_data(self, at: int) -> None:
         if self.registered == 0:
-            self.set_bend_range(at, (self._data >> 7) + (self._data & 127) / 100.0, own=True)
+            self.set_bend_range(at, (self._data >> 7) + min(self._data & 127, 99) / 100.0, own=True)
         elif self.registered == 1:
             self._fine = (self._data - 8192) / 8192.0
         elif self.registered == 2:
@@ -318,10 +318,14 @@ class Channels:
             return _UPPER_MASTER
         return None
 
-    def of_note(self, number: int) -> tuple[Channel, ...]:
-        """The channels whose bend, pressure and the like add up for a note: its own, and its zone's master's."""
+    def numbers_of_note(self, number: int) -> tuple[int, ...]:
+        """The channels that concern a note on this one: its own, and its zone's master's."""
         master = self.master(number)
-        return (self._all[number],) if master is None else (self._all[number], self._all[master])
+        return (number,) if master is None else (number, master)
+
+    def of_note(self, number: int) -> tuple[Channel, ...]:
+        """Those whose bend, pressure and the like add up for a note."""
+        return tuple(self._all[of] for of in self.numbers_of_note(number))
 
     def control(self, at: int, number: int, control: int, value: int) -> None:
         """A controller; RPN 6 on a master sets up its zone, and a member's bend range is that of all members."""

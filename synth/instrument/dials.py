@@ -7,7 +7,6 @@ from typing import overload
 
 import numpy as np
 
-from synth.instrument.parameters import PARAMETERS
 from synth.instrument.ramp import Ramp, Times
 
 SMOOTHING_MS = 10.0  # from one value of a parameter to the next
@@ -30,8 +29,6 @@ LIVE = (
     "blend_y",
     "movement_hz",
     "speed",
-    "direction",
-    "hold",
 )
 
 
@@ -43,7 +40,7 @@ class Dials:
 
     def __init__(self, values: Mapping[str, float], sample_rate_hz: int) -> None:
         smoothing = round(SMOOTHING_MS * sample_rate_hz / 1000)
-        self._ramps = {name: Ramp(values[name], 1 if PARAMETERS[name].choices else smoothing) for name in LIVE}
+        self._ramps = {name: Ramp(values[name], smoothing) for name in LIVE}
         self._still: dict[str, float] = {}  # those that do not move in this block
 
     def move(self, name: str, at: int, value: float) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 
 from synth.errors import WavekeysError
 
+_NOTHING = np.zeros((2, 0), np.float32)
+
 
 class Effect(Protocol):
     """Audio in, audio out, with a memory from block to block."""
@@ -20,7 +22,8 @@ class Effect(Protocol):
     def process(self, input_array: np.ndarray, sample_rate: float, buffer_size: int, reset: bool) -> np.ndarray:
         """The next block, float32 [2, frames]. `reset`: forget what came before.
 
-        It may return fewer frames than it got while it fills a look-ahead; those are its latency.
+        It may return fewer frames than it got while it fills a look-ahead; those are its latency. More are kept for the
+        blocks that come.
         """
 
     def reset(self) -> None:
@@ -43,18 +46,24 @@ class Effects:
         self._rate_hz = float(sample_rate_hz)
         self.latency_frames = 0  # of the effects that look ahead, as they have shown it
         self._missing = 0  # frames that they have kept back since the last reset
+        self._kept: list[np.ndarray] = [_NOTHING] * len(
+            self._chain
+        )  # what each has given beyond the block: [2, frames]
 
     def process(self, audio: np.ndarray) -> np.ndarray:
         """Audio [frames, 2] float32 through all of them, as many frames."""
         frames = len(audio)
-        for effect in self._chain:
+        for place, effect in enumerate(self._chain):
             out = effect.process(np.ascontiguousarray(audio.T), self._rate_hz, frames, False)
+            if self._kept[place].size:
+                out = np.concatenate([self._kept[place], out], axis=1)
             missing = frames - out.shape[-1]
-            if missing:
+            if missing > 0:
                 self._missing += missing
                 self.latency_frames = max(self.latency_frames, self._missing)
                 out = np.concatenate([np.zeros((2, missing), np.float32), out], axis=1)
-            audio = out.T
+            self._kept[place] = out[:, frames:]
+            audio = out[:, :frames].T
         return audio
 
     def warm_up(self, frames: int) -> None:
@@ -66,5 +75,6 @@ class Effects:
 
     def reset(self) -> None:
         self._missing = 0
+        self._kept = [_NOTHING] * len(self._chain)
         for effect in self._chain:
             effect.reset()

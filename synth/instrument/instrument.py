@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import mido
@@ -15,7 +15,7 @@ from synth.errors import UsageError, WavekeysError
 from synth.instrument.blend import blends_of
 from synth.instrument.channels import Channels
 from synth.instrument.events import Command, Describe, Event, Learn, Load, Renew, Resume, SavedAs, Set, SetBlend
-from synth.instrument.parameters import PARAMETERS, initial_values, parameter_named, stored_values
+from synth.instrument.parameters import PARAMETERS, check_parameters, initial_values, parameter_named, stored_values
 from synth.instrument.ramp import Crossfade, Ramp
 from synth.instrument.steering import Steering
 from synth.instrument.tuning import FARTHEST, KEYS
@@ -27,6 +27,7 @@ _NOTES_OFF = range(123, 128)  # 124 to 127 change a mode that is not ours to cha
 NOT_LEARNT = {0, 6, 32, 38, 64, 66, 67, *range(96, 102), *range(120, 128)}  # that no parameter can take over
 _POLY, _LEGATO = 0, 2  # the parameter `mode`
 _DATA_ENTRY = 6
+WAYS = ("direction", "hold")  # of going through an embedded note: another one is faded to
 MORPH_MS = 30.0  # from one blend, or from one key's embedding and controllers, to the next
 EMBEDDED_FADE_MS = 50.0  # at the end of a source's own release
 SOFT_PEDAL = 0.7  # of a velocity
@@ -47,7 +48,8 @@ class Instrument:
 
     Args:
       preset: what to play; a name or a path is loaded.
-      voices: notes at a time. As many slots again, or a few more, let stolen voices fade out.
+      voices: that sound at a time; a note in unison, or of several layers, takes several. As many slots again, or a few
+        more, let stolen voices fade out.
       backend: the decoder's; see `synth.kernels`.
       precision: of the decoder's weights; "auto" is the fastest that sounds the same as fp32.
       blend: weights of the preset's instruments, by name; None for the preset's own.
@@ -93,8 +95,10 @@ class Instrument:
             raise WavekeysError(f"a tuning has 128 keys, each a MIDI number within {FARTHEST:g} of 0, or silent")
         self._voices: dict[int, Voice] = {}  # by slot
         self.keys: list[Key] = []  # down, in the order in which they went down
-        self.caught: set[tuple[int, int]] = set()  # channels and keys that the sostenuto pedal has caught
-        self.glides_from: float | None = None  # the pitch at which a note begins that glides
+        self.caught: set[tuple[int, int, int]] = (
+            set()
+        )  # by a channel's sostenuto pedal: its channel, a note's and its key
+        self.glide: Ramp | None = None  # the pitch of the last note: where the next one begins that glides
         self._order = 0
         self._now = 0  # the next block's first sample
 
@@ -127,7 +131,7 @@ class Instrument:
 
     @property
     def voices(self) -> int:
-        """Notes at a time."""
+        """That sound at a time, at most."""
         return self._polyphony
 
     @property
@@ -180,7 +184,7 @@ class Instrument:
         self._voices.clear()
         self.keys.clear()
         self.caught.clear()
-        self.glides_from = None
+        self.glide = None
         self._order = self._now = 0
         self._channels.reset(self.values["bend_range_semitones"])
         self._steering.turn_to(self.values, 0)
@@ -189,15 +193,15 @@ class Instrument:
         """Give a parameter a value, from that frame of the next block on."""
         self.values[parameter] = parameter_named(parameter).checked(value)
         self._steering.move(parameter, self._now + offset, self.values[parameter])
+        if parameter in WAYS:
+            self._change_timbres(offset)
 
     def set_blend(self, blend: Mapping[str, float] | None, offset: int = 0) -> None:
         """Blend the instruments otherwise (None: as the preset does); notes that sound change over smoothly."""
         blends = blends_of(self.preset.info, self.preset.bank, blend)
         self._override = dict(blend) if blend is not None else None
         self._blends = blends
-        for voice in self._voices.values():
-            if voice.phase in (Phase.HELD, Phase.SUSTAINED):
-                self._change_timbre(voice, offset)
+        self._change_timbres(offset)
 
     def learn(self, controller: int, parameter: str) -> None:
         """Let a MIDI controller move a parameter from now on, in place of what moved it."""
@@ -242,7 +246,7 @@ class Instrument:
         """A preset that `load` will take: what is wrong with it is said now and not while playing."""
         if preset.info.model_sha256 != self.preset.info.model_sha256:
             raise WavekeysError(f"preset {preset.info.name!r} was made for another model: open an instrument for it")
-        initial_values(preset.info.parameters)
+        check_parameters(preset.info)
         return preset
 
     def state(self) -> dict[str, Any]:
@@ -268,10 +272,14 @@ class Instrument:
 
         Refused as a whole if anything in it is wrong.
         """
+        if not isinstance(state, Mapping):
+            raise WavekeysError(f"not a state of this instrument: {state!r}")
         known = (self.preset, *self.programs.values())
         preset = next((preset for preset in known if preset.info.name == state.get("preset")), None)
         if state.get("version") != STATE_VERSION or preset is None:
             raise WavekeysError(f"this state belongs to preset {state.get('preset')!r}, not {self.preset.info.name!r}")
+        if state.get("model_sha256") != preset.info.model_sha256:
+            raise WavekeysError(f"this state belongs to another model than that of preset {preset.info.name!r}")
         try:
             values = initial_values(state["parameters"])
             blend = state["blend"]
@@ -289,7 +297,7 @@ class Instrument:
             raise WavekeysError("not a state of this instrument: its tuning or its controllers are not whole")
         self.preset, self.values, self._blends, self.controllers = preset, values, blends, controllers
         self._override = None if blend is None else dict(blend)
-        self._tuning, self._seed = tuning, seed
+        self._tuning, self._seed, self.learning = tuning, seed, None
         self.reset()
 
     def process(self, events: Sequence[Event], frames: int) -> np.ndarray:
@@ -408,7 +416,7 @@ class Instrument:
         elif control == _RESET_CONTROLLERS:
             for number in self._channels.zone(channel):
                 self._channels[number].reset_controllers(self._now + offset)
-            self._drop(channel)
+            self._drop(self._channels.zone(channel))
             self._lift(channel, offset)
         elif control in _NOTES_OFF:
             self.keys = [key for key in self.keys if key.channel not in self._channels.zone(channel)]
@@ -441,16 +449,16 @@ class Instrument:
             state.sustain = down
         elif down and not state.sostenuto:
             state.sostenuto = True
-            self.caught.update(voice.held_by for voice in self._of_zone(channel, Phase.HELD))
+            self.caught.update((channel, *voice.held_by) for voice in self._of_zone(channel, Phase.HELD))
         elif not down:
             state.sostenuto = False
-            self._drop(channel)
+            self._drop((channel,))
         if not down:
             self._lift(channel, offset)
 
-    def _drop(self, channel: int) -> None:
-        """Forget which keys the sostenuto pedal had caught."""
-        self.caught -= {at for at in self.caught if at[0] in self._channels.zone(channel)}
+    def _drop(self, pedals: Collection[int]) -> None:
+        """Forget which keys the sostenuto pedals of these channels had caught."""
+        self.caught = {at for at in self.caught if at[0] not in pedals}
 
     def _lift(self, channel: int, offset: int) -> None:
         """Release what no pedal holds any more."""
@@ -464,16 +472,19 @@ class Instrument:
             return  # one of several voices that went together
         if self._is_held_by_pedal(voice):
             voice.phase = Phase.SUSTAINED
-        elif self.values["mode"] != _POLY and self.keys:
+        elif self.values["mode"] != _POLY and self.keys and self._is_alone(voice):
             self._take_over(self.keys[-1], offset)
         else:
             self._release(voice, offset)
 
+    def _is_alone(self, voice: Voice) -> bool:
+        """Whether no other note goes on: several do where they were struck before there was to be but one at a time."""
+        others = (other for other in self._voices.values() if other.phase in (Phase.HELD, Phase.SUSTAINED))
+        return all(other.held_by == voice.held_by for other in others)
+
     def _is_held_by_pedal(self, voice: Voice) -> bool:
-        channels = self._channels.of_note(voice.held_by[0])
-        return any(channel.sustain for channel in channels) or (
-            voice.held_by in self.caught and any(channel.sostenuto for channel in channels)
-        )
+        pedals = self._channels.numbers_of_note(voice.held_by[0])
+        return any(self._channels[pedal].sustain or (pedal, *voice.held_by) in self.caught for pedal in pedals)
 
     def _of_zone(self, channel: int, *phases: Phase) -> list[Voice]:
         """The voices that a message on this channel concerns."""
@@ -513,12 +524,17 @@ class Instrument:
         """One note at a time: what sounds goes on with this key (legato), or makes way for it."""
         held = [voice for voice in self._voices.values() if voice.phase in (Phase.HELD, Phase.SUSTAINED)]
         pitch = self._pitch(key.key)
+        last = max(held, key=lambda voice: voice.order).held_by if held else None
+        for voice in [voice for voice in held if voice.held_by != last]:  # of a chord, from before
+            self._steal(voice, offset)
+        held = [voice for voice in held if voice.held_by == last]
         zones = {voice.zone for voice in held}
         wanted = {number for number, zone in enumerate(self.preset.info.zones) if zone.holds(key.key, key.velocity)}
         if self.values["mode"] == _LEGATO and held and zones == wanted and pitch is not None:
             for voice in held:
                 self._continue(voice, key, pitch, offset)
-            self.glides_from = pitch
+            if self.glide is not None:
+                self.glide.move(self._now + offset, pitch, samples=self._glide_samples)
             return
         for voice in held:
             self._steal(voice, offset)
@@ -529,11 +545,16 @@ class Instrument:
         voice.held_by, voice.phase = key[:2], Phase.HELD
         zone = self.preset.info.zones[voice.zone]
         detune = float(voice.pitch.target) - voice.nominal
-        glide = self._samples(self.values["glide_ms"]) or self._samples(STEAL_MS)
-        voice.pitch.move(at, pitch + zone.transpose + detune, samples=glide)
+        voice.pitch.move(at, pitch + zone.transpose + detune, samples=self._glide_samples)
         voice.touch.move(at, self._touch(key), samples=self._samples(MORPH_MS))
         voice.nominal = pitch + zone.transpose
         self._change_timbre(voice, offset)
+
+    def _change_timbres(self, offset: int) -> None:
+        """What sounds is to be what a new note would be; what ends already ends as it was."""
+        for voice in self._voices.values():
+            if voice.phase in (Phase.HELD, Phase.SUSTAINED):
+                self._change_timbre(voice, offset)
 
     def _change_timbre(self, voice: Voice, offset: int) -> None:
         timbre = self._timbre(voice.zone, voice.held_by[1], voice.nominal, voice.velocity)
@@ -547,7 +568,16 @@ class Instrument:
         pitches = float(self.preset.bank.pitches[0]), float(self.preset.bank.pitches[-1])
         # Of two banks that a line goes through, one may say in a word that all partials are in place.
         stretch = np.broadcast_to(held.stretch, (len(held.stretch), self.preset.model.config.harmonics))
-        return Timbre(held=held, blend=blend, pitches=pitches, sources=sources, stretch=stretch)
+        backward, freeze = (bool(self.values[way]) for way in WAYS)
+        return Timbre(
+            held=held,
+            blend=blend,
+            pitches=pitches,
+            sources=sources,
+            stretch=stretch,
+            backward=backward,
+            freeze=freeze,
+        )
 
     def _touch(self, key: Key) -> Touch:
         return Touch(self._channels.of_note(key.channel), key.key)
@@ -564,8 +594,8 @@ class Instrument:
         touch = key.velocity * (SOFT_PEDAL if any(c.soft for c in self._channels.of_note(key.channel)) else 1.0)
         velocity = (touch / 127.0) ** (2.0 ** (-1.5 * self.values["velocity_curve"]))
         glides = self.values["glide_ms"] > 0 and self.values["mode"] != _LEGATO
-        start = self.glides_from if glides and self.glides_from is not None else pitch
-        self.glides_from = pitch
+        start = self.glide.at(self._now + offset) if glides and self.glide is not None else pitch
+        self.glide = self._line(start, pitch, offset)
         count, before = round(self.values["unison"]), self._order
         for number, zone in enumerate(self.preset.info.zones):
             if not zone.holds(key.key, key.velocity):
@@ -597,9 +627,6 @@ class Instrument:
         slot = next(slot for slot in range(self._slots) if slot not in self._voices)
         self._order += 1
         start, end = (pitch + zone.transpose + detune for pitch in way)
-        pitch = Ramp(start, self._samples(self.values["glide_ms"]))
-        if start != end:
-            pitch.move(self._now + offset, end)
         # As loud as the bank's notes are between its softest and its hardest; beyond those, by the parameter.
         told = np.clip(127.0 * velocity, *self.preset.bank.velocities[[0, -1]])
         decibels = (127.0 * velocity - told) / 126.0 * self.values["velocity_range_db"] + zone.gain_db
@@ -619,11 +646,23 @@ class Instrument:
             attack=max(self._samples(self.values["attack_ms"]), 1),
             decay=1e-3 ** (1.0 / max(self._samples(self.values["decay_ms"]), 1)),
             sustain=self.values["sustain_level"],
-            pitch=pitch,
+            pitch=self._line(start, end, offset),
             nominal=way[1] + zone.transpose,
             timbre=Crossfade(timbre),
             time=self.values["start_ms"] / 1000.0 * self.sample_rate_hz / self._player.hop,
         )
+
+    @property
+    def _glide_samples(self) -> int:
+        """Of a legato line, which does not leap even without a glide."""
+        return self._samples(self.values["glide_ms"]) or self._samples(STEAL_MS)
+
+    def _line(self, start: float, end: float, offset: int) -> Ramp:
+        """The pitch of a new note."""
+        line = Ramp(start, self._samples(self.values["glide_ms"]))
+        if start != end:
+            line.move(self._now + offset, end)
+        return line
 
     def _make_room(self, offset: int, before: int) -> None:
         """See that one more voice may sound, and that a slot is free for it: none that began after the `before`-th

@@ -5,8 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from synth.errors import WavekeysError
+
+if TYPE_CHECKING:
+    from synth.bank import PresetInfo
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -268,6 +272,14 @@ def initial_values(overrides: Mapping[str, float | str]) -> dict[str, float]:
     for name, value in overrides.items():
         values[name] = parameter_named(name).checked(value)
     return values
+
+
+def check_parameters(info: PresetInfo) -> None:
+    """Refuse a preset, by its name, that has parameters which are none, or values that they cannot have."""
+    try:
+        initial_values(info.parameters)
+    except WavekeysError as error:
+        raise type(error)(f"preset {info.name!r}: {error}") from None
 
 
 def stored_values(values: Mapping[str, float]) -> dict[str, float | str]:

@@ -92,7 +92,7 @@ class Rack:
         self.sample_rate_hz = parts[0].instrument.sample_rate_hz
         for part in parts:
             self.check(part.instrument)
-            if part.channel is not OMNI and not 0 <= part.channel < 16:
+            if part.channel is not OMNI and part.channel not in range(16):
                 raise WavekeysError(f"part {part.name!r}: a channel is from 0 to 15, not {part.channel}")
         self._chains = {part.name: Effects(part.effects, self.sample_rate_hz) for part in parts}
         self._master = Effects(effects, self.sample_rate_hz)

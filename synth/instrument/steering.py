@@ -150,22 +150,20 @@ class Steering:
         dials = voice.dials
         x, y = dials.over("blend_x", time), dials.over("blend_y", time)
         sources = self._sources(voice, timbre, time)
-        way = {"backward": bool(dials.over("direction", time)), "freeze": bool(dials.over("hold", time))}
         if voice.let_at is not None and time >= voice.let_at:
-            layers = timbre.layers(number, 2, **way)
-            if voice.let is None:
-                voice.let = Let(number=number, level=layers[:, 0, 0].copy())
-            level = voice.let.level if len(voice.let.level) == len(layers) else layers[:, 0, 0]
-            since = np.maximum(np.arange(number, number + 2) - voice.let.number, 0)
-            after = timbre.held.after_release(since, level)
+            layers = timbre.layers(number, 2)
+            if timbre.let is None:
+                timbre.let = Let(number=number, level=layers[:, 0, 0].copy())
+            since = np.maximum(np.arange(number, number + 2) - timbre.let.number, 0)
+            after = timbre.held.after_release(since, timbre.let.level)
             layers[..., : after.shape[-1]] = after
             return timbre.blended(layers, x, y, sources)
-        key = (x, y, *sources.values(), *way.values())
+        key = (x, y, *sources.values())
         if timbre.key != key or not timbre.first <= number <= timbre.first + len(timbre.known) - 2:
             # Where nothing but time moves, frames for a while are blended at once.
             ahead = KNOWN_FRAMES if timbre.key == key else 2
             timbre.key, timbre.first = key, number
-            timbre.known = timbre.blended(timbre.layers(number, ahead, **way), x, y, sources)
+            timbre.known = timbre.blended(timbre.layers(number, ahead), x, y, sources)
         return timbre.known[number - timbre.first :][:2]
 
     def _sources(self, voice: Voice, timbre: Timbre, time: int) -> dict[str, float]:

@@ -22,7 +22,9 @@ from synth.instrument.instrument import Instrument
 from synth.instrument.offline import BLOCK_FRAMES
 from synth.instrument.parameters import parameter_named
 from synth.instrument.rack import Part, Rack, Replace, To
+from synth.instrument.ramp import Ramp
 from synth.instrument.songs import TAKE_MARK, Song
+from synth.instrument.tuning import FARTHEST
 
 FORMAT_VERSION = 1
 COMMAND_MARK = "wavekeys command "
@@ -127,7 +129,7 @@ def _described(instrument: Any) -> dict[str, Any]:
         "preset_sha256": _digest_without_parameters(instrument.preset.info),  # which the state has
         "state": instrument.state(),
         "learning": instrument.learning,
-        "glides_from": instrument.glides_from,
+        "glides_from": None if instrument.glide is None else instrument.glide.target,
         "controls": [message.hex("") for message in instrument.controls()],
         "keys": [list(key) for key in instrument.keys],
         "caught": sorted(instrument.caught),
@@ -244,6 +246,12 @@ def _whole(value: Any, low: int, high: int) -> int:
     return value
 
 
+def _number(value: Any, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:  # nor not a number
+        raise ValueError(f"{value!r} is not a number from {low:g} to {high:g}")
+    return float(value)
+
+
 class _Opener:
     """From JSON back to instruments and commands."""
 
@@ -275,6 +283,7 @@ class _Opener:
             state = instrument.state() | {key: state[key] for key in _KEPT}
         elif state["model_sha256"] != info.model_sha256:
             self._warn(f"preset {info.name!r} has another model than when this was played; it will sound different")
+            state = {**state, "model_sha256": info.model_sha256}
         elif row.get("preset_sha256", now := _digest_without_parameters(info)) != now:
             self._warn(_CHANGED.format(info.name))
         wished = {"blend": wishes.blend, "seed": wishes.seed, "tuning": wishes.tuning}
@@ -287,9 +296,10 @@ class _Opener:
                 instrument.process([], self._block_frames)
         if (learning := row.get("learning")) is not None:
             instrument.process([(0, Learn(parameter_named(learning).id))], 0)
-        instrument.caught = {(int(channel), int(key)) for channel, key in row.get("caught", [])}
+        # Takes of before it mattered whose pedal it was name a note's channel and key alone.
+        instrument.caught = {(pedal[0] if pedal else at, at, key) for *pedal, at, key in row.get("caught", [])}
         if (pitch := row.get("glides_from")) is not None:
-            instrument.glides_from = float(pitch)
+            instrument.glide = Ramp(_number(pitch, -FARTHEST, FARTHEST), 1)
         return instrument
 
     def _programs(self, names: Mapping[str, Any], digests: Mapping[str, Any], played: Preset) -> dict[int, Preset]:

@@ -90,7 +90,9 @@ def read_scale(path: Path) -> Scale:
 
 
 def _interval(line: str) -> float:
-    word = line.split(maxsplit=1)[0]
+    word, *rest = line.split(maxsplit=1)
+    if rest and rest[0].startswith("/"):
+        raise ValueError(line)
     if "." in word:
         return float(word)
     if not re.fullmatch(r"\d+(/\d+)?", word):  # `Fraction` would take exponents too, of any size
@@ -114,6 +116,8 @@ def read_mapping(path: Path) -> Mapping:
     keys = range(KEYS)
     if not (first in keys and last in keys and middle in keys and reference_key in keys):
         raise WavekeysError(f"{path}: keys of a mapping are from 0 to {KEYS - 1}")
+    if first > last:
+        raise WavekeysError(f"{path}: its first key, {first}, comes after its last, {last}")
     if not 0 <= size <= MOST_DEGREES or any(abs(degree or 0) > MOST_DEGREES for degree in (*degrees, octave_degree)):
         raise WavekeysError(f"{path}: a mapping's size and its degrees are no more than {MOST_DEGREES}")
     degrees += (None,) * (size - len(degrees))

@@ -27,6 +27,14 @@ class Phase(enum.Enum):
     STOLEN = "stolen"
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Let:
+    """A key that was let go, while its source's own release goes on."""
+
+    number: int  # of the embedding's frame then
+    level: np.ndarray  # channel 0 then, of every instrument
+
+
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Timbre:
     """An embedded note and the blend of its instruments."""
@@ -36,14 +44,18 @@ class Timbre:
     pitches: tuple[float, float]  # lowest and highest of the bank
     sources: dict[str, float]  # those of its modulations that do not move, 0 to 1
     stretch: np.ndarray  # [I, H] as `Bank.stretch`, of all partials that the model has
+    backward: bool = False
+    freeze: bool = False  # in the sustain, instead of going to and fro
+    let: Let | None = None  # once its key was let go, if its source's release is to be heard
     known: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))  # blended `layers`, [N, C + 2 + H]
     first: int = 0
     key: tuple[float, ...] = ()  # what they hold for
 
-    def layers(self, first: int, count: int, *, backward: bool, freeze: bool) -> np.ndarray:
+    def layers(self, first: int, count: int) -> np.ndarray:
         """Frames of each of its instruments, the cents of vibrato and tuning, the stretch: [I, count, C + 2 + H]."""
         numbers = np.arange(first, first + count)
-        frames, cents = self.held.at(numbers, backward=backward, freeze=freeze), self.held.cents_at(numbers)
+        frames = self.held.at(numbers, backward=self.backward, freeze=self.freeze)
+        cents = self.held.cents_at(numbers)
         steady = np.concatenate([self.held.tuning[:, None], self.stretch], axis=1)[:, None].repeat(count, axis=1)
         return np.concatenate([frames, cents[..., None].astype(np.float32), steady], axis=-1)
 
@@ -52,14 +64,6 @@ class Timbre:
         weights = self.blend.weights(x, y, sources)
         # Term by term: `einsum` rounds as its shapes suggest.
         return sum(weight * layer for weight, layer in zip(weights, layers, strict=True))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Let:
-    """A key that was let go, while its source's own release goes on."""
-
-    number: int  # of the embedding's frame then
-    level: np.ndarray  # channel 0 then, of every instrument
 
 
 class Touch(NamedTuple):
@@ -150,7 +154,6 @@ class Voice:
     # The cents of its own vibrato and tuning at the points before `point`.
     cents: list[tuple[float, float]] = dataclasses.field(default_factory=list)
     let_at: int | None = None  # when the key was let go, if its source's release is to be heard
-    let: Let | None = None
     phase: Phase = Phase.HELD
     fades: list[Fade] = dataclasses.field(default_factory=list)  # each goes on where the one before had come
 

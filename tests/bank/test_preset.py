@@ -77,6 +77,9 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
     [
         ('name = "mine"', 'nmae = "mine"', "unknown key 'nmae'|key 'name' must be a str"),
         ('tags = ["test"]', 'tags = "test"', "key 'tags' must be a list"),
+        ('name = "mine"', r'name = "\u001B[2J"', r"name must be printable text, not '.x1b\[2J'"),
+        ('tags = ["test"]', r'tags = ["\u0007"]', "tags must be printable text"),
+        ("[model]", "[[zones]]\n" * 65 + "[model]", "65 zones, 64 are the most"),
         ("format_version = 2", "format_version = 9", "preset format 9"),
         ("bell = 1.0", 'bell = "loud"', "blend.bell must be a number"),
         ("bell = 1.0", "gong = 1.0", "unknown instrument 'gong'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -14,12 +15,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from synth import UsageError
+from synth.bank import load_preset
+from synth.bank.preset import preset_text
 from synth.cli.blend import Blend
 from synth.cli.main import main
-from synth.cli.play import EffectType, Seat, SeatType
+from synth.cli.play import EffectType, Seat, SeatType, _programs
 from synth.host import audio, midi
 from synth.host.audio import OutputDevice, choose_output
 from synth.host.midi import InputPlan, Source, plan_inputs
+from synth.instrument import Instrument
 
 Machine = Callable[[list[OutputDevice], list[Source]], None]
 
@@ -167,3 +171,15 @@ def test_an_effect_of_pedalboard_is_made_with_its_settings() -> None:
     effect = EffectType().convert("Reverb:wet_level=0.25,room_size=0.5", None, None)
     assert isinstance(effect, pedalboard.Reverb)
     assert (effect.wet_level, effect.room_size) == (0.25, 0.5)
+
+
+def test_a_preset_that_no_instrument_takes_is_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synth.bank.preset.user_folder", lambda: tmp_path)
+    duo = load_preset("duo")
+    for name, parameters in (("mine", {"gain_db": -6.0}), ("strange", {"sparkle": 3.0})):
+        (tmp_path / name).mkdir()
+        info = dataclasses.replace(duo.info, name=name, parameters=parameters)
+        (tmp_path / name / "preset.toml").write_text(preset_text(info))
+    programs = _programs(duo)
+    assert [programs[number].info.name for number in programs if number >= 128] == ["mine"]
+    assert Instrument(duo, backend="cpu", programs=programs).programs.keys() == programs.keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,21 @@ def test_a_preset_travels_as_one_file(run: Any, tmp_path: Path, monkeypatch: pyt
     assert json.loads(run("show", "mine", "--json")[1]) == before
     assert run("delete", "older") == (0, "older: deleted\n", "")
     assert [name for name, row in rows(run).items() if not row["factory"]] == ["mine", "third"]
+
+
+def test_a_file_with_parameters_that_are_none_is_not_imported(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "duo.wavekeys"
+    run("export", "duo", "-o", file)
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["preset.toml"] = members["preset.toml"].replace(b"[parameters]", b"[parameters]\nsparkle = 3")
+    assert b"sparkle" in members["preset.toml"]
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    code, _, err = run("import", file)
+    assert (code, "preset 'duo': unknown parameter 'sparkle'" in err) == (1, True)
+    assert [name for name, row in rows(run).items() if not row["factory"]] == []
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import mido
 import numpy as np
 import pytest
 
-from synth.host.engine import PROBE_CALLS, WORK_S, Engine, Playable
+from synth.host.engine import LARGEST_PERIOD_FRAMES, PROBE_CALLS, WORK_S, Engine, Playable, ring_frames
 from synth.host.events import EventQueue
 from synth.host.output import Output
 from synth.host.ring import Ring
+from synth.instrument import Part, Rack
 from synth.testing import FakeClock, FakePort, SineInstrument
 
 BLOCK = 64
@@ -55,7 +56,9 @@ class Failing(SineInstrument):
 class Rig:
     """Runs the engine and the device in turns, on a clock of their own."""
 
-    def __init__(self, instrument: Playable, *, rate_hz: int = 48_000, period: int = 256, spare: int = 2) -> None:
+    def __init__(
+        self, instrument: Playable, *, rate_hz: int = 48_000, period: int = 256, spare: int = 2, stems: bool = False
+    ) -> None:
         self.clock = FakeClock()
         self.rate_hz = rate_hz
         self.period = period
@@ -71,6 +74,7 @@ class Rig:
             events=self.events,
             ring=self.ring,
             output=self.output,
+            stems=stems,
             now=self.clock,
             sleep=time.sleep,  # of the engine's own thread, for which this clock stands still
         )
@@ -209,3 +213,40 @@ def test_an_engine_that_is_always_late_rests_now_and_then() -> None:
     assert engine.failure is None
     assert len(rests) == 10
     assert max(np.diff(rests)) < WORK_S + 2 * 10 * BLOCK / 16_000
+
+
+@pytest.mark.parametrize(("block", "spare", "rate_hz"), [(2048, 8, 48_000), (2048, 2, 96_000), (48, 1, 192_000)])
+def test_a_ring_holds_what_is_asked_for_beyond_the_largest_period(block: int, spare: int, rate_hz: int) -> None:
+    frames = ring_frames(block_frames=block, spare_blocks=spare, source_hz=16_000, rate_hz=rate_hz)
+    ring = Ring(capacity_frames=frames, channels=2)
+    output = Output(ring, rate_hz=rate_hz, now=FakeClock())
+    engine = Engine(
+        instrument=SineInstrument(),
+        block_frames=block,
+        spare_blocks=spare,
+        rate_hz=rate_hz,
+        events=EventQueue(),
+        ring=ring,
+        output=output,
+    )
+    for _ in range(PROBE_CALLS):
+        output(np.zeros((LARGEST_PERIOD_FRAMES, 2), np.float32), LARGEST_PERIOD_FRAMES, None, False)
+    engine.step()
+    assert engine.target_frames == LARGEST_PERIOD_FRAMES + spare * block * rate_hz // 16_000
+
+
+def test_a_stem_that_is_not_a_number_is_silence() -> None:
+    taken: list[np.ndarray] = []
+
+    class Takes:
+        def push_events(self, events: object, frames: int) -> None: ...
+
+        def push(self, sound: np.ndarray, parts: list[np.ndarray]) -> None:
+            taken.extend([sound.copy(), *(part.copy() for part in parts)])
+
+    rig = Rig(Rack([Part(name="a", instrument=Broken())]), stems=True)
+    rig.engine.record(Takes())  # type: ignore[arg-type]
+    rig.port.send(mido.Message("note_on", note=60, velocity=100))
+    rig.run(0.3)
+    assert any(block.any() for block in taken)
+    assert all(np.isfinite(block).all() for block in taken)

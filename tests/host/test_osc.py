@@ -556,6 +556,7 @@ def test_a_file_name_that_is_no_text_is_sent_as_far_as_it_can_be(
         (("/wavekeys/midi", 0x90, 60), "not one MIDI message: 90 3c"),
         (("/wavekeys/midi", 0x90, 600, 1), "a byte must be a whole number from 0 to 255"),
         (("/wavekeys/midi", b"\x40"), "not one MIDI message: 40"),
+        (("/wavekeys/midi", (0, 0xF0, 1, 2)), "not one MIDI message: f0 01 02"),
         (("/wavekeys/record", 2), "on must be a whole number from 0 to 1"),
         (("/wavekeys/subscribe", 0), "port must be a whole number from 1 to 65535"),
         (("/wavekeys/stop",), "the host failed: RuntimeError('broken on purpose')"),

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from synth import WavekeysError
 from synth.bank import Modulation, Preset, Zone
-from synth.instrument import Instrument, Learn, Set
+from synth.instrument import Instrument, Learn, Set, SetBlend
 from synth.instrument.channels import registered_controls
+from synth.instrument.events import Resume
 from synth.instrument.voice import Phase, Touch, Voice
 from synth.stream import Point
 from synth.testing.playing import control, off, on, play
@@ -130,6 +131,26 @@ def test_a_glide_begins_at_the_last_pitch(tiny_preset: Preset) -> None:
     np.testing.assert_allclose(voice.pitch.over(np.array([20, 100, 200])), [60, 62, 64])
 
 
+@pytest.mark.parametrize("mode", ["poly", "mono"])
+def test_a_glide_that_is_interrupted_goes_on_from_where_it_is(tiny_preset: Preset, mode: str) -> None:
+    instrument = make(tiny_preset, parameters={"mode": mode, "glide_ms": 100})
+    play(instrument, {0: [on(60)], 20: [on(72)], 420: [on(62)]}, 448)
+    (voice,) = [voice for voice in instrument._voices.values() if voice.held_by[1] == 62]
+    assert voice.pitch.at(420) == pytest.approx(60 + 12 * 400 / 1600)
+    assert voice.pitch.at(2020) == 62
+
+
+@pytest.mark.parametrize(("mode", "left"), [("mono", [62, 64]), ("legato", [62, 64])])
+def test_a_chord_that_is_held_when_the_mode_changes_stays_a_chord(
+    tiny_preset: Preset, mode: str, left: list[int]
+) -> None:
+    instrument = make(tiny_preset, voices=3)
+    play(instrument, {0: [on(60), on(62), on(64)], 60: [Set("mode", mode)], 100: [off(60)]}, 128)
+    assert sorted(voice.held_by[1] for voice in sounding(instrument)) == left
+    play(instrument, {0: [on(65)]}, 128)
+    assert [voice.held_by[1] for voice in sounding(instrument)] == [65]
+
+
 def test_unison_voices_are_detuned_around_the_note(tiny_preset: Preset) -> None:
     instrument = make(tiny_preset, parameters={"unison": 3, "unison_detune_cents": 20})
     play(instrument, {0: [on(60)]}, 64)
@@ -155,6 +176,22 @@ def test_sostenuto_holds_the_key_that_it_caught_and_not_the_next_of_a_legato_lin
     play(instrument, {0: [on(60)], 40: [off(60)]}, instrument.tail_frames + 128)
     assert [(voice.held_by[1], voice.phase) for voice in instrument._voices.values()] == [(60, Phase.SUSTAINED)]
     play(instrument, {0: [control(66, 0)]}, instrument.tail_frames + 128)
+    assert instrument.sounding == 0
+
+
+def test_a_members_sostenuto_lifts_what_it_caught_and_not_what_the_master_did(tiny_preset: Preset) -> None:
+    instrument = Instrument(tiny_preset, voices=3, backend="cpu", mpe=5)
+    play(instrument, {0: [on(60, channel=1)], 10: [control(66, 127)], 20: [off(60, channel=1)]}, 64)
+    play(instrument, {0: [control(66, 0, channel=1)], 10: [control(121, 0, channel=1)]}, 64)
+    assert [voice.phase for voice in instrument._voices.values()] == [Phase.SUSTAINED]
+    play(instrument, {0: [control(66, 0)]}, instrument.tail_frames + 64)
+    assert instrument.sounding == 0
+
+
+def test_a_zone_that_shrinks_lets_go_of_what_its_masters_sostenuto_held(tiny_preset: Preset) -> None:
+    instrument = Instrument(tiny_preset, voices=3, backend="cpu", mpe=5)
+    play(instrument, {0: [on(60, channel=4)], 10: [control(66, 127)], 20: [off(60, channel=4)]}, 64)
+    play(instrument, {0: [control(101, 0), control(100, 6), control(6, 2)]}, instrument.tail_frames + 64)
     assert instrument.sounding == 0
 
 
@@ -291,6 +328,33 @@ def test_an_embedded_release_goes_through_the_sources_own(tiny_preset: Preset) -
     assert instrument.sounding == 0
 
 
+@pytest.mark.parametrize("gap", [1, 800])
+def test_an_embedded_release_begins_at_the_level_of_what_is_blended_then(tiny_preset: Preset, gap: int) -> None:
+    embeddings = tiny_preset.bank.embeddings.copy()
+    embeddings[1, ..., 0] = 0.2
+    bank = dataclasses.replace(tiny_preset.bank, embeddings=embeddings)
+    instrument = make(
+        dataclasses.replace(tiny_preset, bank=bank), parameters={"release": "embedded"}, blend={"bell": 1.0}
+    )
+    play(instrument, {0: [on(60, 100)], 100: [SetBlend({"pipe": 1.0})], 100 + gap: [off(60)]}, 256 + gap)
+    (voice,) = sounding(instrument, Phase.RELEASED)
+    let = voice.timbre.target.let
+    assert let is not None
+    assert let.level == pytest.approx(0.2)
+
+
+def test_another_way_through_an_embedded_note_is_faded_to(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset)
+    play(instrument, {0: [on(60)]}, 320)
+    (voice,) = sounding(instrument)
+    before = voice.timbre.target
+    play(instrument, {10: [Set("direction", "backward")]}, 64)
+    assert voice.timbre.target.backward
+    assert [part for part, _ in voice.timbre.parts] == [before, voice.timbre.target]
+    play(instrument, {0: [on(62), Set("hold", "freeze")]}, 640)
+    assert [(v.timbre.target.backward, v.timbre.target.freeze) for v in sounding(instrument)] == [(True, True)] * 2
+
+
 def test_mpe_bends_each_note_by_itself_and_all_by_the_master(tiny_preset: Preset) -> None:
     instrument = Instrument(tiny_preset, voices=2, backend="cpu", mpe=5)
     bends = [mido.Message("pitchwheel", pitch=8191, channel=channel) for channel in (0, 2)]
@@ -373,10 +437,40 @@ def test_state_survives_json_and_another_instrument(tiny_preset: Preset) -> None
 def test_a_wrong_state_is_refused_and_changes_nothing(tiny_preset: Preset) -> None:
     instrument = make(tiny_preset)
     before = instrument.state()
-    for change in ({"parameters": {"temperature": 99.0}}, {"blend": {"gong": 1.0}}, {"tuning": [1.0]}, {"version": 9}):
+    for change in (
+        {"parameters": {"temperature": 99.0}},
+        {"blend": {"gong": 1.0}},
+        {"tuning": [1.0]},
+        {"version": 9},
+        {"model_sha256": "of another"},
+    ):
         with pytest.raises(WavekeysError):
             instrument.restore({**before, **change})
+    for nothing in (None, [], "state"):
+        with pytest.raises(WavekeysError):
+            instrument.restore(nothing)  # type: ignore[arg-type]
     assert instrument.state() == before
+
+
+def test_what_is_restored_does_not_wait_for_a_controller_to_learn(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset)
+    before = instrument.state()
+    play(instrument, {0: [Learn("gain_db")]}, 64)
+    instrument.restore(before)
+    play(instrument, {0: [control(20, 0)]}, 64)
+    assert instrument.state() == before
+
+
+def test_the_largest_bend_range_can_be_told_again(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset)
+    largest = [control(101, 0), control(100, 0), control(6, 127), control(38, 127)]
+    play(instrument, {0: largest}, 640)
+    told = instrument.controls()
+    other = make(tiny_preset)
+    other.process([(0, Resume(told))], 64)
+    play(other, {}, 640)
+    assert other.controls() == told
+    assert other._channels[0].bend_range.target == pytest.approx(127.99)
 
 
 def test_a_program_change_loads_a_preset_and_sounding_notes_end(tiny_preset: Preset) -> None:

@@ -95,6 +95,21 @@ def test_an_effect_that_looks_ahead_delays_by_its_latency_and_loses_nothing(tiny
     np.testing.assert_array_equal(late[100:], dry[:-100])
 
 
+def test_an_effect_that_gives_more_than_it_got_has_it_kept_for_the_next_block(tiny_preset: Preset) -> None:
+    class Bursts(Gain):
+        """Keeps every other block for the one after it."""
+
+        def process(self, input_array: np.ndarray, sample_rate: float, buffer_size: int, reset: bool) -> np.ndarray:
+            self.look_ahead = 0 if self.look_ahead else 64
+            return super().process(input_array, sample_rate, buffer_size, reset)
+
+    blocks: dict[int, list[RackEvent]] = {0: [(0, on(60))]}
+    dry = play(instrument(tiny_preset), blocks)
+    late = play(Rack([Part(name="a", instrument=instrument(tiny_preset), effects=[Bursts(1.0)])]), blocks)
+    assert not late[:64].any()
+    np.testing.assert_array_equal(late[64:], dry[:-64])
+
+
 def test_pedalboards_plugins_are_effects(tiny_preset: Preset) -> None:
     blocks: dict[int, list[RackEvent]] = {0: [(0, on(60))]}
     dry = play(instrument(tiny_preset), blocks)

@@ -36,6 +36,7 @@ from synth.instrument import (
 from synth.instrument import takes as takes_module
 from synth.instrument.events import Renew, SavedAs
 from synth.instrument.rack import Replace, To
+from synth.instrument.ramp import Ramp
 from synth.instrument.songs import TAKE_MARK
 from synth.instrument.takes import former_parts
 from synth.testing.playing import control, off, on
@@ -278,6 +279,9 @@ def damaged(header: dict[str, Any], *path: str | int, value: Any) -> dict[str, A
         (("parts", 0, "voices"), 10**9, "1000000000 is not a whole number from 1 to 64"),
         (("parts", 0, "mpe"), "x", "is damaged"),
         (("parts", 0, "channel"), 16, "a channel is from 0 to 15"),
+        (("parts", 0, "channel"), 2.5, "a channel is from 0 to 15"),
+        (("parts", 0, "glides_from"), 1e300, "is not a number from"),
+        (("parts", 0, "glides_from"), float("nan"), "is not a number from"),
         (("parts", 0, "precision"), "fp7", "unknown precision"),
         (("parts", 0, "programs"), {"x": "tiny"}, "is damaged"),
         (("parts", 0, "state"), None, "is damaged"),
@@ -330,7 +334,7 @@ def test_what_was_under_way_when_the_take_began_goes_on(presets: dict[str, Prese
     instrument = Instrument(presets["tiny"], voices=2, backend="cpu")
     instrument.warm_up(BLOCK)
     instrument.set("glide_ms", 200.0)
-    instrument.glides_from = 72.0
+    instrument.glide = Ramp(72.0, 1)
     instrument.process([(0, Learn("gain_db"))], BLOCK)
     events = {0: [(0, control(20, 10))], 1: [(0, on(60))], 20: [(0, off(60))]}
     with pytest.MonkeyPatch.context() as patch:
@@ -417,7 +421,7 @@ def test_keys_that_are_down_when_a_take_begins_are_played_in_it(presets: dict[st
         played = perform(instrument, tmp_path / "take.mid", events)
     header = read_take_header(open_song(tmp_path / "take.mid"))
     assert header is not None
-    assert [header["parts"][0][name] for name in ("keys", "caught")] == [[[0, 64, 80]], [[0, 60]]]
+    assert [header["parts"][0][name] for name in ("keys", "caught")] == [[[0, 64, 80]], [[0, 0, 60]]]
     rendered = again(tmp_path / "take.mid")
     loud = [
         np.abs(audio.reshape(-1, 5 * BLOCK, 2)).max(axis=(1, 2)) > 1e-3 for audio in (played, rendered[: len(played)])

@@ -82,6 +82,7 @@ def test_a_mapping_says_which_keys_sound_and_where(tmp_path: Path) -> None:
         "name\nx\n",
         "name\n1\n 1/0\n",
         "name\n1\n -3/2\n",
+        "name\n1\n 3 / 2\n",
         "name\n1\n 0.0\n",
         "n\n0\n",
         "n\n1\n1e999999999\n",
@@ -111,9 +112,10 @@ def test_any_text_is_a_tuning_or_refused(tmp_path_factory: pytest.TempPathFactor
         "1000000000000\n0\n127\n60\n69\n440.0\n0\n",
         f"1\n0\n127\n60\n69\n440.0\n0\n{'9' * 400}\n",
         f"0\n0\n127\n60\n69\n440.0\n{'9' * 400}\n",
+        "0\n127\n0\n60\n69\n440.0\n0\n",
     ],
 )
-def test_a_mapping_of_absurd_size_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_mapping_of_absurd_size_or_without_keys_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(WavekeysError, match=r"bad\.kbm"):
         read_mapping(write(tmp_path, "bad.kbm", text))
 

@@ -20,10 +20,11 @@ import numpy as np
 from synth.errors import WavekeysError
 from synth.host.audio import JACK, DuplexStream, OutputDevice
 from synth.host.doctor.jack import connect
-from synth.host.engine import Engine, Playable
+from synth.host.engine import Engine, Playable, ring_frames
 from synth.host.events import EventQueue
 from synth.host.meters import Latency
 from synth.host.output import Output
+from synth.host.priority import PORTS, in_real_time
 from synth.host.ring import Ring
 
 NOTES = 20
@@ -32,7 +33,6 @@ _KEY, _VELOCITY = 72, 100
 _HELD_S, _REST_S = 0.08, 0.35
 _PATIENCE_S = 5.0
 _CALLS_A_SECOND = 4000  # more than any device makes
-_RING_FRAMES = 1 << 15
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,13 @@ def listen(
 ) -> Heard:
     """Play some short notes on `device` and hear them at an input. Raises WavekeysError where it cannot be opened."""
     events = EventQueue()
-    ring = Ring(capacity_frames=_RING_FRAMES, channels=2)
+    capacity_frames = ring_frames(
+        block_frames=block_frames,
+        spare_blocks=spare_blocks,
+        source_hz=instrument.sample_rate_hz,
+        rate_hz=device.rate_hz,
+    )
+    ring = Ring(capacity_frames=capacity_frames, channels=2)
     output = Output(ring, rate_hz=device.rate_hz)
     seconds = _PATIENCE_S + 2.0 + NOTES * (_HELD_S + 2 * _REST_S)
     ears = _Ears(output, rate_hz=device.rate_hz, seconds=seconds)
@@ -100,7 +106,8 @@ def listen(
         ring=ring,
         output=output,
     )
-    stream = DuplexStream(device, input_index, ears)
+    with in_real_time(PORTS):
+        stream = DuplexStream(device, input_index, ears)
     try:
         engine.start()
         _wait_for_sound(engine, device)

@@ -10,6 +10,7 @@ from synth.host.audio import choose_output, list_outputs
 from synth.host.doctor.finding import Finding
 from synth.host.midi import list_input_names, plan_inputs
 from synth.host.settings import load_controllers
+from synth.instrument.parameters import check_parameters
 
 
 def check_surroundings() -> Iterator[Finding]:
@@ -51,6 +52,11 @@ def _midi() -> Finding:
 def _presets() -> Iterator[Finding]:
     damaged: list[WavekeysError] = []
     infos = list_presets(damaged=damaged.append)
+    for info in infos:
+        try:
+            check_parameters(info)
+        except WavekeysError as refusal:
+            damaged.append(refusal)
     own = sum(not info.factory for info in infos)
     yield Finding(what="presets", state="well", said=f"{len(infos) - own} that come with wavekeys, {own} of your own")
     for error in damaged:

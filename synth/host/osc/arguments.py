@@ -129,7 +129,8 @@ class Midi:
             data = list(first)
         elif isinstance(first, tuple):
             _port, status, *values = first
-            data = [status, *values][: SPEC_BY_STATUS.get(status, {"length": 3})["length"]]  # always four bytes in OSC
+            length = SPEC_BY_STATUS.get(status, {"length": 3})["length"]  # infinite for system exclusive
+            data = [status, *values][: min(length, 3)]  # always four bytes in OSC
         else:
             rest.appendleft(first)
             data = [Whole("a byte", 0, 255).take(rest) for _ in range(len(rest))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Callable
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from synth.bank import Preset
+from synth.bank import Preset, Zone
+from synth.bank.preset import preset_text
 from synth.cli.main import main
 from synth.errors import WavekeysError
 from synth.host.doctor import Finding, check_machine, check_surroundings, machine, measure_loads, surroundings
@@ -71,11 +73,30 @@ def test_missing_devices_and_damaged_files_are_faults_with_what_they_say(
     assert "broken" in [finding.said for finding in findings if finding.what == "presets"][1]
 
 
-def test_loads_are_measured_for_more_and_more_held_notes(tiny_preset: Preset) -> None:
-    instrument, loads = measure_loads(tiny_preset, (1, 3), block_frames=64)
+@pytest.mark.parametrize(
+    ("parameters", "zones"),
+    [
+        ({}, (Zone(),)),
+        ({"mode": "legato", "unison": 4.0}, (Zone(velocity_low=100, key_low=90), Zone(key_high=5))),
+    ],
+)
+def test_loads_are_measured_for_more_and_more_voices_whatever_the_preset(
+    tiny_preset: Preset, parameters: dict[str, float | str], zones: tuple[Zone, ...]
+) -> None:
+    info = dataclasses.replace(tiny_preset.info, parameters=parameters, zones=zones)
+    instrument, loads = measure_loads(dataclasses.replace(tiny_preset, info=info), (1, 3), block_frames=64)
     assert [load.voices for load in loads] == [1, 3]
     assert all(load.share > 0 for load in loads)
-    assert instrument.sounding == 3
+    assert (instrument.edited, instrument.sounding) == (False, 0)
+
+
+def test_a_preset_whose_parameters_are_none_is_a_fault(home: Path, tiny_preset: Preset) -> None:
+    folder = home / "data" / "presets" / "strange"
+    folder.mkdir(parents=True)
+    info = dataclasses.replace(tiny_preset.info, name="strange", parameters={"sparkle": 3})
+    (folder / "preset.toml").write_text(preset_text(info))
+    faults = [finding.said for finding in check_surroundings() if finding.state == "fault"]
+    assert any("preset 'strange': unknown parameter 'sparkle'" in said for said in faults)
 
 
 def hear(delay_ms: float, *, pressed_ms: float, before: float = 0.0) -> float | None:
