@@ -6,7 +6,7 @@ Imports `synth.wavenet`; nothing here knows of voices or devices.
 """
 
 from synth.bank.bank import Bank, HeldNote, load_bank
-from synth.bank.build import Embedded, Recorded, bank_of_notes, build_bank, encoded
+from synth.bank.build import Embedded, Recorded, bank_of_notes, build_bank, encoded, is_strange
 from synth.bank.favourites import mark_favourite, read_favourites
 from synth.bank.library import (
     delete_preset,
@@ -35,6 +35,7 @@ __all__ = [
     "export_preset",
     "find_preset",
     "import_preset",
+    "is_strange",
     "list_presets",
     "load_bank",
     "load_preset",

@@ -17,6 +17,7 @@ from synth.wavenet.encoder import LEVEL_DB_PER_UNIT
 STEADY_DB_PER_SECOND = 1.5  # a sustain that falls more slowly than this is held level
 FALL_EXPLAINED = 0.5  # of what its level does, by a straight line; else it wavers, and is held level too
 DECAYING = 0.2  # of an instrument's notes fall; with fewer it sustains, and those few happened to fade just then
+LARGEST_EMBEDDING = 65504.0  # of embeddings: what float16 can say
 SILENT = 1.0 - 70.0 / LEVEL_DB_PER_UNIT
 FRAMES_PER_SECOND = 31.25  # of every bank, hence of every model that plays one
 FARTHEST = 0.5  # multiples of the pitch by which a partial may be off its own

@@ -8,16 +8,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synth.bank.bank import FRAMES_PER_SECOND, Bank
+from synth.bank.bank import FRAMES_PER_SECOND, LARGEST_EMBEDDING, Bank
 from synth.bank.vibrato import Vibrato, find_vibrato
+from synth.errors import WavekeysError
 from synth.pitch import midi_to_hertz
 from synth.wavenet import WaveNet
+from synth.wavenet.encoder import LEVEL_DB_PER_UNIT
 
 KEY_UP_SECONDS = 3.0  # NSynth's notes are held so long
 SETTLED_SECONDS = (0.3, 1.9)  # a sustain begins between these
 MARGIN_FRAMES = 5  # by which the encoder foresees the release
 FAINT, LET_GO = 1e-3, 0.03  # of the loudest frame (-60 and -30 dB): a note has ended, it still sounded
 ENDING_FRAMES = 8  # a quarter of a second, in which a note that was let go or cut off ends
+SOUNDING_DB = 40.0  # below the loudest frame
 UNREST = 1.15  # a sustain may be so much more restless than its last second
 
 
@@ -54,6 +57,10 @@ class Recorded(NamedTuple):
     velocity: int
     audio: np.ndarray  # [T] float32, 4 s
 
+    @property
+    def label(self) -> str:
+        return f"{self.instrument}, pitch {self.pitch}, velocity {self.velocity}"
+
 
 class Embedded(NamedTuple):
     """What is known of such a note but for its vibrato."""
@@ -82,6 +89,13 @@ def encoded(model: WaveNet, notes: Iterable[Recorded]) -> Iterator[tuple[Recorde
     return ((note, Embedded(np.asarray(model.encode(note.audio[None]))[0], on_multiples, 0.0)) for note in notes)
 
 
+def is_strange(model: WaveNet, audio: np.ndarray) -> bool:
+    """Whether the encoder finds no timbre in most of what sounds of a note [T]: it has learnt nothing like it."""
+    z = np.asarray(model.encode(audio[None]))[0]
+    sounds = z[:, 0] > z[:, 0].max() - SOUNDING_DB / LEVEL_DB_PER_UNIT
+    return bool((z[sounds, 1:] == 0.0).all(axis=1).mean() > 0.5)
+
+
 def bank_of_notes(
     model: WaveNet,
     notes: Iterable[Recorded],
@@ -99,6 +113,8 @@ def bank_of_notes(
     embed = embed or functools.partial(encoded, model)
     found: dict[str, dict[tuple[int, int], _Note]] = {}
     for note, (frames, stretch, tuning) in embed(_first_of_each(notes, again)):
+        if not np.abs(frames).max() <= LARGEST_EMBEDDING:
+            raise WavekeysError(f"{note.label}: its embedding is beyond what a bank can say; leave it out")
         vibrato = find_vibrato(note.audio, float(midi_to_hertz(note.pitch)), model.config.sample_rate_hz)
         held = frames[held_frames(note.audio, len(frames), release)]
         found.setdefault(note.instrument, {})[note.pitch, note.velocity] = _Note(held, vibrato, stretch, tuning)

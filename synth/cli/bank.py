@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synth.cli.files import left_out
+from synth.cli.files import left_out, make_folder
 from synth.errors import UsageError, WavekeysError
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def build(
     """
     from synth.bank import export_preset, model_file
     from synth.bank.library import checked_name
+    from synth.cli.output import check_writable
     from synth.training.config import DataConfig, read_config
 
     name = checked_name(output.stem if name is None else name)
@@ -73,6 +74,9 @@ def build(
     data = read_config(source).data if trained_on else _asked(source, instruments, pitches, velocities)
     factory_notes = not data.notes and Path(data.soundfont).name == Path(DataConfig().soundfont).name
     path = model_file(model)
+    make_folder(output.parent)
+    if output.suffix == ".wavekeys":
+        check_writable(output)
     bank = _bank(data, path, listed=bool(trained_on or instruments), refine=not no_refine)
     if output.suffix == ".wavekeys":
         with tempfile.TemporaryDirectory(prefix="wavekeys-") as partial:
@@ -106,7 +110,7 @@ def _asked(source: Path, instruments: str | None, pitches: str | None, velocitie
 
 
 def _bank(data: DataConfig, model_path: Path, *, listed: bool, refine: bool) -> Bank:
-    from synth.bank import Recorded, bank_of_notes
+    from synth.bank import Recorded, bank_of_notes, is_strange
     from synth.bank.bank import FRAMES_PER_SECOND
     from synth.cli.output import progress_bar
     from synth.errors import WavekeysError
@@ -129,12 +133,15 @@ def _bank(data: DataConfig, model_path: Path, *, listed: bool, refine: bool) -> 
                     raise UsageError(
                         f"{source.where}: more than {MOST_INSTRUMENTS} instruments; choose by --instruments"
                     )
-                yield Recorded(note.instrument, note.pitch, note.velocity, note.audio)
+                recorded = Recorded(note.instrument, note.pitch, note.velocity, note.audio)
+                if is_strange(model, note.audio):
+                    strange = f"{recorded.label} is unlike all that the model has learnt"
+                    click.echo(f"wavekeys: {strange}; `wavekeys train` can teach it", err=True)
+                yield recorded
                 progress(number + 1)
 
         def repeated(note: Recorded) -> None:
-            name = f"{note.instrument}, pitch {note.pitch}, velocity {note.velocity}"
-            left_out(BadNote(name, "another of them came first"))
+            left_out(BadNote(note.label, "another of them came first"))
 
         embed = functools.partial(refined, model, expected=source.at_most, steps=STEPS if refine else 0)
         return bank_of_notes(model, notes(), embed, again=repeated)

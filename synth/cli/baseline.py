@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synth.cli.files import SOUNDS, Skipped, left_out, plan, remaining, resume_option
+from synth.cli.files import Skipped, left_out, plan, remaining, resume_option
 from synth.cli.model import pitch_of
 from synth.cli.numbers import FloatRange
 from synth.errors import UsageError, WavekeysError
+from synth.sounds import SUFFIXES
 
 if TYPE_CHECKING:
     from synth.spectral import BaselineConfig
@@ -38,7 +39,7 @@ def command() -> None:
 @click.option(
     "--learning-rate", type=FloatRange(0, 1, min_open=True), help="[0.004 for small, as in the paper for paper.]"
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the output folder.")
 def train(
     config: Path, output: Path, size: str, steps: int, batch: int, learning_rate: float | None, seed: int, resume: bool
@@ -86,7 +87,7 @@ def encode(sounds: tuple[Path, ...], output: Path, model_path: Path, resume: boo
     from synth.cli.output import progress_bar, write_embeddings
     from synth.spectral import load_baseline
 
-    every = plan(sounds, output, taken=SOUNDS, suffix=".npy")
+    every = plan(sounds, output, taken=SUFFIXES, suffix=".npy")
     model, skipped = load_baseline(model_path), Skipped(len(every))
     jobs = remaining(every, resume=resume)
     with progress_bar("encoding", len(jobs)) as progress:
@@ -119,7 +120,7 @@ def reconstruct(
     from synth.cli.output import progress_bar, write_wav
     from synth.spectral import load_baseline
 
-    every = plan(sounds, output, taken=SOUNDS, suffix=".wav")
+    every = plan(sounds, output, taken=SUFFIXES, suffix=".wav")
     pitches = {job: pitch_of(job.source) if pitch is None else pitch for job in every}
     nameless = [job.source.name for job in every if pitches[job] is None]
     if nameless:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synth.cli.files import EMBEDDINGS, SOUNDS, Job, Skipped, plan, remaining, resume_option
+from synth.cli.files import EMBEDDINGS, Job, Skipped, plan, remaining, resume_option
 from synth.cli.model import chosen_model, model_option, pitch_of, require_pitches
 from synth.cli.numbers import FloatRange
 from synth.cli.play import BACKENDS, PRECISIONS
 from synth.errors import WavekeysError
+from synth.sounds import SUFFIXES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,7 +110,7 @@ def _samples(job: Job, most: int, output: Path, like: Path | None, rate_hz: int)
         place = job.target.relative_to(output).with_suffix("") if job.target != output else Path(job.source.stem)
         name = place.name.removesuffix("_embeddings")  # as the original's own programs named them
         beside = (like / place).parent
-        sounds = sorted(file for file in beside.glob("*") if file.stem == name and file.suffix.lower() in SOUNDS)
+        sounds = sorted(file for file in beside.glob("*") if file.stem == name and file.suffix.lower() in SUFFIXES)
         like = sounds[0] if sounds else beside / f"{name}.wav"
     seconds = sound_seconds(like)
     if not seconds:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synth.cli.files import SOUNDS, Job, Skipped, plan, remaining, resume_option
+from synth.cli.files import Job, Skipped, plan, remaining, resume_option
 from synth.cli.model import chosen_model, model_option
 from synth.errors import WavekeysError
+from synth.sounds import SUFFIXES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,7 @@ def command(sounds: tuple[Path, ...], output: Path, model_path: Path | None, bat
     from synth.cli.input import sound_seconds
     from synth.cli.output import Stopwatch, progress_bar, write_embeddings
 
-    every = plan(sounds, output, taken=SOUNDS, suffix=".npy")
+    every = plan(sounds, output, taken=SUFFIXES, suffix=".npy")
     jobs = remaining(every, resume=resume)
     model, skipped = chosen_model(model_path), Skipped(len(every))
     seconds = {job: sound_seconds(job.source) for job in jobs}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from synth import plain_json
 from synth.cli.files import left_out
 from synth.cli.numbers import FloatRange
 
@@ -79,7 +79,7 @@ def command(
     if held is not None:
         result["summary"]["held_out_nats"] = held_out_nats(loaded.model, held.notes)
     if as_json:
-        click.echo(json.dumps(result, indent=1))
+        click.echo(plain_json.dumps(result, indent=1))
         return
     from synth.training.evaluation import summarise
 
@@ -121,7 +121,7 @@ def _compare_precisions(preset: Preset, sources: Path | None, every: int, as_jso
     rows = compare_precisions(preset, held, cpu.precisions())
     if as_json:
         click.echo(
-            json.dumps({"preset": preset.info.name, "notes": len(held.notes.pitch), "precisions": rows}, indent=1)
+            plain_json.dumps({"preset": preset.info.name, "notes": len(held.notes.pitch), "precisions": rows}, indent=1)
         )
         return
     for row in rows:
@@ -149,4 +149,7 @@ def _sources(config: Path) -> dict[tuple[str, int, int], np.ndarray]:
 
     settings = read_config(config)
     source = open_notes(settings.data, settings.model.sample_rate_hz)
-    return {(note.instrument, note.pitch, note.velocity): note.audio for note in good_notes(source, left_out)}
+    notes: dict[tuple[str, int, int], np.ndarray] = {}
+    for note in good_notes(source, left_out):
+        notes.setdefault(note[:3], note.audio)  # the first of each, as in a bank
+    return notes

@@ -14,7 +14,6 @@ from synth.errors import UsageError, WavekeysError
 if TYPE_CHECKING:
     from synth.training.data import BadNote
 
-SOUNDS = frozenset({".wav", ".wave", ".flac", ".aif", ".aiff", ".au", ".caf", ".mp3", ".ogg", ".opus", ".w64"})
 EMBEDDINGS = frozenset({".npy"})
 
 resume_option = click.option("--resume", is_flag=True, help="Keep what is there already; make only what is missing.")

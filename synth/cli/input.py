@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from synth.bank.bank import LARGEST_EMBEDDING
 from synth.errors import WavekeysError
 from synth.instrument.offline import resampled
+from synth.sounds import LOUDEST, RATES_HZ
 
 BLOCK = 2**16  # frames read at once: a damaged header may promise more of them than memory holds
-LARGEST = 65504.0  # of embeddings: what float16 can say, as a bank keeps them
-LOUDEST = 1e6  # times full scale: beyond that, powers and sums leave what float32 can say
-RATES_HZ = (1000, 1_000_000)  # what a file may have; others are no sound, or a damaged header
 
 
 def sound_seconds(path: Path) -> float:
@@ -70,6 +69,8 @@ def read_embeddings(path: Path, channels: int) -> np.ndarray:
         )
     with np.errstate(over="ignore"):
         z = mapped.astype(np.float32, order="C")
-    if not np.abs(z).max() <= LARGEST:
-        raise WavekeysError(f"{path}: embeddings must be numbers from {-LARGEST:.0f} to {LARGEST:.0f}")
+    if not np.abs(z).max() <= LARGEST_EMBEDDING:
+        raise WavekeysError(
+            f"{path}: embeddings must be numbers from {-LARGEST_EMBEDDING:.0f} to {LARGEST_EMBEDDING:.0f}"
+        )
     return z

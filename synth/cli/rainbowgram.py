@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synth.cli.files import SOUNDS, Skipped, sources
+from synth.cli.files import Skipped, sources
 from synth.cli.model import chosen_model, model_option, pitch_of, require_pitches
 from synth.cli.numbers import FloatRange
 from synth.errors import UsageError, WavekeysError
+from synth.sounds import SUFFIXES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +56,7 @@ def command(
     if output.suffix.lower() not in PICTURES:
         raise UsageError(f"{output}: give the picture a name that ends with {' or '.join(PICTURES)}")
     check_writable(output)
-    paths = [path for path, _ in sources(wavs, taken=SOUNDS)]
+    paths = [path for path, _ in sources(wavs, taken=SUFFIXES)]
     skipped = Skipped(len(paths))
     notes: list[Cell] = []
     for path in paths:

@@ -15,6 +15,7 @@ from scipy.ndimage import uniform_filter1d
 from threadpoolctl import threadpool_limits
 
 from synth.training.clock import set_to_clock
+from synth.workers import end_with_parent
 
 NOISE_DRAWS = 4
 NOTES_WORTH_A_PROCESS = 32  # a process takes a second to start; a note, less
@@ -67,7 +68,7 @@ def analyse_all(notes: Iterable[Features], *, expected: int, **sizes: int) -> It
         yield from (analyse_note(note, **sizes) for note in notes)
         return
     under_way: deque[Future[Analysis]] = deque()
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         for note in notes:
             under_way.append(pool.submit(analyse_note, note, **sizes))
             if len(under_way) > 2 * workers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,15 +32,22 @@ def analysed_notes(model: WaveNet, data: DataConfig, folder: Path, bad: Callable
 
     Of several processes the first does the work and the others wait for it.
     """
+    failure: WavekeysError | None = None
     if jax.process_index() == 0:
-        settings = _settings(model.config, data)
         try:
+            settings = _settings(model.config, data)
             if _summary(folder).get("settings") != settings:
                 _analyse(model, data, folder, settings, bad)
         except OSError as error:
-            raise WavekeysError(f"cannot keep the analysed notes in {folder}: {error.strerror or error}") from None
+            failure = WavekeysError(f"cannot keep the analysed notes in {folder}: {error.strerror or error}")
+        except WavekeysError as error:
+            failure = error
     if jax.process_count() > 1:
-        multihost_utils.sync_global_devices("notes")
+        failed = bool(multihost_utils.broadcast_one_to_all(np.array(failure is not None)))
+        if failed and failure is None:
+            failure = WavekeysError("the first process has no notes for the others; it says why")
+    if failure is not None:
+        raise failure
     summary = _summary(folder)
     count = len(summary["pitch"])
     empty = np.zeros((count, 0), np.float32)
@@ -58,22 +66,15 @@ def _analyse(
     source = open_notes(data, config.sample_rate_hz)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "notes.json").unlink(missing_ok=True)
-    arrays: dict[str, np.memmap] = {}
+    arrays = _Arrays(folder, source.at_most)
     names: list[str] = []
     labels: dict[str, list[int]] = {name: [] for name in LABELS}
-
-    def put(row: int, values: dict[str, np.ndarray]) -> None:
-        for name, value in values.items():
-            if name not in arrays:
-                shape = (source.at_most, *value.shape)  # a file's end that is never written takes no room
-                arrays[name] = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", value.dtype, shape)
-            arrays[name][row] = value
 
     def spectral(encoder: SpectralEncoder) -> Iterator[Features]:
         features = jax.jit(encoder.features)
         for row, (audio, pitch_hz) in enumerate(plain()):
             levels, mel = (np.asarray(part)[0] for part in features(audio[None]))
-            put(row, {"levels": levels, "mel": mel})
+            arrays.put(row, {"levels": levels, "mel": mel})
             yield Features(audio, pitch_hz, levels, mel)
 
     def plain() -> Iterator[tuple[np.ndarray, float]]:
@@ -83,7 +84,7 @@ def _analyse(
             for name in ("pitch", "velocity", "held_out"):
                 labels[name].append(getattr(note, name))
             labels["instrument"].append(names.index(note.instrument))
-            put(row, {"audio": note.audio})
+            arrays.put(row, {"audio": note.audio})
             yield note.audio, midi_to_hertz(note.pitch)
 
     if isinstance(encoder, SpectralEncoder):
@@ -92,15 +93,43 @@ def _analyse(
         for row, analysis in enumerate(analyse_all(spectral(encoder), expected=source.at_most, **sizes)):
             rest_levels, rest_mel = (np.asarray(part)[0] for part in rest_features(analysis.rest[None]))
             arrays_of = analysis._asdict() | {"rest_levels": rest_levels, "rest_mel": rest_mel}
-            put(row, {name: value for name, value in arrays_of.items() if name in ARRAYS})
+            arrays.put(row, {name: value for name, value in arrays_of.items() if name in ARRAYS})
     else:
         for _ in plain():
             pass
-    for array in arrays.values():
-        array.flush()
+    arrays.close()
     # Last: it says that all the others are whole.
-    summary = {"settings": settings, "names": names, "arrays": list(arrays), **labels}
+    summary = {"settings": settings, "names": names, "arrays": arrays.names, **labels}
     (folder / "notes.json").write_text(json.dumps(summary), encoding="utf-8")
+
+
+class _Arrays:
+    """Arrays on disk, mapped into memory, with a row for each note; the rows that are never put take no room there."""
+
+    def __init__(self, folder: Path, most: int) -> None:
+        self._folder = folder
+        self._most = most
+        self._mapped: dict[str, np.memmap] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._mapped)
+
+    def put(self, row: int, values: dict[str, np.ndarray]) -> None:
+        """Raises OSError if the disk is full: in mapped memory alone that would end the process without a word."""
+        for name, value in values.items():
+            path = self._folder / f"{name}.npy"
+            if name not in self._mapped:
+                self._mapped[name] = np.lib.format.open_memmap(path, "w+", value.dtype, (self._most, *value.shape))
+            mapped = self._mapped[name]
+            if hasattr(os, "posix_fallocate"):
+                with path.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), mapped.offset + row * value.nbytes, value.nbytes)
+            mapped[row] = value
+
+    def close(self) -> None:
+        for mapped in self._mapped.values():
+            mapped.flush()
 
 
 def _summary(folder: Path) -> dict[str, Any]:

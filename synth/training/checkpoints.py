@@ -35,14 +35,19 @@ class Checkpoints:
 
     def save(self, state: Stepped) -> None:
         """Write a checkpoint; when this returns it is on disk."""
-        if self._manager is None:
-            if jax.process_index() == 0:
-                shutil.rmtree(self.folder, ignore_errors=True)
-            self._open()
-        assert self._manager is not None
-        if self._manager.latest_step() != int(state.step):
-            self._manager.save(int(state.step), args=ocp.args.StandardSave(_named(state)))
-            self._manager.wait_until_finished()
+        try:
+            if self._manager is None:
+                if jax.process_index() == 0:
+                    shutil.rmtree(self.folder, ignore_errors=True)
+                self._open()
+            assert self._manager is not None
+            if self._manager.latest_step() != int(state.step):
+                self._manager.save(int(state.step), args=ocp.args.StandardSave(_named(state)))
+                self._manager.wait_until_finished()
+        except (OSError, ValueError) as error:
+            raise WavekeysError(
+                f"cannot write a checkpoint to {self.folder} ({' '.join(str(error).split())})"
+            ) from None
 
     def restore(self, like: State) -> State:
         """The last checkpoint of a run with the same model and optimizer, placed as `like` is."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from pathlib import Path
 from typing import Any
 
+from synth import plain_json
 from synth.training.data.records import MESSAGES, framed
 
 
@@ -22,7 +22,7 @@ class MetricsLog:
     def write(self, step: int, values: dict[str, float]) -> None:
         """Numbers by name, as they are after a step."""
         with self._lines.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
+            file.write(plain_json.dumps({"step": step, **values}) + "\n")
         event = MESSAGES["Event"](wall_time=time.time(), step=step)
         for name, value in values.items():
             event.summary.value.add(tag=name, simple_value=value)

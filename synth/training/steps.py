@@ -30,13 +30,14 @@ class TrainState(NamedTuple):
 def learning_rate(config: OptimizerConfig) -> optax.Schedule:
     """Warm-up, plateau, linear fall: the end may be moved while the plateau lasts, without spoiling the run."""
     fall = round(config.steps * config.decay_share)
+    warm_up = min(config.warm_up_steps, config.steps - fall)
     return optax.join_schedules(
         [
-            optax.linear_schedule(0.0, config.learning_rate, config.warm_up_steps),
+            optax.linear_schedule(0.0, config.learning_rate, max(warm_up, 1)),
             optax.constant_schedule(config.learning_rate),
             optax.linear_schedule(config.learning_rate, config.learning_rate / 100, max(fall, 1)),
         ],
-        [config.warm_up_steps, config.steps - fall],
+        [warm_up, config.steps - fall],
     )
 
 

@@ -90,6 +90,7 @@ class SpectralEncoder(nnx.Module):
     """
 
     FFT = 2048
+    FARTHEST = 32.0  # from 0 that a channel goes; of notes that it has learnt, 28
 
     def __init__(self, config: WaveNetConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
@@ -131,7 +132,11 @@ class SpectralEncoder(nnx.Module):
         x = mel
         for conv in self.ae_conv:
             x = nnx.silu(conv.same(x))
-        return jnp.concatenate([level_to_channel(levels)[..., None], self.ae_bottleneck(x)], axis=-1)
+        timbre = self.ae_bottleneck(x)
+        # Far from what it has learnt (a sea shore, a note's last crackle) the network goes to ten thousands: no timbre.
+        known = jnp.max(jnp.abs(timbre), axis=-1, keepdims=True) <= self.FARTHEST
+        timbre = jnp.where(known, timbre, 0.0)
+        return jnp.concatenate([level_to_channel(levels)[..., None], timbre], axis=-1)
 
     def __call__(self, audio: Array) -> Array:
         """[B, F * hop] samples -> [B, F, C]."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from synth import WaveNet
+from synth import WavekeysError, WaveNet
 from synth.training import cache
 from synth.training.analysis import NOISE_DRAWS
 from synth.training.cache import analysed_notes
@@ -59,6 +61,22 @@ def test_notes_are_analysed_once_and_mapped_from_disk(
     monkeypatch.setattr(cache, "open_notes", lambda *_: pytest.fail("read again"))
     again = analysed_notes(model, data, tmp_path / "cache", bad.append)
     np.testing.assert_array_equal(notes.rest, again.rest)
+
+
+def test_a_full_disk_is_told_in_a_line(
+    data: DataConfig, tmp_path: Path, tiny_model: Callable[[str], WaveNet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allocate, left = os.posix_fallocate, [3_000_000]
+
+    def allocate_some(file: int, offset: int, size: int) -> None:
+        left[0] -= size
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        allocate(file, offset, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", allocate_some)
+    with pytest.raises(WavekeysError, match=r"cannot keep the analysed notes in .*: No space left"):
+        analysed_notes(tiny_model("live"), data, tmp_path / "cache", lambda _: None)
 
 
 def test_other_notes_are_analysed_anew(data: DataConfig, tmp_path: Path, tiny_model: Callable[[str], WaveNet]) -> None:

@@ -16,15 +16,15 @@ from synth.training.progress import Pace
 def test_metrics_stand_in_json_lines_and_in_tensorboards_events(tmp_path: Path) -> None:
     log = MetricsLog(tmp_path)
     log.write(250, {"loss": 2.5, "samples_per_second": 1e4})
-    log.write(500, {"loss": 2.0})
+    log.write(500, {"loss": 2.0, "odd": float("nan")})
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert lines == [{"step": 250, "loss": 2.5, "samples_per_second": 1e4}, {"step": 500, "loss": 2.0}]
+    assert lines == [{"step": 250, "loss": 2.5, "samples_per_second": 1e4}, {"step": 500, "loss": 2.0, "odd": None}]
     (path,) = tmp_path.glob("events.out.tfevents.*")
     head, *events = [MESSAGES["Event"].FromString(record) for record in read_records(path)]
     assert head.file_version == "brain.Event:2"
     assert [(e.step, {v.tag: v.simple_value for v in e.summary.value}) for e in events] == [
         (250, {"loss": 2.5, "samples_per_second": 1e4}),
-        (500, {"loss": 2.0}),
+        (500, {"loss": 2.0, "odd": pytest.approx(float("nan"), nan_ok=True)}),
     ]
 
 

@@ -70,6 +70,30 @@ def test_a_folder_of_notes_becomes_a_preset_that_plays_in_tune(
 
 
 @pytest.mark.usefixtures("home")
+def test_noises_that_the_model_cannot_know_are_told_and_do_not_stop_the_others(
+    oboe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(64_000)
+    soundfile.write(oboe / "noise_C2.wav", noise, RATE)
+    mine = tmp_path / "mine.wavekeys"
+    assert wavekeys("bank", "build", oboe, "-o", mine, "--no-refine") == 0
+    assert "noise, pitch 36, velocity 100 is unlike all that the model has learnt" in capsys.readouterr().err
+    bank = load_preset(mine).bank
+    assert bank.instruments == ("noise", "oboe")
+    assert np.abs(bank.embeddings).max() < 32
+
+
+@pytest.mark.usefixtures("home")
+def test_what_cannot_be_written_is_told_before_the_work(
+    oboe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.wavekeys").mkdir()
+    monkeypatch.setattr("synth.cli.bank._bank", None)
+    assert wavekeys("bank", "build", oboe, "-o", tmp_path / "mine.wavekeys", "--force") == 1
+    assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("home")
 def test_the_shipped_model_learns_the_notes_of_a_folder(oboe: Path, tmp_path: Path) -> None:
     config = tmp_path / "mine.toml"
     document = {

@@ -14,7 +14,7 @@ import pytest
 from flax import nnx
 
 from synth import UsageError, WavekeysError, WaveNet
-from synth.training import Progress, Trainer, read_config, trainer
+from synth.training import Progress, Trainer, checkpoints, read_config, trainer
 from synth.training.config import DataConfig, OptimizerConfig, TrainConfig, ValidationConfig
 from synth.training.crops import Crop, Notes
 from synth.training.data import sources
@@ -116,6 +116,22 @@ def test_a_run_that_leaves_all_numbers_keeps_what_was_saved_before(config: Train
         assert np.isfinite(leaf).all()
 
 
+def test_a_checkpoint_that_cannot_be_written_is_told_in_a_line(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Trainer(config)
+    run.checkpoint()
+    run.run(lambda _: None)
+
+    def full(*_args: object, **_kwargs: object) -> None:
+        raise ValueError("RESOURCE_EXHAUSTED:\nFailed to write")
+
+    monkeypatch.setattr(checkpoints.ocp.CheckpointManager, "save", full)
+    run.state = run.state._replace(step=run.state.step + 1)
+    with pytest.raises(WavekeysError, match=r"cannot write a checkpoint to .*RESOURCE_EXHAUSTED: Failed to write"):
+        run.checkpoint()
+
+
 def test_there_is_nothing_to_resume_in_an_empty_folder(config: TrainConfig) -> None:
     with pytest.raises(WavekeysError, match="nothing to resume"):
         Trainer(config, resume=True)
@@ -133,6 +149,8 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
     assert [float(rate(step)) for step in (0, 50, 100, 700)] == pytest.approx([0.0, 5e-4, 1e-3, 1e-3])
     assert float(rate(850)) == pytest.approx(5.05e-4)
     assert float(rate(1000)) == pytest.approx(1e-5)
+    short = learning_rate(OptimizerConfig(steps=100, warm_up_steps=200, learning_rate=1e-3, decay_share=0.3))
+    assert [float(short(step)) for step in (0, 35, 70, 100)] == pytest.approx([0.0, 5e-4, 1e-3, 1e-5])
 
 
 @pytest.mark.parametrize(

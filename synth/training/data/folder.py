@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,13 +18,16 @@ import librosa
 import numpy as np
 
 from synth.errors import WavekeysError
+from synth.sounds import SUFFIXES
 from synth.training.config import DataConfig
 from synth.training.data.note import BadNote, Note, NoteSource, read_recording
 
-SUFFIXES = (".wav", ".flac", ".aif", ".aiff", ".ogg")
 TABLE = "notes.csv"
 VELOCITY = 100  # of a note that names none
-HEARD_SECONDS = (0.1, 1.1)
+HEARD_SECONDS = (0.1, 1.1)  # or from the beginning, of a note that has died away by then
+HEARD_ABOVE = 0.1  # of the loudest moment there (-20 dB)
+LEAST_SURE = 0.08
+_FRAME, _HOP = 2048, 512
 
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS = {"": 0, "#": 1, "s": 1, "\N{MUSIC SHARP SIGN}": 1, "b": -1, "\N{MUSIC FLAT SIGN}": -1}
@@ -31,8 +35,11 @@ _NOTE_NAME = f"([A-Ga-g])([{''.join(_ACCIDENTALS)}]?)(-?[0-9])"
 _BETWEEN, _END = r"(?:^|[-_ .])", r"(?=$|[-_ .])"
 _NAMED = re.compile(_BETWEEN + _NOTE_NAME + _END)
 _NUMBERED = re.compile(_BETWEEN + r"([01]?[0-9]{2})" + _END)  # two digits at least: `piano 2` is no pitch
+_TAKE = re.compile("0[0-9]")  # behind a pitch: `Flute_C4_02` is the second take, not a velocity
+_DATE = r"(?<![0-9])(?:19|20)[0-9]{2}[-_. ]?[01][0-9][-_. ]?[0-3][0-9]"
+_DATED = re.compile(_DATE + r"(?:[-_ T.]*[0-2][0-9][-_.:]?[0-5][0-9](?:[-_.:]?[0-5][0-9])?)?(?![0-9])")
 _COUNTED = re.compile(r"[-_ .]*[0-9]+$")  # `take 2`, `rec001`
-LOWEST_NUMBER = 21  # a piano's lowest key: `Track 02` is no pitch either
+LOWEST_NUMBER = 21  # a piano's lowest key: `Track 02` is no pitch either; in a pair, three digits are one, as NSynth's
 _SPOKEN_VELOCITY = re.compile(_BETWEEN + r"v(?:el)?([0-9]{1,3})" + _END, re.IGNORECASE)
 
 
@@ -76,16 +83,19 @@ def note_number(text: str) -> int | None:
 
 def label_of(stem: str, otherwise: str) -> Label:
     """What a file's name says; `otherwise` is the instrument of a name that tells none."""
+    stem = _DATED.sub("", unicodedata.normalize("NFC", stem))
     spoken = _SPOKEN_VELOCITY.search(stem)
     rest = stem if spoken is None else stem[: spoken.start()] + stem[spoken.end() :]
     named = list(_NAMED.finditer(rest))
     # The last two numbers, so that NSynth's own names work: bass_synthetic_033-022-050. Behind a name, C4_64, only one.
     numbers = [match for match in _NUMBERED.finditer(rest) if int(match[1]) <= 127]
     if named:
-        chosen = named[-1:] + [match for match in numbers if match.start() >= named[-1].end()][:1]
+        behind = [match for match in numbers if match.start() >= named[-1].end() and not _TAKE.fullmatch(match[1])]
+        chosen = named[-1:] + behind[:1]
     else:
         chosen = numbers[-2:] if spoken is None else numbers[-1:]
-        if len(chosen) == 1 and spoken is None and int(chosen[0][1]) < LOWEST_NUMBER:
+        is_short = len(chosen) == 1 or (len(chosen) == 2 and len(chosen[0][1]) < 3)
+        if is_short and spoken is None and int(chosen[0][1]) < LOWEST_NUMBER:
             chosen = []
     velocity = int(spoken[1]) if spoken else int(chosen[1][1]) if len(chosen) == 2 else VELOCITY
     pitch = note_number(chosen[0][0].lstrip("-_ .")) if chosen else None
@@ -96,15 +106,30 @@ def label_of(stem: str, otherwise: str) -> Label:
 def heard_pitch(audio: np.ndarray, rate_hz: int) -> int | None:
     """The MIDI number nearest to the pitch of a note [T] (librosa.pyin over a piano's range); None without one.
 
-    Within `HEARD_SECONDS`. What pyin is unsure of counts as none: it gives noise a probability of 0.01, notes of
-    FluidR3 one of 0.18 or more.
+    Within `HEARD_SECONDS`, while the note is loud: when it has died away, what is left of the room has a pitch of its
+    own. What pyin is unsure of counts as none: it gives noise a probability of 0.01, notes of FluidR3 one of 0.18 or
+    more.
     """
     first, last = (round(seconds * rate_hz) for seconds in HEARD_SECONDS)
-    track, _, sure = librosa.pyin(audio[first:last], fmin=27.0, fmax=4200.0, sr=rate_hz, frame_length=2048)
-    return round(float(librosa.hz_to_midi(np.nanmedian(track)))) if sure.mean() > 0.08 else None
+    level = librosa.feature.rms(y=audio[:last], frame_length=_FRAME, hop_length=_HOP)[0]  # around every `_HOP`th sample
+    if level[(first + _FRAME // 2) // _HOP + 1 :].max(initial=0.0) < HEARD_ABOVE * level.max():
+        first = 0
+    heard = audio[first:last]
+    track, _, sure = librosa.pyin(heard, fmin=27.0, fmax=4200.0, sr=rate_hz, frame_length=_FRAME, hop_length=_HOP)
+    level = librosa.feature.rms(y=heard, frame_length=_FRAME, hop_length=_HOP)[0]
+    loud = level >= level.max() * HEARD_ABOVE
+    voiced = loud & np.isfinite(track)
+    if sure[loud].mean() <= LEAST_SURE or not voiced.any():
+        return None
+    order = np.argsort(track[voiced])
+    weight = np.cumsum((sure * level)[voiced][order])
+    middle = track[voiced][order][np.searchsorted(weight, 0.5 * weight[-1])]
+    return round(float(librosa.hz_to_midi(middle)))
 
 
 def _note(path: Path, name: str, label: Label, rate_hz: int) -> Note | BadNote:
+    if not path.is_file():
+        return BadNote(name, "no such file")
     try:
         audio = read_recording(path, rate_hz, from_onset=True)
     except ValueError as error:
@@ -116,9 +141,9 @@ def _note(path: Path, name: str, label: Label, rate_hz: int) -> Note | BadNote:
 
 
 def _labels(folder: Path) -> list[tuple[Path, Label | str]]:
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not paths:
-        raise WavekeysError(f"{folder}: no sound files in it ({', '.join(SUFFIXES)})")
+        raise WavekeysError(f"{folder}: no sound files in it ({', '.join(sorted(SUFFIXES))})")
     return [(path, label_of(path.stem, path.parent.resolve().name or "notes")) for path in paths]
 
 
@@ -135,7 +160,11 @@ def _table(path: Path) -> list[tuple[Path, Label | str]]:
     for row in rows:
         recording = path.parent / (row["file"] or "")
         pitch, velocity = note_number(row["pitch"] or ""), note_number(row.get("velocity") or str(VELOCITY))
-        label = Label((row.get("instrument") or path.parent.resolve().name).lower(), pitch, velocity or 0)
+        instrument = unicodedata.normalize("NFC", row.get("instrument") or path.parent.resolve().name).lower()
+        label = Label(instrument, pitch, velocity or 0)
         wrong = f"its row says pitch {row['pitch']!r}, velocity {row.get('velocity')!r}: give a note or 0 to 127"
-        labels.append((recording, wrong if pitch is None or not velocity else label))
+        if not instrument.isprintable():
+            labels.append((recording, f"its row says instrument {instrument!r}: give a name in one line"))
+        else:
+            labels.append((recording, wrong if pitch is None or not velocity else label))
     return labels

@@ -13,8 +13,10 @@ import soxr
 from scipy.ndimage import uniform_filter1d
 
 from synth.errors import WavekeysError
+from synth.sounds import LOUDEST
 from synth.training.soundfont import NOTE_SECONDS
 
+CANCELLED = 1e-3  # of the loudest channel's power (-30 dB): the mean of channels with opposite signs is not the sound
 SILENT = 1e-4  # a note whose largest sample is below this (-80 dBFS) has no sound
 ONSET = 3e-3  # of the loudest moment (-50 dB): a recording begins where it is first this loud,
 ABOVE_ROOM, AT_MOST = 3.0, 0.1  # and so many times as loud as what is before the note; but where it has come to -20 dB
@@ -82,9 +84,14 @@ def as_note(audio: np.ndarray, own_rate_hz: int, rate_hz: int, *, from_onset: bo
 
     Shorter ones are followed by silence. With `from_onset` the silence before the first sound is taken away.
     """
-    if not np.isfinite(audio).all():
-        raise ValueError("holds numbers that are not finite")
+    if not len(audio):
+        raise ValueError("empty")
+    if not np.abs(audio).max() < LOUDEST:
+        raise ValueError("holds numbers that are not finite, or no sound's")
     mono = audio.mean(axis=1)
+    powers = np.square(audio).mean(axis=0)
+    if np.square(mono).mean() < CANCELLED * powers.max():
+        mono = audio[:, powers.argmax()]
     if from_onset:
         mono = mono[max(0, _onset(mono, own_rate_hz) - round(LEAD_SECONDS * own_rate_hz)) :]
     length = round(NOTE_SECONDS * rate_hz)

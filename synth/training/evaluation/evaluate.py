@@ -15,6 +15,7 @@ from synth.training.evaluation.blends import measure_bends, measure_blends
 from synth.training.evaluation.notes import measure_long_note, measure_note
 from synth.training.evaluation.playing import LONG_SECONDS
 from synth.training.evaluation.summary import summarise, summarise_blends
+from synth.workers import end_with_parent
 
 Sources = Mapping[tuple[str, int, int], np.ndarray]  # (instrument, pitch, velocity) to the recording [T]
 
@@ -76,6 +77,7 @@ def _measured(preset: Preset, tasks: Sequence[_Task], jobs: int) -> Iterator[lis
 
 
 def _begin(folder: str) -> None:
+    end_with_parent()
     global _loaded  # noqa: PLW0603 (a worker's own: loaded once, not with each task)
     _loaded = load_preset(folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import soundfile
 from synth import UsageError, WavekeysError
 from synth.training.config import WHOLE, DataConfig
 from synth.training.data import BadNote, Note, good_notes, open_notes
-from synth.training.data.folder import label_of, note_number
+from synth.training.data.folder import heard_pitch, label_of, note_number
 from synth.training.soundfont import render_notes
 
 from .conftest import tone
@@ -42,6 +43,15 @@ def read(folder: Path) -> tuple[list[Note], list[BadNote]]:
         ("take 1", ("take", None, 100)),
         ("007", ("folder", None, 100)),
         ("flute 62", ("flute", 62, 100)),
+        ("2024-03-12 14-05-33", ("folder", None, 100)),
+        ("Oboe 2024-03-12", ("oboe", None, 100)),
+        ("oboe_20240312_140533", ("oboe", None, 100)),
+        ("oboe 2024-03-12 C4", ("oboe", 60, 100)),
+        ("Track 10 11", ("track 10", None, 100)),
+        ("Guitar-E2-01", ("guitar", 40, 100)),
+        ("Flute_C4_02_90", ("flute", 60, 90)),
+        ("bass_synthetic_033-009-050", ("bass_synthetic_033", 9, 50)),
+        ("flo\N{COMBINING DIAERESIS}te C4", ("fl\N{LATIN SMALL LETTER O WITH DIAERESIS}te", 60, 100)),
     ],
 )
 def test_a_files_name_tells_instrument_pitch_and_velocity(stem: str, label: tuple[str, int | None, int]) -> None:
@@ -112,14 +122,26 @@ def test_bad_files_are_listed_with_the_reason(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "hiss.wav", 0.1 * np.random.default_rng(0).normal(size=32_000), 16_000)
     (tmp_path / "pipe_F4.wav").write_text("no sound")
     (tmp_path / "notes.txt").write_text("not meant")
+    soundfile.write(tmp_path / "pipe_A4.wav", np.zeros(0), 16_000)
+    soundfile.write(tmp_path / "pipe_B4.wav", 1e20 * tone(71), 16_000, subtype="FLOAT")
+    os.mkfifo(tmp_path / "pipe_G4.wav")  # nobody will ever write to it
     notes, bad = read(tmp_path)
     assert [note.pitch for note in notes] == [60]
     assert {note.name: note.reason.split(" (")[0].split(",")[0] for note in bad} == {
         "hiss.wav": "no pitch in its name",
+        "pipe_A4.wav": "empty",
+        "pipe_B4.wav": "holds numbers that are not finite",
         "pipe_D4.wav": "silent",
         "pipe_E4.wav": "holds numbers that are not finite",
         "pipe_F4.wav": "not a readable sound file",
     }
+
+
+def test_channels_of_opposite_signs_do_not_cancel(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "pipe_C4.wav", np.stack([tone(60), -tone(60)], axis=1), 16_000)
+    ((note,), bad) = read(tmp_path)
+    assert not bad
+    assert np.abs(note.audio).max() == pytest.approx(np.abs(tone(60)).max(), rel=0.01)
 
 
 def test_a_table_goes_before_the_names(tmp_path: Path) -> None:
@@ -127,10 +149,12 @@ def test_a_table_goes_before_the_names(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "two_C4.wav", tone(62), 16_000)
     (tmp_path / "notes.csv").write_text(
         "file,pitch,velocity,instrument\none.wav,C#4,50,Pipe\ntwo_C4.wav,62,,\nmissing.wav,63,,\none.wav,X,,\n"
+        'one.wav,61,,"Pi\npe"\n'
     )
     notes, bad = read(tmp_path)
     assert [note[:3] for note in notes] == [("pipe", 61, 50), (tmp_path.name.lower(), 62, 100)]
-    assert [note.name for note in bad] == ["missing.wav", "one.wav"]
+    assert [note.name for note in bad] == ["missing.wav", "one.wav", "one.wav"]
+    assert "a name in one line" in bad[-1].reason
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "notes.csv").write_text(f"file,pitch\n{tmp_path / 'one.wav'},61\n")
     ((far,), _) = read(tmp_path / "elsewhere")
@@ -148,8 +172,16 @@ def test_the_pitch_of_real_notes_is_heard(tmp_path: Path) -> None:
     assert [note.pitch for note in notes] == pitches
 
 
+def test_the_room_after_a_short_note_is_not_its_pitch() -> None:
+    rng = np.random.default_rng(1)
+    pitches = [72, 84, 96]
+    for pitch, audio in zip(pitches, render_notes(SOUNDFONT, 13, pitches, 100), strict=True):  # a xylophone
+        noise = rng.standard_normal(len(audio)) * np.abs(audio).max() * 10 ** (-50 / 20)
+        assert heard_pitch((audio + noise).astype(np.float32), 16_000) == pitch
+
+
 def test_a_path_without_notes_is_refused_with_what_is_allowed(tmp_path: Path) -> None:
-    with pytest.raises(WavekeysError, match=r"no sound files in it \(\.wav, "):
+    with pytest.raises(WavekeysError, match=r"no sound files in it \(\.aif, "):
         read(tmp_path)
     with pytest.raises(UsageError, match=r"give a folder of notes, .* it is not there"):
         read(tmp_path / "none")
