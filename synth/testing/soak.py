@@ -151,10 +151,11 @@ def soak(
     left = round(minutes * _MINUTE_S * rate / BLOCK_FRAMES)
     minute = round((_MINUTE_S - _PAUSE_S) * rate / BLOCK_FRAMES)
     pause = round(_PAUSE_S * rate / BLOCK_FRAMES)
+    room = np.zeros((max(minute, pause + 1) * BLOCK_FRAMES, 2), np.float32)  # once: this is no growth of the instrument
     while left > 0:
         playing = min(minute, max(left - pause, 1))
-        _play(instrument, report, (hands.block() for _ in range(playing)))
-        _play(instrument, report, [hands.let_go(), *([] for _ in range(pause))])
+        _play(instrument, report, (hands.block() for _ in range(playing)), room)
+        _play(instrument, report, [hands.let_go(), *([] for _ in range(pause))], room)
         report.stuck_notes += instrument.sounding
         left -= playing + pause
         report.minutes += (playing + pause) * BLOCK_FRAMES / rate / _MINUTE_S
@@ -166,15 +167,17 @@ def soak(
     return report
 
 
-def _play(instrument: Instrument, report: Report, blocks: Iterable[list[Event]]) -> None:
-    audio, onsets = [], []
+def _play(instrument: Instrument, report: Report, blocks: Iterable[list[Event]], room: np.ndarray) -> None:
+    """Play the blocks, and look at their sound in `room` [T, 2]."""
+    onsets, end = [], 0
     for number, events in enumerate(blocks):
         strikes = [offset for offset, event in events if getattr(event, "type", "") == "note_on"]
         onsets += [number * BLOCK_FRAMES + offset for offset in strikes]
         report.notes += len(strikes)
         report.events += len(events)
-        audio.append(instrument.process(events, BLOCK_FRAMES).copy())
-    sound = np.concatenate(audio)
+        begin, end = end, end + BLOCK_FRAMES
+        room[begin:end] = instrument.process(events, BLOCK_FRAMES)
+    sound = room[:end]
     report.not_finite += int(np.count_nonzero(~np.isfinite(sound)))
     report.loudest = max(report.loudest, float(np.max(np.abs(sound))))
     for side in sound.T:
