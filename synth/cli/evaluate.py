@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +69,8 @@ def command(
         _compare_precisions(loaded, sources, every, as_json)
         return
     notes = _sources(sources) if sources else {}
+    if notes and not _playable(loaded) & notes.keys():
+        click.echo(f"wavekeys: no note of {preset} is among those that {sources} names: none is compared", err=True)
     if sheet is not None:
         chosen = chosen_notes(loaded, sheet_notes)
         contact_sheet(loaded, notes, chosen, sheet)
@@ -141,6 +144,11 @@ def _held_out(preset: Preset, sources: Path, every: int = HELD_OUT_EVERY) -> Hel
 
 def _line(summary: dict[str, float]) -> str:
     return "  ".join(f"{key} {value:.4g}" for key, value in summary.items())
+
+
+def _playable(preset: Preset) -> set[tuple[str, int, int]]:
+    bank = preset.bank
+    return set(itertools.product(bank.instruments, bank.pitches.tolist(), bank.velocities.tolist()))
 
 
 def _sources(config: Path) -> dict[tuple[str, int, int], np.ndarray]:

@@ -19,7 +19,7 @@ from synth.errors import WavekeysError
 from synth.spectral.config import BaselineConfig
 from synth.spectral.model import Baseline
 from synth.spectral.spectrum import analyse
-from synth.training.checkpoints import Checkpoints
+from synth.training.checkpoints import Checkpoints, refuse_non_finite
 
 LOW_WEIGHT, FLAT_FROM_HZ = 10.0, 4000.0  # the error counts so much at 0 Hz, falling linearly to 1 there
 REPORT_STEPS = 25
@@ -109,6 +109,8 @@ class BaselineTrainer:
         return nnx.merge(self._graph, self.state.params, self.state.statistics, self._rest, copy=True)
 
     def checkpoint(self) -> None:
+        """Save the state. Raises WavekeysError where it is no number any more; the last good one stays then."""
+        refuse_non_finite((self.state.params, self.state.statistics), self.state.step, self.output)
         self._checkpoints.save(self.state)
         self.model.save(self.output / "baseline.safetensors")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from jax import Array
 from jax.experimental import multihost_utils
@@ -24,6 +25,15 @@ class Stepped(Protocol):
 
 
 State = TypeVar("State", bound=Stepped)
+
+
+def refuse_non_finite(weights: Any, step: Array, output: Path) -> None:
+    """Raise WavekeysError for weights that are no numbers any more: they must not replace those saved before."""
+    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(weights)):
+        raise WavekeysError(
+            f"training has left all numbers by step {int(step)}: what was saved before is in {output}; "
+            "lower the learning rate and go on from there with --resume"
+        )
 
 
 class Checkpoints:

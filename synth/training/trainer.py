@@ -15,7 +15,7 @@ from synth.bank import model_file
 from synth.errors import WavekeysError
 from synth.training.batches import batches
 from synth.training.cache import analysed_notes
-from synth.training.checkpoints import Checkpoints
+from synth.training.checkpoints import Checkpoints, refuse_non_finite
 from synth.training.config import TrainConfig
 from synth.training.data import BadNote
 from synth.training.devices import Devices
@@ -63,11 +63,7 @@ class Trainer:
 
     def checkpoint(self) -> None:
         """Save the state. Raises WavekeysError where it is no number any more; the last good one stays then."""
-        if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(self.state.average)):
-            raise WavekeysError(
-                f"training has left all numbers by step {int(self.state.step)}: what was saved before is in "
-                f"{self.config.output}; lower learning_rate and go on from there with --resume"
-            )
+        refuse_non_finite(self.state.average, self.state.step, self.config.output)
         self.checkpoints.save(self.state)
         if jax.process_index() == 0:
             self.model.save(self.config.output / "model.safetensors")

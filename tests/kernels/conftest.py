@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,7 +15,15 @@ import pytest
 from synth.kernels import Block, Sizes, State, Weights, initial_state, reference
 from synth.stream import conditioning, conditioning_weights_of, sizes_of, weights_of
 
+INSTRUCTION_SETS = {"amx": "amx_tile", "avx512bf16": "avx512_bf16", "avx512": "avx512f", "avx2": "avx2", "portable": ""}
 VOICES, SAMPLES, GIVEN = 5, 24, 16  # voices; samples a block; the granule of the widths
+
+
+def instruction_sets_here() -> list[str]:
+    """What this processor has, the best first; asked for another one, the kernel takes the next best."""
+    listed = Path("/proc/cpuinfo")
+    known = {"", *listed.read_text().split()} if listed.is_file() else set(INSTRUCTION_SETS.values())
+    return [name for name, flag in INSTRUCTION_SETS.items() if flag in known]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,8 @@ from synth.kernels import Block, cpu, initial_state, reference
 from synth.kernels.cpu.packing import pack
 from synth.stream import conditioning, conditioning_weights_of, sizes_of, weights_of
 
+from .conftest import instruction_sets_here
+
 SOURCES = Path(kernels.__file__).parent / "cpu"
 BASE = ["-std=c++20", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-w"]
 AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mfma", "-mprefer-vector-width=512"]
@@ -153,7 +155,7 @@ def run(program: Path, *arguments: str | Path, prefix: tuple[str, ...] = (), **e
 def test_the_decoder_is_clean_under_sanitizers(sanitizer: str, build: Callable[..., Path], recordings) -> None:
     program = build("-O0", "-g1", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all")
     for recording in recordings.values():
-        for instructions in ("amx", "avx512bf16", "avx512", "avx2", "portable"):
+        for instructions in instruction_sets_here():
             run(program, recording, WAVEKEYS_ISA=instructions, WAVEKEYS_THREADS="3")
     # All on one thread: they fill a group of 8, before ten of them go in two of 5.
     run(program, recordings["live", "fp32"], WAVEKEYS_THREADS="1")

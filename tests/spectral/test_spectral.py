@@ -190,3 +190,8 @@ def test_training_lowers_the_loss_and_resumes_to_the_bit(tmp_path: Path) -> None
     sound = model.reconstruct(np.stack([note(), note(1)]), [60, 61], iterations=5)
     assert sound.shape == (2, 500)
     assert np.isfinite(sound).all()
+    good = (tmp_path / "whole" / "baseline.safetensors").read_bytes()
+    whole.state = whole.state._replace(params=jax.tree.map(lambda leaf: leaf * np.float32(np.nan), whole.state.params))
+    with pytest.raises(WavekeysError, match="left all numbers"):
+        whole.checkpoint()
+    assert (tmp_path / "whole" / "baseline.safetensors").read_bytes() == good
