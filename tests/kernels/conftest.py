@@ -20,7 +20,7 @@ VOICES, SAMPLES, GIVEN = 5, 24, 16  # voices; samples a block; the granule of th
 
 
 def instruction_sets_here() -> list[str]:
-    """What this processor has, the best first; asked for another one, the kernel takes the next best."""
+    """What this processor has, the best first; asked for others, the kernel takes some of these."""
     listed = Path("/proc/cpuinfo")
     known = {"", *listed.read_text().split()} if listed.is_file() else set(INSTRUCTION_SETS.values())
     return [name for name, flag in INSTRUCTION_SETS.items() if flag in known]
