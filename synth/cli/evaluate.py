@@ -76,11 +76,11 @@ def command(
         contact_sheet(loaded, notes, chosen, sheet)
         click.echo(f"{sheet}: {len(chosen)} notes")
         return
+    held = _held_out(loaded, sources) if sources is not None else None
+    nats = {} if held is None else {"held_out_nats": held_out_nats(loaded.model, held.notes)}
     with progress_bar("evaluating", 1.0) as progress:
         result = evaluate(loaded, notes, every=every, long_seconds=hold, jobs=jobs, progress=progress)
-    held = _held_out(loaded, sources) if sources is not None else None
-    if held is not None:
-        result["summary"]["held_out_nats"] = held_out_nats(loaded.model, held.notes)
+    result["summary"] |= nats
     if as_json:
         click.echo(plain_json.dumps(result, indent=1))
         return

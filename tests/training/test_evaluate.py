@@ -10,11 +10,14 @@ import librosa
 import numpy as np
 import pytest
 
-from synth.bank import Preset, load_preset
+from synth.bank import Preset, build_bank, load_preset
 from synth.cli.evaluate import chosen_notes
 from synth.errors import UsageError
-from synth.training.evaluation import contact_sheet, evaluate, summarise
+from synth.pitch import midi_to_hertz
+from synth.training.crops import analyse
+from synth.training.evaluation import compare_precisions, contact_sheet, evaluate, held_out_nats, precision, summarise
 from synth.training.evaluation.blends import between, pairs_of
+from synth.training.evaluation.precision import HeldOut
 
 
 def one_pitch(preset: Preset) -> Preset:
@@ -142,6 +145,52 @@ def test_ten_pairs_are_spread_over_many_instruments() -> None:
 )
 def test_a_blends_centroid_is_between_its_ends_or_not(centroids: tuple[float, ...], expected: list[bool]) -> None:
     assert between({"centroid_hz": centroids}) == expected
+
+
+@pytest.fixture(scope="module")
+def held(tiny_preset: Preset) -> HeldOut:
+    """Three notes of one instrument, as training sees them and as a bank."""
+    config, pitches = tiny_preset.model.config, np.array([60, 62, 64])
+    t = np.arange(config.sample_rate_hz // 4) / config.sample_rate_hz
+    rng = np.random.default_rng(0)
+    audio = 0.2 * np.sin(2 * np.pi * midi_to_hertz(pitches)[:, None] * t) + 0.01 * rng.standard_normal((3, len(t)))
+    audio = audio.astype(np.float32)
+    notes = analyse(
+        config,
+        tiny_preset.model.spectral,
+        names=("bell",),
+        instrument=np.zeros(3, np.int64),
+        pitch=pitches,
+        velocity=np.full(3, 80),
+        audio=audio,
+    )
+    bank = build_bank(
+        tiny_preset.model,
+        np.pad(audio, ((0, 0), (0, 64_000 - len(t))))[None, :, None],
+        instruments=("bell",),
+        pitches=pitches,
+        velocities=np.array([80]),
+    )
+    return HeldOut(notes=notes, bank=bank)
+
+
+def test_notes_are_as_likely_in_any_company(
+    tiny_preset: Preset, held: HeldOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = held_out_nats(tiny_preset.model, held.notes)
+    assert np.isfinite(together)
+    monkeypatch.setattr(precision, "NOTES_TOGETHER", 2)
+    assert held_out_nats(tiny_preset.model, held.notes) == pytest.approx(together, rel=1e-5)
+
+
+@pytest.mark.usefixtures("coarse_pitch")
+def test_precisions_are_compared_with_fp32(tiny_preset: Preset, held: HeldOut, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "NOTES_TOGETHER", 2)
+    exact, rounded = compare_precisions(tiny_preset, held, ("fp32", "int16"))
+    assert (exact["worst_logit_error"], exact["nats_change"]) == (0.0, 0.0)
+    assert exact["nats"] == pytest.approx(held_out_nats(tiny_preset.model, held.notes))
+    assert 0.0 < rounded["rms_logit_error"] < rounded["worst_logit_error"] < 0.1
+    assert abs(rounded["nats_change"]) < 0.01
 
 
 def test_a_contact_sheet_is_drawn(tiny_preset: Preset, tmp_path: Path) -> None:
