@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,8 @@ from synth.wavenet.decoder import linear_prediction
 from .conftest import INSTRUCTION_SETS, instruction_sets_here
 
 PROGRAM = """
-import dataclasses, json
+import dataclasses, json, sys
+from pathlib import Path
 import numpy as np
 from flax import nnx
 from synth import SIZES, WaveNet
@@ -40,7 +42,10 @@ for size, changes in {
     z[..., 0] = 0.5  # the level: -20 dBFS
     audio = np.random.default_rng(1).normal(scale=0.1, size=(11, 256)).astype(np.float32)
     pitch = np.linspace(100.0, 500.0, 11) if size == "live" else None
-    true = model.stream(11, "jax").score(audio, z, pitch_hz=pitch, block=100)
+    path = Path(sys.argv[1]) / f"{size}.npy"
+    if not path.exists():
+        np.save(path, model.stream(11, "jax").score(audio, z, pitch_hz=pitch, block=100))
+    true = np.load(path)
     for precision in cpu.precisions():
         stream = Stream(model, voices=11, backend="cpu", precision=precision)
         error = float(np.abs(stream.score(audio, z, pitch_hz=pitch, block=100) - true).max() / true.max())
@@ -51,10 +56,19 @@ print(json.dumps([cpu.instruction_set(), worst]))
 TOLERANCE = {"fp32": 1e-5, "bf16": 4e-2, "int8": 8e-2, "int16": 4e-3}
 
 
+@pytest.fixture(scope="module")
+def reference_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first of the programs leaves what the reference computes, for the others."""
+    return tmp_path_factory.mktemp("reference")
+
+
 @pytest.mark.parametrize("instructions", instruction_sets_here())
-def test_every_instruction_set_and_precision_computes_what_the_reference_does(instructions: str) -> None:
+def test_every_instruction_set_and_precision_computes_what_the_reference_does(
+    instructions: str, reference_folder: Path
+) -> None:
+    command = [sys.executable, "-c", PROGRAM, str(reference_folder)]
     environment = {**os.environ, "WAVEKEYS_ISA": instructions}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     used, worst = json.loads(done.stdout)
     assert used == instructions
     assert "fp32" in worst

@@ -149,19 +149,19 @@ def test_a_blends_centroid_is_between_its_ends_or_not(centroids: tuple[float, ..
 
 @pytest.fixture(scope="module")
 def held(tiny_preset: Preset) -> HeldOut:
-    """Three notes of one instrument, as training sees them and as a bank."""
-    config, pitches = tiny_preset.model.config, np.array([60, 62, 64])
+    """Four notes of one instrument, as training sees them and as a bank."""
+    config, pitches = tiny_preset.model.config, np.array([60, 61, 62, 64])
     t = np.arange(config.sample_rate_hz // 4) / config.sample_rate_hz
     rng = np.random.default_rng(0)
-    audio = 0.2 * np.sin(2 * np.pi * midi_to_hertz(pitches)[:, None] * t) + 0.01 * rng.standard_normal((3, len(t)))
+    audio = 0.2 * np.sin(2 * np.pi * midi_to_hertz(pitches)[:, None] * t) + 0.01 * rng.standard_normal((4, len(t)))
     audio = audio.astype(np.float32)
     notes = analyse(
         config,
         tiny_preset.model.spectral,
         names=("bell",),
-        instrument=np.zeros(3, np.int64),
+        instrument=np.zeros(4, np.int64),
         pitch=pitches,
-        velocity=np.full(3, 80),
+        velocity=np.full(4, 80),
         audio=audio,
     )
     bank = build_bank(
