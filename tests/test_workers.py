@@ -9,15 +9,18 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from synth.errors import WavekeysError
+from synth.workers import workers
+
 PROGRAM = """
 import sys, time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from os import getpid
-from synth.workers import end_with_parent
+from synth.workers import workers
 
 if __name__ == "__main__":
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
+    with workers(1) as pool:
         print(pool.submit(getpid).result(), flush=True)
         pool.submit(time.sleep, 600)
         time.sleep(600)
@@ -42,3 +45,8 @@ def test_a_worker_ends_with_the_process_that_it_works_for_even_if_that_is_killed
     else:
         os.kill(worker, signal.SIGKILL)
         raise AssertionError("the worker outlived its parent")
+
+
+def test_work_that_is_lost_is_told_and_not_waited_for() -> None:
+    with pytest.raises(WavekeysError, match="a process that shares the work ended by itself"), workers(2) as pool:
+        list(pool.map(os._exit, [1, 1, 1]))

@@ -10,9 +10,7 @@ player are real-time programs where the system grants it. Needs Debian's jackd2 
 from __future__ import annotations
 
 import collections
-import concurrent.futures
 import contextlib
-import multiprocessing
 import os
 import signal
 import tempfile
@@ -25,6 +23,7 @@ import numpy as np
 
 from synth.host.priority import ENGINE, go_before_other_work, in_real_time, may_be_real_time
 from synth.testing.jack_rig import PLAY_FACTORY, Listener, launch, serve
+from synth.workers import workers
 
 _LOWEST, _HIGHEST = 36, 97
 _CHANGE_S = 0.25
@@ -39,9 +38,8 @@ def hold_ups(seconds: float) -> np.ndarray:
     holds it up. All cores at once, for so long, with the priority of an engine.
     """
     cores = sorted(os.sched_getaffinity(0))
-    spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(len(cores), spawn, go_before_other_work) as workers:
-        return np.concatenate([*workers.map(_hold_ups_of, cores, [seconds] * len(cores))])
+    with workers(len(cores), go_before_other_work) as pool:
+        return np.concatenate([*pool.map(_hold_ups_of, cores, [seconds] * len(cores))])
 
 
 def _hold_ups_of(core: int, seconds: float) -> np.ndarray:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Future
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from scipy.ndimage import uniform_filter1d
 from threadpoolctl import threadpool_limits
 
 from synth.training.clock import set_to_clock
-from synth.workers import end_with_parent
+from synth.workers import workers
 
 NOISE_DRAWS = 4
 NOTES_WORTH_A_PROCESS = 32  # a process takes a second to start; a note, less
@@ -63,15 +62,15 @@ def analyse_all(notes: Iterable[Features], *, expected: int, **sizes: int) -> It
 
     Only a few notes more than there are processes are in memory at once.
     """
-    workers = min(os.cpu_count() or 1, expected // NOTES_WORTH_A_PROCESS)
-    if workers < 2:
+    processes = min(os.cpu_count() or 1, expected // NOTES_WORTH_A_PROCESS)
+    if processes < 2:
         yield from (analyse_note(note, **sizes) for note in notes)
         return
     under_way: deque[Future[Analysis]] = deque()
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
+    with workers(processes) as pool:
         for note in notes:
             under_way.append(pool.submit(analyse_note, note, **sizes))
-            if len(under_way) > 2 * workers:
+            if len(under_way) > 2 * processes:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from synth.training.evaluation.blends import measure_bends, measure_blends
 from synth.training.evaluation.notes import measure_long_note, measure_note
 from synth.training.evaluation.playing import LONG_SECONDS
 from synth.training.evaluation.summary import summarise, summarise_blends
-from synth.workers import end_with_parent
+from synth.workers import workers
 
 Sources = Mapping[tuple[str, int, int], np.ndarray]  # (instrument, pitch, velocity) to the recording [T]
 
@@ -71,13 +70,11 @@ def _measured(preset: Preset, tasks: Sequence[_Task], jobs: int) -> Iterator[lis
     if jobs == 1:
         yield from map(functools.partial(_measure, preset), tasks)
         return
-    context = multiprocessing.get_context("spawn")  # a fork would copy JAX's threads as locks that nobody frees
-    with context.Pool(jobs, _begin, (str(preset.info.folder),)) as pool:
-        yield from pool.imap(_measure_loaded, tasks)
+    with workers(jobs, _load, str(preset.info.folder)) as pool:
+        yield from pool.map(_measure_loaded, tasks)
 
 
-def _begin(folder: str) -> None:
-    end_with_parent()
+def _load(folder: str) -> None:
     global _loaded  # noqa: PLW0603 (a worker's own: loaded once, not with each task)
     _loaded = load_preset(folder)
 
