@@ -6,7 +6,6 @@ Sources: MIDI 1.0 Detailed Specification 4.2; RP-015 (reset of all controllers);
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import overload
 
 import mido
@@ -253,14 +252,12 @@ class Channels:
 
     def __init__(self, sample_rate_hz: int, *, mpe_members: int = 0, bend_range: float = 2.0) -> None:
         self.mpe_members = mpe_members
+        self._forgetful = 0
         self._all = [Channel(round(SMOOTHING_MS * sample_rate_hz / 1000)) for _ in range(16)]
         self.reset(bend_range)
 
     def __getitem__(self, number: int) -> Channel:
         return self._all[number]
-
-    def __iter__(self) -> Iterator[Channel]:
-        return iter(self._all)
 
     def reset(self, bend_range: float) -> None:
         self._usual_range = bend_range
@@ -293,6 +290,11 @@ class Channels:
         self._all[master].set_bend_range(at, MASTER_BEND_SEMITONES if members else self._usual_range, own=members > 0)
         for number in self.zone(master)[1:]:
             self._all[number].set_bend_range(at, MEMBER_BEND_SEMITONES, own=True)
+
+    def forget(self, before: int) -> None:
+        """Nobody will ask for times earlier than `before`. Asked at each block, it takes one channel at a time."""
+        self._all[self._forgetful].forget(before)
+        self._forgetful = (self._forgetful + 1) % len(self._all)
 
     def messages(self) -> list[mido.Message]:
         """What brings all channels from rest to where they are: zones first, since they set bend ranges."""

@@ -41,18 +41,24 @@ class Dials:
     def __init__(self, values: Mapping[str, float], sample_rate_hz: int) -> None:
         smoothing = round(SMOOTHING_MS * sample_rate_hz / 1000)
         self._ramps = {name: Ramp(values[name], smoothing) for name in LIVE}
-        self._still: dict[str, float] = {}  # those that do not move in this block
+        self._still = {name: values[name] for name in LIVE}  # those that do not move in this block
+        self._moving: set[str] = set()  # the others
 
     def move(self, name: str, at: int, value: float) -> None:
         """A parameter's new value, from time `at` on; nothing for one that is not live."""
         if name in self._ramps:
             self._ramps[name].move(at, value)
+            self._moving.add(name)
+            self._still.pop(name, None)
 
     def begin(self, now: int) -> None:
         """A block comes next; nothing will move before it has been rendered, nor be asked for earlier times."""
-        self._still = {name: ramp.target for name, ramp in self._ramps.items() if ramp.stands_still(now)}
-        for ramp in self._ramps.values():
+        for name in [*self._moving]:
+            ramp = self._ramps[name]
             ramp.forget(now)
+            if ramp.stands_still(now):
+                self._still[name] = ramp.target
+                self._moving.remove(name)
 
     @overload
     def over(self, name: str, times: int) -> float: ...

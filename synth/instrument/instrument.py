@@ -95,9 +95,8 @@ class Instrument:
             raise WavekeysError(f"a tuning has 128 keys, each a MIDI number within {FARTHEST:g} of 0, or silent")
         self._voices: dict[int, Voice] = {}  # by slot
         self.keys: list[Key] = []  # down, in the order in which they went down
-        self.caught: set[tuple[int, int, int]] = (
-            set()
-        )  # by a channel's sostenuto pedal: its channel, a note's and its key
+        # By a channel's sostenuto pedal: its channel, a note's and its key.
+        self.caught: set[tuple[int, int, int]] = set()
         self.glide: Ramp | None = None  # the pitch of the last note: where the next one begins that glides
         self._order = 0
         self._now = 0  # the next block's first sample
@@ -315,7 +314,7 @@ class Instrument:
             while ordered and ordered[0][0] < max(start + length, 1):
                 offset, message = ordered.popleft()
                 self._take(message, offset - start)
-            self._steering.begin(self._voices.values(), self._now)
+            self._steering.begin(self._voices.values(), self._now, length)
             if self._voices and length:
                 self._render(mix[start : start + length])
             self._now += length
@@ -339,18 +338,17 @@ class Instrument:
         frames = len(mix)
         block = self._player.new_block(frames)
         voices = list(self._voices.values())
-        times = np.arange(self._now, self._now + frames)
         for slot, voice in self._voices.items():
             block.set(
                 slot,
-                self._steering.points(voice, self._now, frames),
+                self._steering.points(voice),
                 age=voice.age,
                 seed=voice.seed,
-                temperature=voice.dials.over("temperature", times),
+                temperature=self._steering.temperature(voice),
             )
-        block.clock[list(self._voices)] = self._steering.clocks(voices, self._now, frames)
+        block.clock[list(self._voices)] = self._steering.clocks(voices)
         audio = self._player.advance(block)
-        mix += (audio[list(self._voices)][..., None] * self._steering.gains(voices, self._now, frames)).sum(axis=0)
+        mix += (audio[list(self._voices)][..., None] * self._steering.gains(voices)).sum(axis=0)
         for voice in voices:
             voice.age += frames
             if voice.finished:

@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import overload
 
 import numpy as np
 
 from synth.instrument.channels import Channels
+from synth.instrument.course import Course, Value, course_of
 from synth.instrument.dials import Dials
 from synth.instrument.ramp import Times
 from synth.instrument.voice import Let, Timbre, Touch, Voice
 from synth.pitch import midi_to_hertz
 from synth.stream import Player, Point, last_point
 
-TIMBRE_DB = 12.0  # an octave, added to the brightness by controller 74 at its end
 LARGEST_TILT_DB = 24.0
 KEPT_CENTS = 10.0  # of a recorded note's own tuning: a piano's octaves are wide; more is a fault of the recording
 TURN = 2.0**32
 KNOWN_FRAMES = 32  # of a note, blended at once; a second
+STILL = 1024  # pitches and loudnesses that are computed once
 
 
 class Steering:
@@ -36,6 +37,9 @@ class Steering:
         self._rate_hz = sample_rate_hz
         self._period = player.period
         self._frames_a_point = player.period / player.hop
+        self._now = 0  # the block's first sample
+        self._times = np.arange(0)  # all of them
+        self._courses: dict[Voice, Course] = {}  # over the block
         self.dials = Dials(values, sample_rate_hz)  # of what plays now
 
     def move(self, name: str, at: int, value: float) -> None:
@@ -49,69 +53,69 @@ class Steering:
         self.dials = Dials(values, self._rate_hz)
         self._channels.set_usual_bend_range(at, values["bend_range_semitones"])
 
-    def begin(self, voices: Iterable[Voice], now: int) -> None:
-        """A block comes next; no event will move anything before it has been rendered."""
+    def begin(self, voices: Collection[Voice], now: int, samples: int) -> None:
+        """A block of so many samples comes next; no event will move anything before it has been rendered."""
+        self._now = now
+        self._times = np.arange(now, now + samples)
         for dials in {self.dials, *(voice.dials for voice in voices)}:
             dials.begin(now)
-        for channel in self._channels:
-            channel.forget(now)
+        self._channels.forget(now)
+        for voice in voices:
+            voice.touch.forget(now)
+        common: dict[Hashable, Course] = {}
+        self._courses = {voice: course_of(voice, self._times, common) for voice in voices}
 
-    def semitones(self, voice: Voice, times: Times) -> float | np.ndarray:
+    def semitones(self, voice: Voice, times: Times) -> Value:
         """The voice's pitch without vibrato, as MIDI numbers of 440 Hz = 69."""
-        return voice.pitch.over(times) + _tuning(voice.dials, times) + voice.touch.over(times, Touch.semitones)
+        return voice.pitch.over(times) + course_of(voice, times, {}).semitones
 
-    def clocks(self, voices: list[Voice], now: int, samples: int) -> np.ndarray:
-        """Phases of the voices' next samples [voices, samples] uint32, whose `points` have been asked for; their clocks
-        move on by them."""
-        pitch = np.empty((len(voices), samples))
-        block = np.arange(now, now + samples)
-        tuning = {dials: _tuning(dials, block) for dials in {voice.dials for voice in voices}}
-        heard = {(touch.channels, touch.ranges): touch for voice in voices for touch, _ in voice.touch.parts}
-        semitones = {bends: touch.semitones(block) for bends, touch in heard.items()}
-        for row, voice in enumerate(voices):
-            bent = voice.touch.over(block, lambda touch, _: semitones[touch.channels, touch.ranges])
-            pitch[row] = voice.pitch.over(block) + tuning[voice.dials] + bent
+    def temperature(self, voice: Voice) -> Value:
+        """Over the block, one number where it stands still."""
+        return voice.dials.over("temperature", self._times)
+
+    def clocks(self, voices: list[Voice]) -> np.ndarray:
+        """Phases over the block, [voices, samples] uint32, of voices whose `points` have been asked for.
+
+        Their clocks move on by them.
+        """
+        steps = np.empty((len(voices), len(self._times)), np.int64)
+        for row, voice in zip(steps, voices, strict=True):
             begin = max(-voice.age, 0)
-            vibrato = self._vibrato(voice, block[begin:])
-            if not isinstance(vibrato, float):
-                pitch[row, begin:] += vibrato
-            points = np.arange(voice.point - len(voice.cents), voice.point) * self._period
-            for name, cents in zip(("own_vibrato", "own_tuning"), zip(*voice.cents, strict=True), strict=True):
-                if any(cents):
-                    moved = np.interp(block - (now - voice.age), points, cents)
-                    pitch[row] += 0.01 * voice.dials.over(name, block) * moved
-        hertz = np.minimum(midi_to_hertz(pitch), 0.45 * self._rate_hz)
-        steps = _whole(hertz / self._rate_hz)
-        for row, voice in enumerate(voices):
-            if voice.age < 0:
-                steps[row, : -voice.age] = 0
-        turns = np.array([voice.turns for voice in voices])
-        ends = turns[:, None] + np.cumsum(steps, axis=1)
+            pitch = self._pitch(voice, begin)
+            row[begin:] = _step(pitch, self._rate_hz) if isinstance(pitch, float) else _steps(pitch, self._rate_hz)
+            row[:begin] = 0
+        ends = np.array([voice.turns for voice in voices])[:, None] + np.cumsum(steps, axis=1)
         for voice, end in zip(voices, ends[:, -1].tolist(), strict=True):
             voice.turns = end % 2**32
         return (ends - steps).astype(np.uint32)
 
-    def _vibrato(self, voice: Voice, times: np.ndarray) -> float | np.ndarray:
-        """In semitones, 0.0 where there is none; its oscillator moves on even so."""
-        dials = voice.dials
-        steps = _whole(dials.over("vibrato_rate_hz", times) / self._rate_hz)
+    def _pitch(self, voice: Voice, begin: int) -> Value:
+        """All that there is to a voice's pitch, from sample `begin` of the block on; its vibrato moves on by it."""
+        times, course = self._times[begin:], self._courses[voice]
+        pitch = voice.pitch.over(times) + _from(begin, course.semitones)
+        steps = _whole(voice.dials.over("vibrato_rate_hz", times) / self._rate_hz)
         turns = voice.vibrato_turns
         moved = int(steps.sum()) if isinstance(steps, np.ndarray) else steps * len(times)
         voice.vibrato_turns = (turns + moved) % 2**32
-        by_wheel, by_pressure = dials.over("wheel_vibrato_cents", times), dials.over("pressure_vibrato_cents", times)
-        cents = dials.over("vibrato_cents", times) + by_wheel * voice.touch.over(times, Touch.wheel)
-        if _is_anything(by_pressure):
-            cents = cents + by_pressure * voice.touch.over(times, Touch.pressure)
-        if not _is_anything(cents):
-            return 0.0
-        passed = steps * np.arange(len(times)) if isinstance(steps, int) else np.cumsum(steps) - steps
-        return 0.01 * cents * np.sin((turns + passed) * (2.0 * np.pi / TURN))
+        if _is_anything(course.vibrato_cents):
+            passed = steps * np.arange(len(times)) if isinstance(steps, int) else np.cumsum(steps) - steps
+            pitch += 0.01 * _from(begin, course.vibrato_cents) * np.sin((turns + passed) * (2.0 * np.pi / TURN))
+        for name, cents in zip(("own_vibrato", "own_tuning"), zip(*voice.cents, strict=True), strict=True):
+            if any(cents):
+                pitch = pitch + 0.01 * voice.dials.over(name, times) * self._between_points(voice, times, cents)
+        return pitch
 
-    def points(self, voice: Voice, now: int, samples: int) -> list[Point]:
-        """The control points that a voice needs for its next samples and that it did not have yet."""
-        voice.touch.forget(now)
-        begun = now - voice.age
-        last = last_point(voice.age, samples, self._period)
+    def _between_points(self, voice: Voice, times: np.ndarray, values: Sequence[float]) -> Value:
+        """What the voice's last control points say, on straight lines from the one to the other."""
+        if len({*values}) == 1:
+            return values[0]
+        points = np.arange(voice.point - len(values), voice.point) * self._period
+        return np.interp(times - (self._now - voice.age), points, values)
+
+    def points(self, voice: Voice) -> list[Point]:
+        """The control points that a voice needs for the block and that it did not have yet."""
+        begun = self._now - voice.age
+        last = last_point(voice.age, len(self._times), self._period)
         found = []
         while voice.point <= last:
             # A period late, but not before the note.
@@ -122,16 +126,17 @@ class Steering:
 
     def _point(self, voice: Voice, time: int) -> Point:
         """A voice's next point, by what controls say at `time`."""
-        dials = voice.dials
+        dials, course = voice.dials, self._courses[voice]
+        if not course.stands_still:
+            course = course_of(voice, time, {})
         voice.timbre.forget(time)
         frames = voice.timbre.over(time, lambda timbre, at: self._frames(voice, timbre, at))
-        pitch, fraction = float(self.semitones(voice, time)), voice.time % 1.0
+        pitch, fraction = voice.pitch.at(time) + float(course.semitones), voice.time % 1.0
         lowest, highest = voice.timbre.target.pitches
         channels = voice.timbre.target.held.frames.shape[-1]
         before, after = frames[:, channels].tolist()
         tuning = min(max(float(frames[0, channels + 1]), -KEPT_CENTS), KEPT_CENTS)
         voice.cents.append((before + fraction * (after - before), tuning))
-        tilt = dials.over("brightness", time) + TIMBRE_DB * float(voice.touch.over(time, Touch.brightness))
         voice.time += dials.over("speed", time) * self._frames_a_point
         turned = voice.movement_turns + _whole(dials.over("movement_hz", time) * (self._period / self._rate_hz))
         voice.movement_turns = turned % 2**32
@@ -140,7 +145,7 @@ class Steering:
             fraction=fraction,
             pitch_hz=midi_to_hertz(pitch),
             learnt_hz=midi_to_hertz(min(max(pitch, lowest), highest)),
-            brightness=min(max(tilt, -LARGEST_TILT_DB), LARGEST_TILT_DB),
+            brightness=min(max(float(course.tilt_db), -LARGEST_TILT_DB), LARGEST_TILT_DB),
             stretch=dials.over("own_stretch", time) * frames[0, channels + 2 :],
         )
 
@@ -178,32 +183,50 @@ class Steering:
                 values[source] = voice.touch.over(time, functools.partial(Touch.source, name=source))
         return values
 
-    def gains(self, voices: list[Voice], now: int, samples: int) -> np.ndarray:
-        """The voices' loudness left and right, their envelopes included: [voices, samples, 2]."""
-        times = np.arange(now, now + samples)
-        levels, pans = np.empty((len(voices), samples)), np.empty((len(voices), samples))
-        decibels = np.empty((len(voices), samples))
-        for row, voice in enumerate(voices):
-            envelope = voice.envelope(times - (now - voice.age))
-            levels[row] = voice.gain * envelope * voice.touch.over(times, Touch.volume)
-            pans[row] = voice.pan + voice.touch.over(times, Touch.pan)
-            decibels[row] = voice.dials.over("gain_db", times)
-            if _is_anything(swell := voice.dials.over("pressure_gain_db", times)):
-                decibels[row] += swell * voice.touch.over(times, Touch.pressure)
-        # Constant power, 1 on both sides in the middle.
-        loudness = levels * 10.0 ** (decibels / 20.0) * np.sqrt(2.0)
-        angle = (np.clip(pans, -1.0, 1.0) + 1.0) * (np.pi / 4.0)
-        return loudness[..., None] * np.stack((np.cos(angle), np.sin(angle)), axis=-1)
+    def gains(self, voices: list[Voice]) -> np.ndarray:
+        """The voices' loudness left and right over the block, their envelopes included: [voices, samples, 2]."""
+        gains = np.empty((len(voices), len(self._times), 2))
+        for row, voice in zip(gains, voices, strict=True):
+            course = self._courses[voice]
+            level, decibels, pan = voice.gain * course.volume, course.decibels, voice.pan + course.pan
+            if course.stands_still:
+                loudness = _still_sides(float(level), float(decibels), float(pan))
+            else:
+                loudness = _sides(level, decibels, pan)
+            envelope = voice.envelope(self._times - (self._now - voice.age))
+            row[:] = loudness * (envelope if isinstance(envelope, float) else envelope[:, None])
+        return gains
 
 
-def _tuning(dials: Dials, times: Times) -> float | np.ndarray:
-    """What is added to the pitch of all notes, in semitones."""
-    a4_hz = dials.over("tuning_a4_hz", times)
-    tuning = 12.0 * (math.log2(a4_hz / 440.0) if isinstance(a4_hz, float) else np.log2(a4_hz / 440.0))
-    return tuning + 0.01 * dials.over("fine_tune_cents", times)
+def _sides(level: Value, decibels: Value, pan: Value) -> np.ndarray:
+    """Loudness left and right [T, 2], of constant power, 1 on both sides in the middle."""
+    loudness = level * 10.0 ** (np.atleast_1d(decibels) / 20.0) * np.sqrt(2.0)
+    angle = (np.clip(np.atleast_1d(pan), -1.0, 1.0) + 1.0) * (np.pi / 4.0)
+    return np.stack((loudness * np.cos(angle), loudness * np.sin(angle)), axis=-1)
 
 
-def _is_anything(value: float | np.ndarray) -> bool:
+@functools.lru_cache(STILL)
+def _still_sides(level: float, decibels: float, pan: float) -> np.ndarray:
+    return _sides(level, decibels, pan)
+
+
+def _steps(pitch: np.ndarray, rate_hz: int) -> np.ndarray:
+    """What a clock moves on by a sample at such pitches [T]."""
+    return _whole(np.minimum(midi_to_hertz(pitch), 0.45 * rate_hz) / rate_hz)
+
+
+@functools.lru_cache(STILL)
+def _step(pitch: float, rate_hz: int) -> int:
+    # By the same function: NumPy's powers and Python's differ in their last bit.
+    return int(_steps(np.array([pitch]), rate_hz)[0])
+
+
+def _from(begin: int, value: Value) -> Value:
+    """The same from sample `begin` of a block on."""
+    return value if isinstance(value, float) else value[begin:]
+
+
+def _is_anything(value: Value) -> bool:
     """Whether something that may move is more than a constant 0."""
     return not isinstance(value, float) or value != 0.0
 
@@ -217,9 +240,9 @@ def _whole(cycles: np.ndarray) -> np.ndarray: ...
 
 
 @overload
-def _whole(cycles: float | np.ndarray) -> int | np.ndarray: ...
+def _whole(cycles: Value) -> int | np.ndarray: ...
 
 
-def _whole(cycles: float | np.ndarray) -> int | np.ndarray:
+def _whole(cycles: Value) -> int | np.ndarray:
     """Cycles in 1/2**32 of a turn: sums of whole numbers are the same however they are cut into blocks."""
     return np.rint(cycles * TURN).astype(np.int64) if isinstance(cycles, np.ndarray) else round(cycles * TURN)
