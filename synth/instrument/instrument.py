@@ -314,9 +314,10 @@ class Instrument:
             while ordered and ordered[0][0] < max(start + length, 1):
                 offset, message = ordered.popleft()
                 self._take(message, offset - start)
-            self._steering.begin(self._voices.values(), self._now, length)
-            if self._voices and length:
-                self._render(mix[start : start + length])
+            if length:
+                self._steering.begin(self._voices.values(), self._now, length)
+                if self._voices:
+                    self._render(mix[start : start + length])
             self._now += length
             start += length
         return mix
