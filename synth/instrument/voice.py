@@ -119,8 +119,13 @@ class Fade(NamedTuple):
     level: float  # there
     factor: float  # a sample
 
+    def at(self, age: int) -> float:
+        """The level at one age after its beginning; silence from -60 dB on."""
+        fall = self.level * self.factor ** max(age - self.begin, 0)
+        return fall if fall > SILENCE else 0.0
+
     def over(self, ages: np.ndarray) -> np.ndarray:
-        """The level at ages [T] after its beginning; silence from -60 dB on."""
+        """The same at ages [T]."""
         fall = self.level * self.factor ** np.maximum(ages - self.begin, 0)
         return np.where(fall > SILENCE, fall, 0.0)
 
@@ -172,7 +177,13 @@ class Voice:
 
     def level(self, age: int) -> float:
         """The envelope at one age."""
-        return float(np.ravel(self.envelope(np.array([age])))[0])
+        level = min(max((age + 1) / self.attack, 0.0), 1.0)
+        if self.sustain < 1.0:
+            level *= self.sustain + (1.0 - self.sustain) * self.decay ** max(age + 1 - self.attack, 0)
+        for fade in self.fades:
+            if age >= fade.begin:
+                level = fade.at(age)
+        return level
 
     def loudness(self, age: int) -> float:
         """Its gain and envelope at one age; a voice that still rises counts as risen."""
@@ -207,7 +218,7 @@ class Voice:
         """Whether the fall has reached silence by the block's start."""
         if not self.fades or self.age < self.fades[-1].begin:
             return False
-        return not self.fades[-1].over(np.array([self.age]))[0]
+        return not self.fades[-1].at(self.age)
 
 
 def stealing_order(voice: Voice, loudness: float) -> tuple[int, float, int]:
