@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import signal
 import sys
 
 import click
@@ -59,6 +60,14 @@ def wavekeys() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the installed command; always exits."""
     try:
+        _run(arguments)
+    finally:
+        if arguments is None:  # this process ends, and one more interrupt would only make it do so less tidily
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run(arguments: list[str] | None) -> None:
+    try:
         wavekeys.main(arguments, prog_name="wavekeys", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -71,6 +80,8 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(str(error), 2)
     except WavekeysError as error:
         _fail(str(error), 1)
+    except MemoryError:
+        _fail("there is not memory enough for so much at once", 1)
     except OSError as error:  # such as of an output that nobody reads any more
         with contextlib.suppress(OSError):
             sys.stdout.close()  # else the interpreter fails on it once more

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 import re
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,13 +100,25 @@ class EffectType(click.ParamType):
             if not (isinstance(kind, type) and issubclass(kind, pedalboard.Plugin)):
                 self.fail(f"{name!r} is no effect of pedalboard; there are Reverb, Chorus, Delay and more", param, ctx)
             pairs = (pair.partition("=") for pair in rest.split(",") if rest)
-            settings = {key.strip(): float(number) for key, _, number in pairs}
+            settings = {key.strip(): self._number(key, number, param, ctx) for key, _, number in pairs}
             known = re.findall(r"(\w+): float", kind.__init__.__doc__ or "")  # the plugin's own, as its binding says
             for key in settings.keys() - known:
                 self.fail(f"{name} has no setting {key!r}; it has {', '.join(known) or 'none'}", param, ctx)
             return kind(**settings)
         except (TypeError, ValueError, ImportError, OSError) as error:
-            self.fail(f"{value!r}: {str(error).splitlines()[0]}", param, ctx)
+            why = "it cannot be made from numbers alone" if isinstance(error, TypeError) else str(error).splitlines()[0]
+            self.fail(f"{value!r}: {why}", param, ctx)
+
+    def _number(self, key: str, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            self.fail(
+                f"{key.strip() or 'a setting'} must be a number, as in Reverb:wet_level=0.2, not {text!r}", param, ctx
+            )
+        return number
 
 
 def make_command(build: Callable[[Choice], Rack], library: Callable[[Choice], Library]) -> click.Command:
@@ -228,13 +242,19 @@ def make_command(build: Callable[[Choice], Rack], library: Callable[[Choice], Li
             osc_port=osc_port,
             terminal=refusal() is None if screen is None else screen,
         )
-        play_live(
-            settings,
-            lambda: build(choice),
-            library(choice),
-            say=click.echo,
-            warn=lambda line: click.echo(f"wavekeys: {line}", err=True),
-        )
+        # Until the session listens to it itself, an interrupt ends the program at once: an exception could be raised in
+        # a callback of JAX's, where nobody hears it.
+        former = signal.signal(signal.SIGINT, signal.SIG_DFL)
+        try:
+            play_live(
+                settings,
+                lambda: build(choice),
+                library(choice),
+                say=click.echo,
+                warn=lambda line: click.echo(f"wavekeys: {line}", err=True),
+            )
+        finally:
+            signal.signal(signal.SIGINT, former)
 
     return play
 

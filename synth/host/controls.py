@@ -282,7 +282,7 @@ class Controls:
             channel=None if part.channel is None else part.channel + 1,
             sounding=playing.sounding,
             voices=own.voices if own else 0,
-            blend=own.blend if own else {},
+            blend={name: own.blend.get(name, 0.0) for name in own.preset.bank.instruments} if own else {},
             parameters=dict(own.values) if own else {},
             controllers=dict(own.controllers) if own else {},
             learning=own.learning if own else None,

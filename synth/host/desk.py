@@ -24,7 +24,7 @@ class PartStatus:
     channel: int | None  # 1 to 16; None: all of them
     sounding: int  # voices
     voices: int  # at most
-    blend: Mapping[str, float]
+    blend: Mapping[str, float]  # of all instruments that there are; 0 for those that are silent
     parameters: Mapping[str, float]  # by id; see `synth.instrument.PARAMETERS`
     controllers: Mapping[int, str]  # the parameter that a MIDI controller moves
     learning: str | None  # the parameter that the next controller will move

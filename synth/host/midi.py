@@ -49,7 +49,7 @@ class InputPlan:
     wanted: str
     sources: tuple[Source, ...]
     virtual: bool
-    remark: str = ""  # why it is not what was asked for
+    remark: str = ""  # what it is instead of what was asked for, and why
 
 
 def list_input_names() -> list[str]:
@@ -57,16 +57,20 @@ def list_input_names() -> list[str]:
     return [source.name for source in _list_sources()]
 
 
-def plan_inputs(wanted: str) -> InputPlan:
-    """Resolve `all`, `virtual` or a part of a port's name; opens nothing."""
+def plan_inputs(wanted: str, *, needed: bool = True) -> InputPlan:
+    """Resolve `all`, `virtual` or a part of a port's name; opens nothing.
+
+    `needed`: whether nothing else plays. If something does, `all` and `virtual` come to no port where there is no MIDI.
+    """
     if not _systems():
-        raise WavekeysError(
-            "no MIDI system was found: load the ALSA sequencer (modprobe snd-seq) or start a JACK server; "
-            "`wavekeys render` plays MIDI files without one"
-        )
+        missing = "no MIDI system was found: load the ALSA sequencer (modprobe snd-seq) or start a JACK server"
+        if needed or wanted not in ("all", "virtual"):
+            raise WavekeysError(f"{missing}; `wavekeys render` plays MIDI files without one")
+        return InputPlan(wanted=wanted, sources=(), virtual=False, remark=missing)
     sources = _wanted_sources(wanted)
     if wanted == "virtual" or (wanted == "all" and not sources):
-        remark = "" if wanted == "virtual" else "no MIDI input was found"
+        instead = "no MIDI input was found: opening a virtual port instead, connect your keyboard to it"
+        remark = "" if wanted == "virtual" else instead
         return InputPlan(wanted=wanted, sources=(), virtual=True, remark=remark)
     if not sources:
         names = ", ".join(repr(name) for name in list_input_names()) or "none"

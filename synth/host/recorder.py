@@ -177,6 +177,8 @@ def refuse_unwritable(path: Path) -> None:
     folder = path.parent
     if path.is_dir():
         raise WavekeysError(f"cannot record to {path}: it is a folder; name a file, such as {path / 'take.wav'}")
+    if path.exists() and not path.is_file():
+        raise WavekeysError(f"cannot record to {path}: it is no file, but a device or a pipe; name a file")
     if not folder.is_dir():
         raise WavekeysError(f"cannot record to {path}: there is no folder {folder}; make it first (mkdir -p {folder})")
     if not os.access(path if path.exists() else folder, os.W_OK):

@@ -25,7 +25,7 @@ from synth.host.engine import Engine, ring_frames
 from synth.host.events import EventQueue
 from synth.host.midi import Inputs, plan_inputs
 from synth.host.midi_take import Performer
-from synth.host.osc import OscServer
+from synth.host.osc import OscServer, refuse_taken
 from synth.host.output import Output
 from synth.host.priority import compute_where_asked, go_before_other_work
 from synth.host.recorder import Recorder, refuse_unwritable
@@ -84,7 +84,9 @@ class _Session:
     def run(self, build: Callable[[], Rack]) -> None:
         settings = self._settings
         device = choose_output(settings.audio)
-        plan = plan_inputs(settings.midi)
+        plan = plan_inputs(settings.midi, needed=not settings.terminal and settings.osc_port is None)
+        if settings.osc_port is not None:
+            refuse_taken(settings.osc_port)
         if settings.record is not None:
             refuse_unwritable(settings.record)
         self._learnt = Learnt()
@@ -95,7 +97,7 @@ class _Session:
         self._say(f"warming up for blocks of {settings.block_frames} frames")
         self._rack.warm_up(settings.block_frames)
         if plan.remark:
-            self._say(f"{plan.remark}: opening a virtual port instead, connect your keyboard to it")
+            self._say(plan.remark)
         stop_asked = self._stack.enter_context(_stop_signals())
         self._events = EventQueue()
         capacity_frames = ring_frames(

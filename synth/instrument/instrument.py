@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -173,7 +174,7 @@ class Instrument:
         # A voice by itself: there may be no key and no velocity that every tuning and every zone lets sound.
         key, zone = Key(0, 60, 1), self.preset.info.zones[0]
         timbre = self._timbre(0, key.key, 60.0, 0.0)
-        self._start_voice(key, 0, zone, timbre, 0.0, way=(60.0, 60.0), detune=0.0, place=0.0, offset=0)
+        self._start_voice(key, 0, zone, timbre, 0.0, way=(60.0, 60.0), detune=0.0, place=0.0, together=1, offset=0)
         self.process([], frames)
         self.reset()
         self.process([], frames)
@@ -595,10 +596,11 @@ class Instrument:
         glides = self.values["glide_ms"] > 0 and self.values["mode"] != _LEGATO
         start = self.glide.at(self._now + offset) if glides and self.glide is not None else pitch
         self.glide = self._line(start, pitch, offset)
-        count, before = round(self.values["unison"]), self._order
-        for number, zone in enumerate(self.preset.info.zones):
-            if not zone.holds(key.key, key.velocity):
-                continue
+        zones = [(n, zone) for n, zone in enumerate(self.preset.info.zones) if zone.holds(key.key, key.velocity)]
+        # Every layer is heard, in as many voices as there are for each.
+        count = max(min(round(self.values["unison"]), self._polyphony // len(zones)), 1)
+        before = self._order
+        for number, zone in zones:
             timbre = self._timbre(number, key.key, pitch + zone.transpose, velocity)
             for place in np.linspace(-0.5, 0.5, count) if count > 1 else (0.0,):
                 detune = 0.01 * place * self.values["unison_detune_cents"]
@@ -606,7 +608,16 @@ class Instrument:
                 if self._order - before < self._polyphony:
                     self._make_room(offset, before)
                     self._start_voice(
-                        key, number, zone, timbre, velocity, way=way, detune=detune, place=place, offset=offset
+                        key,
+                        number,
+                        zone,
+                        timbre,
+                        velocity,
+                        way=way,
+                        detune=detune,
+                        place=place,
+                        together=count,
+                        offset=offset,
                     )
 
     def _start_voice(
@@ -620,9 +631,11 @@ class Instrument:
         way: tuple[float, float],
         detune: float,
         place: float,
+        together: int,
         offset: int,
     ) -> None:
-        """One voice of a note: its zone, its pitch from and to, and its place among the note's voices, -1/2 to 1/2."""
+        """One voice of a note: its zone, its pitch from and to, and its place among those that sound together, -1/2 to
+        1/2."""
         slot = next(slot for slot in range(self._slots) if slot not in self._voices)
         self._order += 1
         start, end = (pitch + zone.transpose + detune for pitch in way)
@@ -638,7 +651,7 @@ class Instrument:
             zone=number,
             order=self._order,
             velocity=velocity,
-            gain=10.0 ** (decibels / 20.0) / np.sqrt(round(self.values["unison"])),
+            gain=10.0 ** (decibels / 20.0) / math.sqrt(together),
             pan=float(zone.pan + spread + 2.0 * place * self.values["unison_width"]),
             seed=(self._seed * 2_654_435_761 + self._order) % 2**32,
             age=-offset,
@@ -653,8 +666,9 @@ class Instrument:
 
     @property
     def _glide_samples(self) -> int:
-        """Of a legato line, which does not leap even without a glide."""
-        return self._samples(self.values["glide_ms"]) or self._samples(STEAL_MS)
+        """Of a legato line, which does not leap even without a glide: were its pitch there before its timbre, the upper
+        partials of the key before would be heard far too high."""
+        return self._samples(self.values["glide_ms"]) or self._samples(MORPH_MS)
 
     def _line(self, start: float, end: float, offset: int) -> Ramp:
         """The pitch of a new note."""

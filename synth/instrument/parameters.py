@@ -25,6 +25,7 @@ class Parameter:
     unit: str = ""
     controller: int | None = None  # MIDI controller that moves it from low (0) to high (127), unless another is learnt
     logarithmic: bool = False  # equal steps of the controller are equal ratios
+    whole: bool = False  # no fractions
     choices: tuple[str, ...] = ()
 
     def at(self, fraction: float) -> float:
@@ -32,7 +33,7 @@ class Parameter:
         if self.logarithmic:
             return self.low * (self.high / self.low) ** fraction
         value = self.low + (self.high - self.low) * fraction
-        return float(round(value)) if self.choices else value
+        return self._rounded(value)
 
     def checked(self, value: float | str) -> float:
         """The value as a number. Raises WavekeysError for one that is out of range or no choice."""
@@ -43,7 +44,10 @@ class Parameter:
             raise WavekeysError(f"parameter {self.id!r} must be {allowed}, not {value!r}")
         if not (math.isfinite(value) and self.low <= value <= self.high):
             raise WavekeysError(f"parameter {self.id!r} must be from {self.low:g} to {self.high:g}, not {value:g}")
-        return float(round(value)) if self.choices else float(value)
+        return self._rounded(value)
+
+    def _rounded(self, value: float) -> float:
+        return float(round(value)) if self.whole or self.choices else float(value)
 
     def shown(self, value: float) -> str:
         """The value as a person reads it."""
@@ -135,7 +139,15 @@ PARAMETERS: dict[str, Parameter] = {
             unit="semitones",
             meaning="Pitch bend at its ends, until RPN 0 says otherwise.",
         ),
-        Parameter(id="transpose", low=-36, high=36, default=0, unit="semitones", meaning="Keys are moved by so much."),
+        Parameter(
+            id="transpose",
+            low=-36,
+            high=36,
+            default=0,
+            unit="semitones",
+            whole=True,
+            meaning="Keys are moved by so much.",
+        ),
         Parameter(id="fine_tune_cents", low=-100, high=100, default=0, unit="cents", meaning="Fine tuning."),
         Parameter(id="tuning_a4_hz", low=400, high=480, default=440, unit="Hz", meaning="Pitch of A4."),
         Parameter(
@@ -207,7 +219,7 @@ PARAMETERS: dict[str, Parameter] = {
             controller=5,
             meaning="From the last note's pitch to this one's.",
         ),
-        Parameter(id="unison", low=1, high=4, default=1, meaning="Voices a note."),
+        Parameter(id="unison", low=1, high=4, default=1, whole=True, meaning="Voices a note."),
         Parameter(
             id="unison_detune_cents",
             low=0,

@@ -95,12 +95,19 @@ class Rack:
             if part.channel is not OMNI and part.channel not in range(16):
                 raise WavekeysError(f"part {part.name!r}: a channel is from 0 to 15, not {part.channel}")
         self._chains = {part.name: Effects(part.effects, self.sample_rate_hz) for part in parts}
+        self._effects = effects
         self._master = Effects(effects, self.sample_rate_hz)
-        self._has_effects = any(part.effects for part in parts) or bool(effects)
+        self._has_effects = bool(self.effect_names)
         self._quiet_frames = 0  # until now; effects may make a sound last longer than its voices
         self._leaving: list[tuple[str, Plays, list[mido.Message]]] = []  # replaced; what they have to be told yet
         # Each part's share of the last block, [frames, 2], before `effects`.
         self.stems = {part.name: np.zeros((0, 2), np.float32) for part in parts}
+
+    @property
+    def effect_names(self) -> list[str]:
+        """Of all its effects, those of its parts first."""
+        chains = (*(part.effects for part in self.parts.values()), self._effects)
+        return [type(effect).__name__ for chain in chains for effect in chain]
 
     @property
     def latency_frames(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mido.midifiles import KeySignatureError
 from synth.errors import WavekeysError
 
 _FRAMES_PER_SECOND = {24: 24.0, 25: 25.0, 29: 30_000 / 1001, 30: 30.0}  # of SMPTE time code; 29 is drop frame
+LONGEST_HOURS = 6
 TAKE_MARK = "wavekeys take "  # begins the text that tells what played a take, which may go on with notes begun before
 
 
@@ -32,7 +34,7 @@ class Song:
 def open_song(path: Path) -> Song:
     """Read a Standard MIDI File of type 0 or 1, tempo changes applied; ticks are parts of a beat or of a frame."""
     try:
-        song = mido.MidiFile(path)
+        song = mido.MidiFile(file=io.BytesIO(_chunks(path.read_bytes())), clip=True)
         if song.type == 2:
             raise WavekeysError(f"{path}: a type 2 MIDI file holds independent songs; save it as type 0 or 1")
         seconds, events = 0.0, []
@@ -45,9 +47,10 @@ def open_song(path: Path) -> Song:
     except IsADirectoryError:
         raise WavekeysError(f"{path}: a folder, not a MIDI file") from None
     except (OSError, EOFError, ValueError, KeyError, IndexError, KeySignatureError) as error:
-        raise WavekeysError(
-            f"{path}: not a readable Standard MIDI File ({str(error) or type(error).__name__})"
-        ) from None
+        told = str(error) if " " in str(error) and not isinstance(error, LookupError) else "a damaged event"
+        raise WavekeysError(f"{path}: not a readable Standard MIDI File ({told})") from None
+    if seconds > LONGEST_HOURS * 3600:
+        raise WavekeysError(f"{path}: it lasts {seconds / 3600:,.0f} hours; at most {LONGEST_HOURS} can be played")
     takes = (message.is_meta and message.text.startswith(TAKE_MARK) for _, message in events)
     if not any(message.type == "note_on" for _, message in events) and not any(takes):
         raise WavekeysError(f"{path}: it holds no notes")
@@ -57,6 +60,21 @@ def open_song(path: Path) -> Song:
 def read_song(path: Path) -> list[tuple[float, mido.Message]]:
     """The channel messages of a Standard MIDI File with their times in seconds."""
     return open_song(path).timeline
+
+
+def _chunks(data: bytes) -> bytes:
+    """What a file says, without what is around it (RIFF's RMID) or between, which readers are to skip (SMF 1.0)."""
+    if data[:4] == b"RIFF" and data[8:12] == b"RMID":
+        data = data[max(data.find(b"MThd"), 0) :]
+    if data[:4] != b"MThd":
+        return data
+    at, known = 0, []
+    while at < len(data):
+        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
+        if data[at : at + 4] in (b"MThd", b"MTrk"):
+            known.append(data[at:end])
+        at = end
+    return b"".join(known)
 
 
 def _steps(song: mido.MidiFile) -> Iterator[tuple[float, mido.Message | mido.MetaMessage]]:

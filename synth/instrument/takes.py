@@ -87,7 +87,8 @@ def header_text(playable: object, *, block_frames: int) -> str:
     if parts is None or not all(isinstance(part.instrument, Instrument) for part in parts):
         return ""
     rows = [{"name": part.name, "channel": part.channel, **_described(part.instrument)} for part in parts]
-    return TAKE_MARK + json.dumps({"version": FORMAT_VERSION, "block_frames": block_frames, "parts": rows})
+    effects = {"effects": playable.effect_names} if isinstance(playable, Rack) and playable.effect_names else {}
+    return TAKE_MARK + json.dumps({"version": FORMAT_VERSION, "block_frames": block_frames, "parts": rows, **effects})
 
 
 def command_text(event: object) -> str | None:
@@ -180,6 +181,8 @@ def prepare(song: Song, wishes: Wishes, *, warn: Callable[[str], None]) -> Perfo
         block_frames = _whole(header["block_frames"], 1, MOST_BLOCK_FRAMES)
         opener = _Opener(wishes, block_frames, warn)
         rack = Rack([opener.part(row) for row in header["parts"]])
+        if effects := [str(name) for name in header.get("effects", [])]:
+            warn(f"it was played through {', '.join(effects)}; effects are not played again")
         for row in header["parts"]:
             struck = [_struck(*key) for key in row.get("keys", [])]
             timeline += [(0.0, To(str(row["name"]), Resume(struck)))] if struck else []

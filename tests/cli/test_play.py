@@ -14,7 +14,7 @@ import pedalboard
 import pytest
 from click.testing import CliRunner, Result
 
-from synth import UsageError
+from synth import UsageError, WavekeysError
 from synth.bank import load_preset
 from synth.bank.preset import preset_text
 from synth.cli.blend import Blend
@@ -96,7 +96,20 @@ def test_all_means_keyboards_and_not_what_echoes(machine: Machine) -> None:
 
 def test_without_a_keyboard_all_falls_back_to_a_virtual_port_and_says_so(machine: Machine) -> None:
     machine(DEVICES, SOURCES[:1])
-    assert plan_inputs("all") == InputPlan(wanted="all", sources=(), virtual=True, remark="no MIDI input was found")
+    plan = plan_inputs("all")
+    assert plan == InputPlan(wanted="all", sources=(), virtual=True, remark=plan.remark)
+    assert plan.remark.startswith("no MIDI input was found: opening a virtual port instead")
+
+
+def test_without_a_midi_system_another_keyboard_plays(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(DEVICES, [])
+    monkeypatch.setattr(midi, "_systems", dict)
+    plan = plan_inputs("all", needed=False)
+    assert (plan.sources, plan.virtual) == ((), False)
+    assert plan.remark.startswith("no MIDI system was found")
+    for wanted, needed in (("all", True), ("nano", False)):
+        with pytest.raises(WavekeysError, match="no MIDI system was found"):
+            plan_inputs(wanted, needed=needed)
 
 
 def test_a_port_that_does_not_exist_is_refused_with_the_list(machine: Machine) -> None:

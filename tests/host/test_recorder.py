@@ -86,7 +86,10 @@ def test_a_full_disk_ends_the_take_with_one_message_and_keeps_whole_frames(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
-def test_a_disk_that_is_full_from_the_start_is_refused() -> None:
+def test_a_disk_that_is_full_from_the_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(WavekeysError, match="cannot record to /dev/full: it is no file, but a device or a pipe"):
+        make(Path("/dev/full"))
+    monkeypatch.setattr(recorder_module, "refuse_unwritable", lambda _path: None)
     with pytest.raises(WavekeysError, match="cannot record to /dev/full: No space left on device"):
         make(Path("/dev/full"))
 

@@ -161,6 +161,26 @@ def test_unison_voices_are_detuned_around_the_note(tiny_preset: Preset) -> None:
     assert instrument.sounding == 0
 
 
+def test_a_unison_of_layers_is_no_wider_than_there_are_voices_for_each(tiny_preset: Preset) -> None:
+    layers = (Zone(), Zone(transpose=12))
+    instrument = make(tiny_preset, zones=layers, parameters={"unison": 4, "unison_detune_cents": 20})
+    play(instrument, {0: [on(60)]}, 64)  # two voices for each of two layers
+    assert sorted(map(target_pitch, sounding(instrument))) == pytest.approx([59.9, 60.1, 71.9, 72.1])
+    alone = make(tiny_preset, voices=1, parameters={"unison": 4, "unison_detune_cents": 20})
+    simple = make(tiny_preset, voices=1)
+    np.testing.assert_array_equal(play(alone, {0: [on(60)]}, 640), play(simple, {0: [on(60)]}, 640))
+
+
+def test_a_legato_leap_throws_no_partials_up() -> None:
+    """The pitch of the new key arrives with its timbre: the partials of the old one would be an octave too high."""
+    instrument = Instrument("clarinet", voices=2)
+    instrument.set("mode", "legato")
+    audio = play(instrument, {0: [on(60)], 16_007: [on(72)]}, 24_000)[:, 0]
+    high = np.abs(np.diff(audio, 4))  # rises by 24 dB an octave
+    leap, steady = high[16_007:16_407].std(), high[20_000:22_000].std()
+    assert leap < 2.0 * steady
+
+
 def test_sostenuto_holds_only_what_was_down(tiny_preset: Preset) -> None:
     instrument = make(tiny_preset)
     play(instrument, {0: [on(60)], 10: [control(66, 127)], 20: [on(64)], 30: [off(60), off(64)]}, 128)

@@ -70,6 +70,25 @@ def test_what_is_no_song_is_refused_in_one_line(tmp_path: Path, content: bytes |
     assert "\n" not in str(refusal.value)
 
 
+def test_what_is_around_and_between_a_songs_chunks_is_skipped(tmp_path: Path) -> None:
+    """SMF 1.0: readers skip chunks that they do not know. RIFF's RMID is a song with a wrapping."""
+    path = song(tmp_path / "song.mid", 1)
+    known, whole = read_song(path), path.read_bytes()
+    alien = b"XFIH" + (5).to_bytes(4, "big") + b"MTrk!"
+    wrapped = b"RIFF" + (len(whole) + 12).to_bytes(4, "little") + b"RMIDdata" + len(whole).to_bytes(4, "little") + whole
+    for content in (whole[:14] + alien + whole[14:], whole + alien, wrapped):
+        path.write_bytes(content)
+        assert read_song(path) == known
+
+
+def test_a_song_without_an_end_is_refused_before_it_is_played(tmp_path: Path) -> None:
+    path = tmp_path / "long.mid"
+    notes = [mido.Message("note_on", note=60), mido.Message("note_off", note=60, time=0x0FFFFFFF)]
+    mido.MidiFile(tracks=[mido.MidiTrack(notes)]).save(path)
+    with pytest.raises(WavekeysError, match="it lasts 78 hours; at most 6 can be played"):
+        read_song(path)
+
+
 def test_a_folder_is_no_song(tmp_path: Path) -> None:
     with pytest.raises(WavekeysError, match="a folder, not a MIDI file"):
         read_song(tmp_path)

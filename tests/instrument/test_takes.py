@@ -322,6 +322,22 @@ def test_a_text_that_is_wrong_is_refused_in_one_line(
     refused(tmp_path, [text] if text.startswith(TAKE_MARK) else [header, text], complaint)
 
 
+def test_effects_are_told_since_they_are_not_played_again(presets: dict[str, Preset], tmp_path: Path) -> None:
+    class Room:
+        def process(self, input_array: np.ndarray, sample_rate: float, buffer_size: int, reset: bool) -> np.ndarray:
+            return input_array
+
+        def reset(self) -> None: ...
+
+    part = Part(name="tiny", instrument=Instrument(presets["tiny"], voices=2, backend="cpu"), effects=[Room()])
+    header = header_text(Rack([part], effects=[Room()]), block_frames=BLOCK)
+    track = mido.MidiTrack([mido.MetaMessage("text", text=header), on(60)])
+    mido.MidiFile(tracks=[track]).save(tmp_path / "take.mid")
+    told: list[str] = []
+    prepare(open_song(tmp_path / "take.mid"), Wishes(backend="cpu"), warn=told.append)
+    assert told == ["it was played through Room, Room; effects are not played again"]
+
+
 def refused(folder: Path, texts: list[str], complaint: str) -> None:
     track = mido.MidiTrack([*(mido.MetaMessage("text", text=text) for text in texts), on(60)])
     mido.MidiFile(tracks=[track]).save(folder / "take.mid")

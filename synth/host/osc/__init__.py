@@ -8,9 +8,9 @@
     server      the socket and its thread
 
 Threads: see `server`. Imports `synth.host.desk` and the parameter table, nothing of the engine; `OscServer` is all that
-a host needs.
+a host needs, and `refuse_taken` before it has anything to lose.
 """
 
-from synth.host.osc.server import OscServer
+from synth.host.osc.server import OscServer, refuse_taken
 
-__all__ = ["OscServer"]
+__all__ = ["OscServer", "refuse_taken"]

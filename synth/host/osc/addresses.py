@@ -226,7 +226,7 @@ _OF_A_PART = (
         name="blend",
         takes=(Weights(),),
         does=lambda call, weights: call.desk.set_blend(call.part, weights),
-        shows=lambda part: [item for name, weight in part.blend.items() for item in (name, float(weight))],
+        shows=lambda part: [item for name, weight in part.blend.items() if weight for item in (name, float(weight))],
         meaning="Blends the preset's instruments by these weights; those that are not named are silent.",
     ),
     Address(

@@ -163,6 +163,11 @@ class OscServer:
             self.handle(datagram, sender)
 
 
+def refuse_taken(port: int, host: str = "127.0.0.1") -> None:
+    """Raise WavekeysError if the port cannot be had."""
+    _bound(host, port).close()
+
+
 def _bound(host: str, port: int) -> socket.socket:
     if not 0 <= port < 1 << 16:
         raise WavekeysError(f"OSC: a port is from 0 to 65535, not {port}")

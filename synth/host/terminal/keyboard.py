@@ -192,7 +192,10 @@ class Keyboard:
         return blend if blend.keys() == part.blend.keys() else part.blend  # else somebody else has chosen others
 
     def _instrument_of(self, part: PartStatus) -> str | None:
-        return self._instrument if self._instrument in part.blend else next(iter(part.blend), None)
+        if self._instrument in part.blend:
+            return self._instrument
+        heard = (name for name, weight in part.blend.items() if weight)
+        return next(heard, next(iter(part.blend), None))
 
     def _choose_instrument(self, step: int) -> None:
         part = self._chosen()
@@ -205,8 +208,11 @@ class Keyboard:
         if part is None or (part.name, part.preset) in self._given_up:
             return  # nobody knows yet what the preset's own blend is
         if (instrument := self._instrument_of(part)) is not None:
-            blend = next_blend(self._blend_of(part), instrument, step)
-            self._desk.set_blend(part.name, blend)
+            former = self._blend_of(part)
+            blend = next_blend(former, instrument, step)
+            if blend == former:
+                return
+            self._desk.set_blend(part.name, {name: weight for name, weight in blend.items() if weight})
             self._blends[part.name, part.preset] = (blend, self._now())
 
     def _own_blend(self) -> None:

@@ -30,12 +30,15 @@ def next_value(parameter: Parameter, value: float, steps: int) -> float:
 
 
 def next_blend(blend: Mapping[str, float], instrument: str, steps: int) -> dict[str, float]:
-    """Shares that sum to 1: the instrument's grows by so many steps, the others' shrink in proportion."""
+    """Shares that sum to 1: the instrument's grows by so many steps, the others' shrink in proportion.
+
+    One that is alone stays so, unless there is only one other that could be heard instead.
+    """
     total = sum(blend.values()) or 1.0
     share = (round(blend[instrument] / total * WEIGHT_STEPS) + steps) / WEIGHT_STEPS
     others = {name: weight for name, weight in blend.items() if name != instrument}
-    share = min(max(share, 0.0), 1.0) if others else 1.0
     rest = sum(others.values())
+    share = min(max(share, 0.0), 1.0) if rest or len(others) == 1 else 1.0
     moved = {name: (1.0 - share) * (weight / rest if rest else 1.0 / len(others)) for name, weight in others.items()}
     return {name: share if name == instrument else moved[name] for name in blend}
 

@@ -107,8 +107,24 @@ def test_a_weight_grows_at_the_others_cost() -> None:
     status = two_parts()
     grand, lead = status.parts
     hand.keyboard.see(dataclasses.replace(status, parts=(dataclasses.replace(grand, blend={"piano": 1.0}), lead)))
+    calls = len(hand.desk.calls)
+    hand.press("-")  # it is alone: there is nothing to hear instead
+    assert len(hand.desk.calls) == calls
+
+
+def test_an_instrument_that_is_silent_is_chosen_and_blended_in() -> None:
+    hand = Hand()
+    status = two_parts()
+    grand, lead = status.parts
+    solo = dataclasses.replace(grand, preset="solo", blend={"bell": 0.0, "harp": 1.0, "pipe": 0.0})
+    hand.keyboard.see(dataclasses.replace(status, parts=(solo, lead)))
+    assert hand.keyboard.view().instrument == "harp"
+    calls = len(hand.desk.calls)
     hand.press("-")
-    assert hand.desk.calls[-1] == ("set_blend", "keys", {"piano": 1.0})
+    assert len(hand.desk.calls) == calls
+    hand.press("right")
+    hand.press("+")
+    assert hand.desk.calls[-1] == ("set_blend", "keys", {"harp": 0.95, "pipe": 0.05})
 
 
 def test_what_was_set_just_now_counts_for_its_preset_alone() -> None:
@@ -121,10 +137,10 @@ def test_what_was_set_just_now_counts_for_its_preset_alone() -> None:
     hand.keyboard.see(dataclasses.replace(status, parts=(chosen, lead)))
     hand.press("+")
     assert hand.desk.calls[-1] == ("set_blend", "keys", pytest.approx({"bell": 0.55, "pipe": 0.45}))
-    other = dataclasses.replace(chosen, blend={"harp": 1.0})
+    other = dataclasses.replace(chosen, blend={"harp": 0.8, "bow": 0.2})
     hand.keyboard.see(dataclasses.replace(status, parts=(other, lead)))
     hand.press("+")
-    assert hand.desk.calls[-1] == ("set_blend", "keys", {"harp": 1.0})
+    assert hand.desk.calls[-1] == ("set_blend", "keys", pytest.approx({"harp": 0.85, "bow": 0.15}))
 
 
 KEYS = st.sampled_from([*PIANO, *PLACED, *NAMED, "q", "1", "ö"])

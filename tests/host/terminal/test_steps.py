@@ -49,3 +49,5 @@ def test_a_press_is_a_twentieth_and_the_others_keep_their_proportion() -> None:
     assert next_blend({"a": 1.0, "b": 0.0}, "a", 1) == {"a": 1.0, "b": 0.0}
     assert next_blend({"a": 1.0, "b": 0.0}, "a", -1) == pytest.approx({"a": 0.95, "b": 0.05})
     assert next_blend({"a": 1.0}, "a", -1) == {"a": 1.0}
+    assert next_blend({"a": 1.0, "b": 0.0, "c": 0.0}, "a", -1) == {"a": 1.0, "b": 0.0, "c": 0.0}
+    assert next_blend({"a": 1.0, "b": 0.0, "c": 0.0}, "c", 1) == pytest.approx({"a": 0.95, "b": 0.0, "c": 0.05})
