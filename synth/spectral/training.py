@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -20,6 +21,7 @@ from synth.spectral.config import BaselineConfig
 from synth.spectral.model import Baseline
 from synth.spectral.spectrum import analyse
 from synth.training.checkpoints import Checkpoints, refuse_non_finite
+from synth.training.interrupts import interrupts
 
 LOW_WEIGHT, FLAT_FROM_HZ = 10.0, 4000.0  # the error counts so much at 0 Hz, falling linearly to 1 there
 REPORT_STEPS = 25
@@ -86,6 +88,7 @@ class BaselineTrainer:
             output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WavekeysError(f"cannot write to the output folder {output}: {error.strerror}") from None
+        checkpoints = Checkpoints(output / "checkpoints", resume=resume)
         self._spectra, self._pitch = spectra_of(config, audio), np.asarray(pitch, np.int32)
         model = Baseline(config, rngs=nnx.Rngs(training.seed))
         # The type of `split` tells a filter too few.
@@ -98,7 +101,7 @@ class BaselineTrainer:
             training.steps - fall,
         )
         optimizer = optax.adam(rate, b1=training.beta1)
-        self._checkpoints = Checkpoints(output / "checkpoints")
+        self._checkpoints = checkpoints
         self.state = BaselineState(params, statistics, optimizer.init(params), jnp.int32(0))
         self._step = self._compiled(optimizer, frequency_weights(config))
         if resume:
@@ -115,16 +118,21 @@ class BaselineTrainer:
         self.model.save(self.output / "baseline.safetensors")
 
     def run(self, report: Callable[[BaselineProgress], None]) -> None:
-        """Take the remaining steps. Whatever ends it (the last step, an interrupt), the state so far is saved."""
+        """Take the remaining steps. Whatever ends it (the last step, an error), the state so far is saved.
+
+        An interrupt ends it after a step, and is raised as KeyboardInterrupt once that is saved.
+        """
         losses: list[Array] = []
         first = int(self.state.step)
         reported = saved = time.monotonic()
-        try:
+        with interrupts() as asked, self._saved_at_the_end(first):
             for index in range(first, self.training.steps):
                 # Drawn from (seed, step), so that a resumed run takes the steps that the unbroken one would.
                 random = np.random.default_rng((self.training.seed, index))
                 which = random.integers(len(self._spectra), size=self.training.batch)
                 self.state, loss = self._step(self.state, self._spectra[which], self._pitch[which])
+                if losses:
+                    losses[-1].block_until_ready()  # to be one step ahead is enough, and ends soon
                 losses.append(loss)
                 now = time.monotonic()
                 if len(losses) == REPORT_STEPS or index + 1 == self.training.steps:
@@ -136,8 +144,18 @@ class BaselineTrainer:
                 if now - saved > self.training.checkpoint_minutes * 60:
                     self.checkpoint()
                     saved = now
+                if asked():
+                    break
+        if asked():
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def _saved_at_the_end(self, first: int) -> Iterator[None]:
+        """Save what was reached beyond step `first`, after an error too, unless that came in the middle of a step."""
+        try:
+            yield
         finally:
-            if int(self.state.step) > first:  # else what is there may be another run's
+            if not self.state.step.is_deleted() and int(self.state.step) > first:
                 self.checkpoint()
 
     def _compiled(

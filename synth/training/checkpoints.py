@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -37,18 +36,23 @@ def refuse_non_finite(weights: Any, step: Array, output: Path) -> None:
 
 
 class Checkpoints:
-    """The checkpoints in a folder. A new run's first one replaces those of an older run there."""
+    """The checkpoints of one run in a folder.
 
-    def __init__(self, folder: Path) -> None:
+    Raises WavekeysError if there is a run already that is not to be resumed: it may have taken a night.
+    """
+
+    def __init__(self, folder: Path, *, resume: bool) -> None:
         self.folder = folder.resolve()
+        if not resume and self.folder.is_dir() and any(path.name.isdecimal() for path in self.folder.iterdir()):
+            raise WavekeysError(
+                f"{folder.parent} holds a run already: go on with it (--resume), choose another output, or remove it"
+            )
         self._manager: ocp.CheckpointManager | None = None
 
     def save(self, state: Stepped) -> None:
         """Write a checkpoint; when this returns it is on disk."""
         try:
             if self._manager is None:
-                if jax.process_index() == 0:
-                    shutil.rmtree(self.folder, ignore_errors=True)
                 self._open()
             assert self._manager is not None
             if self._manager.latest_step() != int(state.step):
@@ -84,7 +88,9 @@ class Checkpoints:
     def _open(self) -> None:
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("checkpoints")
-        options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, enable_async_checkpointing=False)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=KEPT, enable_async_checkpointing=False, cleanup_tmp_directories=True
+        )
         handler = ocp.StandardCheckpointHandler()
         self._manager = ocp.CheckpointManager(self.folder, options=options, item_handlers=handler)
 

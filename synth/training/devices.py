@@ -7,7 +7,6 @@ each other by `join`; then every array here is one that spans them all.
 from __future__ import annotations
 
 import math
-import time
 from typing import TypeVar
 
 import jax
@@ -65,10 +64,12 @@ class Devices:
     def _placed(sharding: NamedSharding, leaf: np.ndarray) -> jax.Array:
         return jax.make_array_from_process_local_data(sharding, np.asarray(leaf))
 
-    def agree(self, time_s: float) -> bool:
-        """Whether that time (of `time.monotonic`) has come, for the first process: all get the same answer."""
-        has_come = time.monotonic() >= time_s
-        return bool(multihost_utils.broadcast_one_to_all(has_come)) if jax.process_count() > 1 else has_come
+    @staticmethod
+    def agree(*told: bool) -> list[bool]:
+        """Whether each of these is true in any process: all get the same answer."""
+        if jax.process_count() == 1:
+            return [*told]
+        return [bool(any_one) for any_one in multihost_utils.process_allgather(np.array(told)).any(axis=0)]
 
     def peak_flops(self, precision: str) -> float | None:
         """What all of them together can do in a second; None where it is not known."""

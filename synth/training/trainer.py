@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import jax
@@ -19,6 +20,7 @@ from synth.training.checkpoints import Checkpoints, refuse_non_finite
 from synth.training.config import TrainConfig
 from synth.training.data import BadNote
 from synth.training.devices import Devices
+from synth.training.interrupts import interrupts
 from synth.training.metrics import MetricsLog
 from synth.training.progress import Pace, Progress
 from synth.training.steps import make_step
@@ -26,7 +28,7 @@ from synth.training.validation import Validation, roles
 from synth.wavenet import WaveNet, load_model
 
 REPORT_STEPS = 250
-AGREE_STEPS = 10  # as often is it looked whether a checkpoint is due, which processes must do together
+AGREE_STEPS = 10  # as often do several processes agree on what they must do together
 
 
 class Trainer:
@@ -41,6 +43,7 @@ class Trainer:
             config.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WavekeysError(f"cannot write to the output folder {config.output}: {error.strerror}") from None
+        self.checkpoints = Checkpoints(config.output / "checkpoints", resume=resume)
         self.devices = Devices(training.batch)
         if training.start_from:
             model = load_model(model_file(training.start_from))
@@ -48,7 +51,6 @@ class Trainer:
             model = WaveNet(config.model, rngs=nnx.Rngs(training.seed))
         self.notes = analysed_notes(model, config.data, config.output / "notes", bad)
         self.roles = roles(self.notes, config.validation)
-        self.checkpoints = Checkpoints(config.output / "checkpoints")
         start, step = make_step(model, training)
         self.state = self.devices.replicate(start)
         self._step = jax.jit(step, donate_argnums=0, out_shardings=self.devices.everywhere)
@@ -69,30 +71,33 @@ class Trainer:
             self.model.save(self.config.output / "model.safetensors")
 
     def run(self, report: Callable[[Progress], None]) -> None:
-        """Take the remaining steps. Whatever ends it (the last step, an interrupt), the state so far is saved.
+        """Take the remaining steps. Whatever ends it (the last step, an error), the state so far is saved.
 
-        Of several processes the first alone reports and writes metrics.
+        An interrupt ends it after a step, and is raised as KeyboardInterrupt once that is saved. Of several processes
+        the first alone reports and writes metrics, and all end after the same step.
         """
         config, settings = self.config.training, self.config.validation
         held_out = {role: chosen for role, chosen in self.roles.items() if role != "train"}
         validation = Validation(self.notes, held_out, self.config, self.devices)
         first = int(self.state.step)
         crops = batches(self.notes, self.roles["train"], self.config.model, config, first_step=first)
-        log = MetricsLog(self.config.output) if jax.process_index() == 0 else None
+        log = MetricsLog(self.config.output, first) if jax.process_index() == 0 else None
         losses: list[Array] = []
         saved = time.monotonic()
-        try:
-            if first < config.steps:
-                crop = self.devices.divide(next(crops))
-                step = self._step.lower(self.state, crop).compile()
-                flops = cast(dict, step.cost_analysis())["flops"]
-                pace = Pace(first, config.steps, slower_from=config.frames_first)
+        stopped = False
+        if first < config.steps:
+            crop = self.devices.divide(next(crops))
+            step = self._step.lower(self.state, crop).compile()
+            flops = cast(dict, step.cost_analysis())["flops"]
+            pace = Pace(first, config.steps, slower_from=config.frames_first)
+        with interrupts() as asked, self._saved_at_the_end(first):
             for done in range(first + 1, config.steps + 1):
                 self.state, loss = step(self.state, crop)
                 if losses:
                     losses[-1].block_until_ready()  # to be one step ahead of the devices is enough
                 losses.append(loss)
-                measured = validation(self._graph, self.state.average) if done % settings.steps == 0 else {}
+                is_due = done % settings.steps == 0 or done == config.steps
+                measured = validation(self._graph, self.state.average) if is_due else {}
                 if len(losses) == REPORT_STEPS or done == config.steps or measured:
                     progress = pace.report(
                         done,
@@ -106,13 +111,29 @@ class Trainer:
                     if log is not None:
                         log.write(done, progress.numbers())
                         report(progress)
+                if done % AGREE_STEPS == 0 or jax.process_count() == 1:
+                    due = time.monotonic() >= saved + 60 * config.checkpoint_minutes
+                    stopped, due = self.devices.agree(asked(), due)
+                    if stopped:
+                        break
+                    if due:
+                        self.checkpoint()
+                        saved = time.monotonic()
                 if done < config.steps:
                     began = time.monotonic()
                     crop = self.devices.divide(next(crops))
                     pace.waits(time.monotonic() - began)
-                if done % AGREE_STEPS == 0 and self.devices.agree(saved + 60 * config.checkpoint_minutes):
-                    self.checkpoint()
-                    saved = time.monotonic()
-        finally:
-            if int(self.state.step) > first:
+        if stopped:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def _saved_at_the_end(self, first: int) -> Iterator[None]:
+        """Save what was reached beyond step `first`, after an error too if one process can: others may not come."""
+        try:
+            yield
+        except BaseException:
+            if jax.process_count() == 1 and not self.state.step.is_deleted() and int(self.state.step) > first:
                 self.checkpoint()
+            raise
+        if int(self.state.step) > first:
+            self.checkpoint()

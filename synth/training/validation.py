@@ -41,7 +41,8 @@ def roles(notes: NoteSet | Labels, config: ValidationConfig) -> dict[str, np.nda
         raise WavekeysError(f"[validation] instruments: no notes of {unknown[0]!r}; there are {', '.join(notes.names)}")
     others = notes.held_out | np.isin(notes.instrument, [notes.names.index(name) for name in config.instruments])
     own = np.flatnonzero(~others)
-    among = np.arange(len(own)) % config.every == config.every // 2 if config.every else np.zeros(len(own), bool)
+    every = min(config.every, max(len(own), 2))  # of few notes one is held out, if any is to be
+    among = np.arange(len(own)) % every == every // 2 if every else np.zeros(len(own), bool)
     found = {"train": own[~among], "notes": own[among], "instruments": np.flatnonzero(others)}
     if not len(found["train"]):
         raise WavekeysError("[validation] holds out all notes; leave some to learn from")

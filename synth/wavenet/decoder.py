@@ -16,6 +16,7 @@ from synth.wavenet.config import WaveNetConfig
 from synth.wavenet.encoder import channel_to_level
 from synth.wavenet.layers import Conv
 
+LOUDEST = 1.5  # of the level; no recorded note of the factory bank is told more than 1.46
 POLE_RADIUS = 0.99  # at most, of a predictor: no resonance of the rest is narrower than 50 Hz at 16 kHz
 PITCH_LOW, PITCH_HIGH = 21.0, 108.0  # MIDI numbers of NSynth's lowest and highest note
 
@@ -86,7 +87,8 @@ def frame_prediction(
     The linear prediction comes as reflection coefficients, which keeps its synthesis filter stable, whatever the
     network says; its poles are drawn in a little, so that predictors on the line between two frames' are stable too,
     as a rule. The scale stays within -52 and +9 dB of the rest, so that no density is a spike, and the rest within
-    -70 and +9 dB of the level. Partials above 47 % of the sample rate are silent.
+    -70 and +9 dB of the level. Partials above 47 % of the sample rate are silent, and all together are no louder than
+    `LOUDEST` (a level is that of the louder half of a frame): near what it has never heard a network may say anything.
     """
     order = config.prediction_order
     amplitudes = jnp.exp(jnp.clip(log_amplitudes - 5.0, -12.0, 1.5))
@@ -96,6 +98,8 @@ def frame_prediction(
         k = jnp.arange(1, config.harmonics + 1, dtype=jnp.float32)
         audible = k[None] < highest[:, None]
         amplitudes = jnp.where(audible[:, None, :], amplitudes, 0.0)
+        together = jnp.sqrt(jnp.square(amplitudes).sum(axis=-1, keepdims=True) / 2.0 + 1e-20)
+        amplitudes = amplitudes * jnp.minimum(LOUDEST / together, 1.0)
     coefficients = linear_prediction(0.99 * jnp.tanh(raw[..., :order]))
     drawn_in = jnp.asarray(POLE_RADIUS ** np.arange(1, order + 1), jnp.float32)
     return FramePrediction(

@@ -14,7 +14,7 @@ from synth.training.progress import Pace
 
 
 def test_metrics_stand_in_json_lines_and_in_tensorboards_events(tmp_path: Path) -> None:
-    log = MetricsLog(tmp_path)
+    log = MetricsLog(tmp_path, 0)
     log.write(250, {"loss": 2.5, "samples_per_second": 1e4})
     log.write(500, {"loss": 2.0, "odd": float("nan")})
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -26,6 +26,17 @@ def test_metrics_stand_in_json_lines_and_in_tensorboards_events(tmp_path: Path) 
         (250, {"loss": 2.5, "samples_per_second": 1e4}),
         (500, {"loss": 2.0, "odd": pytest.approx(float("nan"), nan_ok=True)}),
     ]
+
+
+def test_what_is_told_of_steps_that_were_lost_is_forgotten(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path, 0)
+    for step in (100, 200, 300):
+        log.write(step, {"loss": 1.0})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4')  # cut short by a crash
+    MetricsLog(tmp_path, 230).write(300, {"loss": 0.5})
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["loss"]) for line in lines] == [(100, 1.0), (200, 1.0), (300, 0.5)]
 
 
 def test_the_pace_counts_what_steps_take_and_waiting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,12 +36,12 @@ def config(tmp_path: Path, tiny_model: Callable[[str], WaveNet]) -> Callable[[st
         soundfile.write(folder / f"pipe_{number}.wav", tone, 16_000)
     model = dataclasses.asdict(dataclasses.replace(tiny_model("live").config, hop=512, layers=2))
 
-    def write(name: str) -> Path:
+    def write(name: str, steps: int = STEPS) -> Path:
         document = {
             "output": str(tmp_path / name),
             "model": {**model, "size": "live"},
             "data": {"notes": str(folder)},
-            "training": {"steps": STEPS, "batch": 4, "frames": 2, "warm_up_steps": 1},
+            "training": {"steps": steps, "batch": 4, "frames": 2, "warm_up_steps": 1},
             "validation": {"every": 3, "steps": 2, "crops": 4},
         }
         path = tmp_path / f"{name}.toml"
@@ -64,6 +66,31 @@ def metrics_of(config: Path, *runs: subprocess.Popen[str]) -> list[dict[str, flo
     return [{name: json.loads(line)[name] for name in names} for line in lines]
 
 
+def test_processes_that_train_together_end_together(config: Callable[..., Path]) -> None:
+    path = config("together", steps=100_000)
+    runs = [start(path, *options) for options in two_processes()]
+    metrics = path.with_suffix("") / "metrics.jsonl"
+    for _ in range(1200):
+        if metrics.exists() and metrics.read_text():
+            break
+        time.sleep(0.1)
+    runs[1].send_signal(signal.SIGTERM)  # one of them is enough
+    for run in runs:
+        output, _ = run.communicate(timeout=120)
+        assert run.returncode == 130, output
+    steps = sorted(int(folder.name) for folder in (path.with_suffix("") / "checkpoints").iterdir())
+    assert steps[-1] % 10 == 0
+    assert (path.with_suffix("") / "model.safetensors").is_file()
+
+
+def two_processes() -> list[tuple[str, ...]]:
+    """Options for either of two."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    return [("--coordinator", address, "--processes", "2", "--process", str(i)) for i in range(2)]
+
+
 def test_two_devices_and_two_processes_have_the_loss_of_one(config: Callable[[str], Path]) -> None:
     one = config("one")
     alone = metrics_of(one, start(one))
@@ -73,12 +100,8 @@ def test_two_devices_and_two_processes_have_the_loss_of_one(config: Callable[[st
     run = start(devices, flags=TWO_DEVICES)
     shared = metrics_of(devices, run)
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
     processes = config("processes")
-    options = [("--coordinator", address, "--processes", "2", "--process", str(i)) for i in range(2)]
-    joint = metrics_of(processes, *[start(processes, *option) for option in options])
+    joint = metrics_of(processes, *[start(processes, *options) for options in two_processes()])
 
     for line, *others in zip(alone, shared, joint, strict=True):
         for other in others:

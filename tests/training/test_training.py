@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +104,37 @@ def test_in_bf16_the_devices_multiply_in_bfloat16_and_the_weights_stay_in_float3
     inexact = [line for line in products if "lhs_precision_type = bf16" in line]
     assert len(inexact) == len(products) > 50
     assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(lowered.out_info[0].params))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_after_a_step_and_all_of_it_is_saved(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(trainer, "REPORT_STEPS", 10)
+    before = signal.getsignal(number)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 20:
+            os.kill(os.getpid(), number)
+
+    run = Trainer(config)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(interrupt)
+    assert signal.getsignal(number) == before
+    assert int(Trainer(config, resume=True).state.step) == int(run.state.step) == 20
+
+
+def test_a_run_is_not_overwritten_by_one_that_forgot_to_resume_it(config: TrainConfig) -> None:
+    Trainer(config).checkpoint()
+    with pytest.raises(WavekeysError, match=r"run holds a run already: go on with it \(--resume\)"):
+        Trainer(config)
+
+
+def test_held_out_notes_are_validated_at_the_end_at_least(config: TrainConfig) -> None:
+    validation = dataclasses.replace(config.validation, every=100, steps=1000)
+    told: list[Progress] = []
+    Trainer(dataclasses.replace(config, validation=validation)).run(told.append)
+    assert [*told[-1].validation] == ["validation_notes"]  # one of three notes, though every hundredth is asked for
 
 
 def test_a_run_that_leaves_all_numbers_keeps_what_was_saved_before(config: TrainConfig) -> None:

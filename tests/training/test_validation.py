@@ -44,6 +44,12 @@ def test_every_third_note_and_an_instrument_can_be_held_out() -> None:
     assert lists(found) == {"train": [0, 2, 3, 8, 9], "notes": [1, 4], "instruments": [5, 6, 7]}
 
 
+def test_of_few_notes_one_is_held_out_and_a_single_one_never() -> None:
+    assert lists(roles(NOTES, ValidationConfig(every=1000)))["notes"] == [5]
+    alone = dataclasses.replace(NOTES, held_out=np.arange(10) > 0)
+    assert lists(roles(alone, ValidationConfig(every=1000)))["train"] == [0]
+
+
 def test_the_sets_own_validation_instruments_are_held_out() -> None:
     notes = dataclasses.replace(NOTES, held_out=NOTES.instrument == 2)
     assert lists(roles(notes, ValidationConfig())) == {"train": list(range(8)), "notes": [], "instruments": [8, 9]}
