@@ -86,7 +86,20 @@ def peak_gflops(precision: str = "fp32") -> float:
 
 
 def prepare(sizes: Sizes, weights: Weights, precision: str = "fp32") -> Packed:
-    """Lay the weights out for the C++, once a stream; see `packing`."""
+    """Lay the weights out for the C++, once a stream; see `packing`.
+
+    Raises WavekeysError for a model beyond what the C++ has room for (`problem.h`).
+    """
+    for what, size, most in (
+        ("layers", len(sizes.dilations), 64),
+        ("residual channels", sizes.residual, 1024),
+        ("skip channels", sizes.skip, 1024),
+        ("input taps and clock channels", sizes.input_taps + 2 * sizes.clock_harmonics, 256),
+        ("harmonics", sizes.harmonics, 256),
+        ("outputs", sizes.outputs, 256),
+    ):
+        if size > most:
+            raise WavekeysError(f"backend cpu plays models of up to {most} {what}, not {size}; try --backend jax")
     return jax.tree.map(jnp.asarray, pack(sizes, weights, precision))
 
 

@@ -1,6 +1,8 @@
 #include "pool.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <system_error>
 #include <thread>
 
 #if defined(__linux__)
@@ -14,6 +16,7 @@
 namespace wavekeys {
 namespace {
 
+constexpr long kMostThreads = 256;
 constexpr int kSpins = 2000;  // some 20 microseconds: shorter than a sleep and its end
 
 void pause() {
@@ -38,8 +41,8 @@ T wait_for_change(const std::atomic<T>& value, T old) {
 
 int count_threads() {
   if (const char* wanted = std::getenv("WAVEKEYS_THREADS")) {
-    const int count = std::atoi(wanted);
-    if (count > 0) return count;
+    const long count = std::strtol(wanted, nullptr, 10);
+    if (count > 0) return (int)std::min(count, kMostThreads);
   }
 #if defined(__linux__)
   cpu_set_t allowed;
@@ -57,7 +60,7 @@ struct alignas(64) Pool::Worker {
   std::thread::native_handle_type handle{};
 };
 
-Pool::Pool() : threads_(count_threads()), arenas_((size_t)threads_) {}
+Pool::Pool() : threads_(count_threads()), arenas_((size_t)threads_) { workers_.reserve((size_t)threads_); }
 
 Pool::~Pool() = default;
 
@@ -67,24 +70,34 @@ Pool& Pool::shared() {
 }
 
 void Pool::run(int count, void (*task)(void*, int), void* context) {
-  while ((int)workers_.size() < count - 1) {
-    Worker& worker = *workers_.emplace_back(std::make_unique<Worker>());
-    std::thread thread(&Pool::work, this, std::ref(worker), (int)workers_.size());
-    worker.handle = thread.native_handle();  // good for ever: a worker ends with the process
-    thread.detach();
-    urgency_ = {};
-  }
+  while ((int)workers_.size() < count - 1 && start_worker()) urgency_ = {};
   share_urgency();
+  const int called = std::min((int)workers_.size(), count - 1);
   task_ = task;
   context_ = context;
-  running_.store(count - 1, std::memory_order_relaxed);
-  for (int i = 1; i < count; ++i) {
+  running_.store(called, std::memory_order_relaxed);
+  for (int i = 1; i <= called; ++i) {
     std::atomic<uint32_t>& calls = workers_[(size_t)(i - 1)]->calls;
     calls.fetch_add(1, std::memory_order_release);
     calls.notify_one();
   }
   task(context, 0);
+  for (int i = called + 1; i < count; ++i) task(context, i);
   for (int left; (left = running_.load(std::memory_order_acquire)) != 0;) wait_for_change(running_, left);
+}
+
+// Whether there is one more: a system may grant no more threads.
+bool Pool::start_worker() {
+  auto worker = std::make_unique<Worker>();
+  try {
+    std::thread thread(&Pool::work, this, std::ref(*worker), (int)workers_.size() + 1);
+    worker->handle = thread.native_handle();  // good for ever: a worker ends with the process
+    thread.detach();
+  } catch (const std::system_error&) {
+    return false;
+  }
+  workers_.push_back(std::move(worker));
+  return true;
 }
 
 // Who waits for the workers is as late as they are, so the system is to treat them as it treats the caller.

@@ -26,8 +26,9 @@ class Pool {
   // What thread `index` computes in.
   Arena& arena(int index) { return arenas_[(size_t)index]; }
 
-  // Calls task(context, index) for 0 <= index < count, each on a thread of its own, and returns when all are done.
-  // `count` is at most `threads()`. Where the caller is a real-time thread the others are, too.
+  // Calls task(context, index) for 0 <= index < count, each on a thread of its own if the system grants so many, and
+  // returns when all are done. `count` is at most `threads()`. Where the caller is a real-time thread the others are,
+  // too.
   void run(int count, void (*task)(void* context, int index), void* context);
 
   template <class Body>
@@ -44,6 +45,7 @@ class Pool {
 
   Pool();
   ~Pool();
+  bool start_worker();
   void share_urgency();
   void work(Worker& worker, int index);
 

@@ -42,12 +42,18 @@ bool amx() {
 Choice choose() {
   const char* forced = std::getenv("WAVEKEYS_ISA");
 #if defined(__x86_64__)
-  const std::string wanted = forced && *forced ? forced : __builtin_cpu_is("amd") ? "avx512bf16" : "amx";
+  const std::string best = __builtin_cpu_is("amd") ? "avx512bf16" : "amx";
+  const auto is_known = [](const std::string& name) {
+    for (const char* known : {"amx", "avx512bf16", "avx512", "avx2", "portable"})
+      if (name == known) return true;
+    return false;
+  };
+  const std::string wanted = forced && is_known(forced) ? forced : best;
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
   Choice chosen{"avx2", Precision::kInt16, {&avx2_fp32, &avx2_bf16, &avx2_int8, &avx2_int16}};
-  if (avx512 && (wanted == "amx" || wanted.starts_with("avx512"))) {
+  if (avx512 && wanted != "avx2" && wanted != "portable") {
     chosen.instruction_set = "avx512";
     chosen.fastest = Precision::kBf16;
     chosen.variants[(int)Precision::kFp32] = &avx512_fp32;

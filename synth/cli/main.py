@@ -37,6 +37,11 @@ VERBS: dict[str, str] = {
 """Each verb's module is `synth.cli.<verb>` with dashes as underscores, its click command named `command`."""
 
 
+_ANALYSIS = ("librosa", "matplotlib", "scipy", "soxr")
+_TRAIN = ("grain", "google", "optax", "orbax", "threadpoolctl")
+_EXTRAS = dict.fromkeys(_ANALYSIS, "analysis") | dict.fromkeys(_TRAIN, "train") | {"pedalboard": "effects"}
+
+
 class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(VERBS)
@@ -80,6 +85,11 @@ def _run(arguments: list[str] | None) -> None:
         _fail(str(error), 2)
     except WavekeysError as error:
         _fail(str(error), 1)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        _fail(f"this needs {package}: pip install 'wavekeys[{_EXTRAS[package]}]'", 1)
     except MemoryError:
         _fail("there is not memory enough for so much at once", 1)
     except OSError as error:  # such as of an output that nobody reads any more

@@ -5,7 +5,9 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
+import operator
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import mido
@@ -21,7 +23,7 @@ from synth.instrument.ramp import Crossfade, Ramp
 from synth.instrument.steering import Steering
 from synth.instrument.tuning import FARTHEST, KEYS
 from synth.instrument.voice import STEAL_MS, Phase, Timbre, Touch, Voice, stealing_order
-from synth.stream import Player
+from synth.stream import MOST_VOICES, Player
 
 _SUSTAIN, _SOSTENUTO, _ALL_SOUND_OFF, _RESET_CONTROLLERS = 64, 66, 120, 121
 _NOTES_OFF = range(123, 128)  # 124 to 127 change a mode that is not ours to change, and let all notes go
@@ -32,6 +34,7 @@ WAYS = ("direction", "hold")  # of going through an embedded note: another one i
 MORPH_MS = 30.0  # from one blend, or from one key's embedding and controllers, to the next
 EMBEDDED_FADE_MS = 50.0  # at the end of a source's own release
 SOFT_PEDAL = 0.7  # of a velocity
+MOST_POLYPHONY = MOST_VOICES // 2  # of a stream's: as many fade out
 LEAST_SPARE = 12  # slots: three notes of four voices each can be struck while as many fade out for them
 STATE_VERSION = 1
 
@@ -63,7 +66,7 @@ class Instrument:
 
     def __init__(
         self,
-        preset: Preset | str,
+        preset: Preset | str | Path,
         *,
         voices: int = 8,
         backend: str = "auto",
@@ -74,9 +77,11 @@ class Instrument:
         mpe: int = 0,
         programs: Mapping[int, Preset] | None = None,
     ) -> None:
-        if voices < 1:
-            raise UsageError(f"an instrument needs at least one voice, not {voices}")
-        self.preset = load_preset(preset) if isinstance(preset, str) else preset
+        if not 1 <= voices <= MOST_POLYPHONY:
+            raise UsageError(f"an instrument has 1 to {MOST_POLYPHONY} voices, not {voices}")
+        if not 0 <= mpe <= 15:
+            raise UsageError(f"an MPE zone has up to 15 member channels, not {mpe}")
+        self.preset = load_preset(str(preset)) if isinstance(preset, str | Path) else preset
         self.values = initial_values(self.preset.info.parameters)
         self.controllers = {p.controller: p.id for p in PARAMETERS.values() if p.controller is not None}
         self.learning: str | None = None  # the parameter that the next controller will move
@@ -276,7 +281,9 @@ class Instrument:
             raise WavekeysError(f"not a state of this instrument: {state!r}")
         known = (self.preset, *self.programs.values())
         preset = next((preset for preset in known if preset.info.name == state.get("preset")), None)
-        if state.get("version") != STATE_VERSION or preset is None:
+        if state.get("version") != STATE_VERSION:
+            raise WavekeysError(f"a state of version {state.get('version')!r}, this wavekeys reads {STATE_VERSION}")
+        if preset is None:
             raise WavekeysError(f"this state belongs to preset {state.get('preset')!r}, not {self.preset.info.name!r}")
         if state.get("model_sha256") != preset.info.model_sha256:
             raise WavekeysError(f"this state belongs to another model than that of preset {preset.info.name!r}")
@@ -306,7 +313,11 @@ class Instrument:
         A block of no frames is for events alone, at offset 0. A command that cannot be obeyed changes nothing and is
         told in `refused`: it may be one that was right when it was sent, before another preset came.
         """
-        ordered = collections.deque(sorted(events, key=lambda event: event[0]))
+        try:
+            numbered = [(operator.index(offset), message) for offset, message in events]
+        except TypeError:
+            raise UsageError("an event's offset is a whole number of frames") from None
+        ordered = collections.deque(sorted(numbered, key=lambda event: event[0]))
         if ordered and not 0 <= ordered[0][0] <= ordered[-1][0] < max(frames, 1):
             raise UsageError(f"events at {ordered[0][0]} to {ordered[-1][0]} are not within a block of {frames} frames")
         mix = np.zeros((frames, 2), np.float32)

@@ -6,9 +6,10 @@ Imports `synth.wavenet` and `synth.kernels`; nothing here knows of banks, instru
 from synth.stream.batch import BatchDecoder
 from synth.stream.pack import conditioning, conditioning_weights_of, sizes_of, weights_of
 from synth.stream.player import Player, PlayerBlock, Point, last_point
-from synth.stream.stream import Stream
+from synth.stream.stream import MOST_VOICES, Stream
 
 __all__ = [
+    "MOST_VOICES",
     "BatchDecoder",
     "Player",
     "PlayerBlock",

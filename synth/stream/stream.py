@@ -17,6 +17,7 @@ from synth.wavenet import WaveNet, heads, mulaw
 from synth.wavenet.decoder import steady_clock, upsample
 from synth.wavenet.model import require_pitch
 
+MOST_VOICES = 256
 CHUNK_FRAMES = 32  # of embeddings whose conditioning is computed together
 
 
@@ -28,8 +29,8 @@ class Stream:
     """
 
     def __init__(self, model: WaveNet, *, voices: int = 1, backend: str = "auto", precision: str = "fp32") -> None:
-        if voices < 1:
-            raise ValueError(f"a stream needs a voice, not {voices}")
+        if not 1 <= voices <= MOST_VOICES:
+            raise ValueError(f"a stream has 1 to {MOST_VOICES} voices, not {voices}")
         self.config = model.config
         self.voices = voices
         self.why = f"{backend}: as asked for"  # this backend
@@ -86,10 +87,14 @@ class Stream:
           progress: is told after each block how many samples of every voice are done.
         """
         z, pitch = self._checked(z, pitch_hz)
+        if block < 1:
+            raise ValueError(f"a block has at least one sample, not {block}")
         if not temperature >= 0.0:
             raise ValueError(f"the temperature must be 0 or more, not {temperature}")
         if not np.all((np.asarray(seed) >= 0) & (np.asarray(seed) < 2**32)):
             raise ValueError(f"seeds are from 0 to {2**32 - 1}, not {seed}")
+        if not np.issubdtype(np.asarray(seed).dtype, np.integer) or np.shape(seed) not in ((), (self.voices,)):
+            raise ValueError(f"seed must be a whole number, or {self.voices} of them, not {seed}")
         seeds = jnp.asarray(seed, jnp.uint32)
         seeds = seeds if seeds.ndim else seeds + jnp.arange(self.voices, dtype=jnp.uint32)
         blocks = self._blocks(z, pitch, z.shape[1] * self.sizes.hop, block, seeds, temperature, stretch)
@@ -108,6 +113,10 @@ class Stream:
         """
         z, pitch = self._checked(z, pitch_hz)
         audio = jnp.asarray(audio, jnp.float32)
+        if audio.ndim != 2 or not audio.shape[1]:
+            raise ValueError(f"audio must be [{self.voices}, samples], not {list(audio.shape)}")
+        if block < 1:
+            raise ValueError(f"a block has at least one sample, not {block}")
         samples = audio.shape[1]
         if audio.shape[0] != self.voices or samples > z.shape[1] * self.sizes.hop:
             raise ValueError(f"audio {audio.shape} does not fit embeddings {z.shape} of hop {self.sizes.hop}")
@@ -132,7 +141,7 @@ class Stream:
     def _checked(self, z: ArrayLike, pitch_hz: ArrayLike | None) -> tuple[Array, Array | None]:
         z = jnp.asarray(z, jnp.float32)
         channels = self.config.embedding_channels
-        if z.ndim != 3 or z.shape[0] != self.voices or z.shape[2] != channels:
+        if z.ndim != 3 or z.shape[0] != self.voices or z.shape[2] != channels or not z.shape[1]:
             raise ValueError(f"z must be [{self.voices}, frames, {channels}], not {list(z.shape)}")
         pitch = require_pitch(self.config, pitch_hz, self.voices)
         if not jnp.isfinite(z).all() or (pitch is not None and not (jnp.isfinite(pitch) & (pitch > 0.0)).all()):

@@ -24,16 +24,17 @@ LIMITS: dict[str, tuple[int, int]] = {
     "filter_width": (2, 64),
     "residual": (1, WIDEST),
     "skip": (1, WIDEST),
-    "input_taps": (1, 1024),
+    "input_taps": (1, 64),
     "clock_harmonics": (0, 1024),
     "pitch_features": (0, 1024),
     "mixtures": (0, 256),
-    "prediction_order": (0, 1024),
+    "prediction_order": (0, 64),
     "harmonics": (0, 1024),
     "frame_width": (0, WIDEST),
     "frame_layers": (0, 16),
 }
-"""What a config may hold. Far beyond use; a damaged or hostile file must not take all memory or time."""
+"""What a config may hold. Far beyond use, for a damaged or hostile file must not take all memory or time; but a stream
+remembers no more than 64 inputs of a voice."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,8 @@ class WaveNetConfig:
                 f"model size {self.name!r}: head 'logistics' goes with encoder 'spectral' (it needs its level), "
                 f"head 'softmax' with 'temporal'; got {self.head!r} with {self.encoder!r}"
             )
+        if self.harmonics and not self.clock_harmonics:
+            raise WavekeysError(f"model size {self.name!r}: harmonics need a clock; clock_harmonics must be 1 or more")
         choices = {"encoder": ("temporal", "spectral"), "head": ("softmax", "logistics")}
         for field, allowed in choices.items():
             if getattr(self, field) not in allowed:

@@ -48,9 +48,12 @@ class WaveNet(nnx.Module):
         Long sounds are encoded part by part, each with as much around it as the encoder hears, so that memory is
         bounded (the paper's encoder needs 65 MB for a second).
         """
-        audio = jnp.asarray(audio, jnp.float32)
-        if audio.ndim != 2:
-            raise ValueError(f"audio must be [B, samples], not of shape {audio.shape}")
+        audio = jnp.asarray(audio)
+        if audio.ndim != 2 or not audio.size or not jnp.issubdtype(audio.dtype, jnp.floating):
+            raise ValueError(f"audio must be [B, samples] of floating point, not {audio.dtype} {list(audio.shape)}")
+        audio = audio.astype(jnp.float32)
+        if not isinstance(audio, jax.core.Tracer) and not jnp.isfinite(audio).all():
+            raise ValueError("audio must be finite")
         hop, reach = self.config.hop, self.encoder.reach
         audio = jnp.pad(audio, ((0, 0), (0, -audio.shape[1] % hop)))
         frames, part = audio.shape[1] // hop, PART_FRAMES + 2 * reach

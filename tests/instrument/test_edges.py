@@ -12,6 +12,7 @@ import pytest
 
 from synth import WavekeysError
 from synth.bank import Preset, Zone
+from synth.bank.preset import factory_folder
 from synth.instrument import Instrument, Load, Part, Rack, Set, SetBlend, open_song, render
 from synth.instrument.events import Learn, Resume
 from synth.instrument.rack import Replace
@@ -70,6 +71,22 @@ def test_an_event_beyond_its_block_is_refused_before_anything_plays(instrument: 
     with pytest.raises(WavekeysError, match="not within a block of 64 frames"):
         instrument.process([(0, on(60)), (offset, on(62))], 64)
     assert instrument.sounding == 0
+
+
+def test_an_event_between_two_frames_is_refused_and_the_instrument_plays_on(instrument: Instrument) -> None:
+    with pytest.raises(WavekeysError, match="offset is a whole number of frames"):
+        instrument.process([(4.0, on(60))], 64)
+    instrument.process([(np.int64(4), on(60))], 64)
+    assert instrument.sounding == 1
+
+
+def test_what_an_instrument_cannot_be_is_said_when_it_is_made(tiny_preset: Preset) -> None:
+    for wrong, complaint in (({"voices": 129}, "1 to 128 voices"), ({"mpe": 16}, "up to 15 member channels")):
+        with pytest.raises(WavekeysError, match=complaint):
+            Instrument(tiny_preset, **wrong)
+    with pytest.raises(WavekeysError, match="'gain_db' must be a number, not None"):
+        Instrument(tiny_preset, backend="cpu").set("gain_db", None)
+    assert Instrument(factory_folder() / "flute", voices=1).preset.info.name == "flute"
 
 
 def test_a_command_that_cannot_be_obeyed_is_told_and_the_music_goes_on(instrument: Instrument) -> None:

@@ -307,7 +307,7 @@ def test_a_header_that_is_wrong_is_refused_in_one_line(
         ("wavekeys take " + 10_000 * "[", "is damaged"),
         ("wavekeys command {}", "is damaged"),
         ('wavekeys command {"set": ["gain_db"]}', "is damaged"),
-        ('wavekeys command {"set": ["gain_db", [1]]}', "is damaged"),
+        ('wavekeys command {"set": ["gain_db", [1]]}', "must be a number, not"),
         ('wavekeys command {"set": ["nothing", 1]}', "unknown parameter 'nothing'"),
         ('wavekeys command {"set": ["gain_db", NaN]}', "must be from -60 to 24"),
         ('wavekeys command {"set_blend": [{"bell": "x"}]}', "is damaged"),

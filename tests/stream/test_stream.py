@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth import WaveNet, kernels
+from synth import WavekeysError, WaveNet, kernels
 from synth.kernels import Block
 from synth.stream import Stream
 from synth.wavenet.decoder import steady_clock
@@ -209,6 +212,24 @@ def test_what_is_no_number_is_refused_before_it_is_heard(tiny_model: TinyModel) 
             stream.generate(**({"z": z, "pitch_hz": [220.0]} | wrong))
 
 
-def test_a_stream_of_no_voices_is_refused(tiny_model) -> None:
-    with pytest.raises(ValueError, match="a stream needs a voice, not 0"):
-        tiny_model("live").stream(voices=0)
+@pytest.mark.parametrize("voices", [0, 257])
+def test_a_stream_of_too_few_or_too_many_voices_is_refused(tiny_model: TinyModel, voices: int) -> None:
+    with pytest.raises(ValueError, match=f"a stream has 1 to 256 voices, not {voices}"):
+        tiny_model("live").stream(voices=voices)
+
+
+@pytest.mark.parametrize("wrong", [{"seed": [1]}, {"seed": [1, 2, 3]}, {"seed": 1.5}, {"block": 0}])
+def test_what_is_refused_leaves_a_stream_that_plays(tiny_model: TinyModel, wrong: dict[str, Any]) -> None:
+    stream = tiny_model("live").stream(voices=2, backend="cpu")
+    _, z, pitch = notes("live", 2)
+    expected = stream.generate(z, pitch_hz=pitch)
+    with pytest.raises(ValueError, match=r"seed must be a whole number|a block has at least"):
+        stream.generate(z, pitch_hz=pitch, **wrong)
+    np.testing.assert_array_equal(stream.generate(z, pitch_hz=pitch), expected)
+
+
+def test_a_model_beyond_what_a_kernel_can_is_refused_by_name(tiny_model: TinyModel) -> None:
+    deep = WaveNet(dataclasses.replace(tiny_model("live").config, layers=65, dilation_cycle=5), rngs=nnx.Rngs(0))
+    with pytest.raises(WavekeysError, match="models of up to 64 layers, not 65; try --backend jax"):
+        deep.stream(backend="cpu")
+    assert deep.stream(backend="jax").backend == "jax"

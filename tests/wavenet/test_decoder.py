@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
+import pytest
 
 from synth import WaveNet
 from synth.wavenet.decoder import LOUDEST
@@ -25,3 +26,11 @@ def test_partials_are_no_louder_than_a_frame_can_be(tiny_model: Callable[[str], 
     wild = loudness(1000.0 * usual)
     assert wild.max() > 0.999 * LOUDEST  # or nothing would have been bounded
     assert wild.max() <= 1.0001 * LOUDEST
+
+
+@pytest.mark.parametrize(
+    "audio", [np.full((1, 640), np.nan, np.float32), np.zeros((1, 640), np.int16), np.zeros((0, 640))]
+)
+def test_what_is_no_sound_is_not_encoded(tiny_model: Callable[[str], WaveNet], audio: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="audio must be"):
+        tiny_model("live").encode(audio)
