@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import librosa
 import numpy as np
+
+from synth.analysis.compiled import librosa
 
 ATTACK_WITHIN_S = 1.0
 _CLICK_WINDOW, _CLICK_FACTOR = 512, 12.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import librosa
 import numpy as np
+
+from synth.analysis.compiled import librosa
 
 _COMB_CENTS = 0.5  # resolution of `spectral_cents`
 _COMB_PARTIALS = 10

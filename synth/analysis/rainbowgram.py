@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import librosa
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from synth.analysis.compiled import librosa
 from synth.errors import WavekeysError
 
 RATE_HZ, HOP = 16_000, 256

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import librosa
 import numpy as np
 from scipy.ndimage import median_filter
+
+from synth.analysis.compiled import librosa
 
 FFT, HOP, MELS = 1024, 256, 64
 FLOOR_DB = -80.0  # below the source's loudest band, nothing counts

@@ -6,12 +6,12 @@ import dataclasses
 import re
 from pathlib import Path
 
-import librosa
 import numpy as np
 import pytest
 from flax import nnx
 
 from synth import bank
+from synth.analysis.compiled import librosa
 from synth.bank import Preset
 from synth.experiments.bench import table
 from synth.spectral import Baseline

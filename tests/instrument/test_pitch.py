@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import librosa
 import mido
 import numpy as np
 import pytest
 
 from synth.analysis import clicks, median_cents
+from synth.analysis.compiled import librosa
 from synth.bank import load_preset
 from synth.instrument import Instrument, render
 from synth.instrument.channels import registered_controls

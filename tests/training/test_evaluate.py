@@ -6,10 +6,10 @@ import dataclasses
 import importlib
 from pathlib import Path
 
-import librosa
 import numpy as np
 import pytest
 
+from synth.analysis.compiled import librosa
 from synth.bank import Preset, build_bank, load_preset
 from synth.cli.evaluate import chosen_notes
 from synth.errors import UsageError

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import librosa
 import numpy as np
 
+from synth.analysis.compiled import librosa
 from synth.errors import WavekeysError
 from synth.sounds import SUFFIXES
 from synth.training.config import DataConfig
