@@ -34,6 +34,9 @@ STEPS = 100
 BATCH = 16  # notes fitted at once
 LEARNING_RATE = 0.05  # at the beginning; a tenth at the end
 CLOSENESS = 0.5  # nats for a channel that has moved by 1: blends need embeddings where the decoder has learnt
+LOUDEST_NOISE = (
+    40.0  # square root of the power in all mel bands, of the level's; no frame of the factory bank has more than 16
+)
 STEADINESS = 2.0  # nats for one that has moved by 1 more than in the frame before
 
 
@@ -78,14 +81,30 @@ def refined(
     while batch := list(itertools.islice(ready, BATCH)):
         own, analyses, wanted = zip(*batch, strict=True)
         full = [*wanted, *wanted[-1:] * (BATCH - len(wanted))]  # one shape, compiled once
-        embeddings = refine(model, Wanted(*map(np.stack, zip(*full, strict=True))), steps=steps)
-        for note, frames, analysis in zip(own, np.asarray(embeddings), analyses, strict=False):
-            yield note, Embedded(frames, analysis.stretch, analysis.tuning)
+        told = refine(model, Wanted(*map(np.stack, zip(*full, strict=True))), steps=steps)
+        for note, frames, noise, analysis in zip(own, *map(np.asarray, told), analyses, strict=False):
+            yield note, Embedded(without_bursts(frames, noise), analysis.stretch, analysis.tuning)
+
+
+def without_bursts(frames: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Frames [F, 16] with the timbre of the nearest that can be, where one tells noise [F] that no note has.
+
+    A sound that breaks off is like nothing that an encoder has learnt, and what it makes of it can be anything.
+    """
+    numbers = np.arange(len(frames))
+    good = np.flatnonzero(noise <= LOUDEST_NOISE)
+    if len(good) in (0, len(frames)):
+        return frames
+    nearest = good[np.abs(numbers[:, None] - good).argmin(axis=1)]
+    return np.concatenate([frames[:, :1], frames[nearest, 1:]], axis=1)
 
 
 @nnx.jit(static_argnames="steps")
-def refine(model: WaveNet, wanted: Wanted, *, steps: int) -> Array:
-    """The embeddings [N, F, 16] of N notes with a spectral encoder, from the encoder's on in so many steps of Adam."""
+def refine(model: WaveNet, wanted: Wanted, *, steps: int) -> tuple[Array, Array]:
+    """The embeddings [N, F, 16] of N notes with a spectral encoder, from the encoder's on in so many steps of Adam.
+
+    And how loud the noise is that they tell [N, F], in units of the level.
+    """
     decoder = model.decoder
     levels, mel, amplitudes, pitch_hz = map(jnp.asarray, wanted)
 
@@ -113,4 +132,5 @@ def refine(model: WaveNet, wanted: Wanted, *, steps: int) -> Array:
         return (timbre + updates, state), None
 
     (timbre, _), _ = lax.scan(step, (guess, optimizer.init(guess)), length=steps)
-    return jnp.concatenate([level, timbre], axis=-1)
+    found = jnp.concatenate([level, timbre], axis=-1)
+    return found, jnp.sqrt(linear_mel_power(model.config, told(found)).sum(axis=-1))

@@ -13,7 +13,7 @@ from synth import WaveNet
 from synth.bank import Recorded, bank_of_notes
 from synth.pitch import midi_to_hertz
 from synth.training.crops import analyse
-from synth.training.refinement import BATCH, refined
+from synth.training.refinement import BATCH, refined, without_bursts
 from synth.wavenet.decoder import FramePrediction
 
 RATE, SAMPLES = 16_000, 4096
@@ -59,6 +59,15 @@ def test_frames_tell_more_of_the_partials_than_the_encoders_do_and_as_much_noise
 
     assert nepers(after) < nepers(before) - 0.1  # measured: 3.54 of 3.77, of a random model
     assert np.abs(np.log(np.asarray(after.rest / before.rest))).mean() < 0.1  # measured: 0.04
+
+
+def test_a_frame_that_tells_impossible_noise_gets_the_timbre_of_its_neighbour() -> None:
+    frames = np.arange(5 * 16, dtype=np.float32).reshape(5, 16)
+    mended = without_bursts(frames, np.array([1.0, 2.0, 1e6, 1e6, 3.0]))
+    np.testing.assert_array_equal(mended[:, 0], frames[:, 0])  # as loud as it was
+    np.testing.assert_array_equal(mended[:, 1:], frames[[0, 1, 1, 4, 4], 1:])
+    for noise in (np.full(5, 1e6), np.ones(5)):
+        np.testing.assert_array_equal(without_bursts(frames, noise), frames)
 
 
 def test_an_embedding_does_not_depend_on_its_company(
