@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from synth.errors import WavekeysError
 
@@ -44,7 +43,7 @@ class Parameter:
                 return float(self.choices.index(value))
             allowed = f"one of {', '.join(self.choices)}" if self.choices else "a number"
             raise WavekeysError(f"parameter {self.id!r} must be {allowed}, not {value!r}")
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise WavekeysError(f"parameter {self.id!r} must be a number, not {value!r}")
         if not (math.isfinite(value) and self.low <= value <= self.high):
             raise WavekeysError(f"parameter {self.id!r} must be from {self.low:g} to {self.high:g}, not {value:g}")

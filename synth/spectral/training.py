@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -20,7 +19,7 @@ from synth.errors import WavekeysError
 from synth.spectral.config import BaselineConfig
 from synth.spectral.model import Baseline
 from synth.spectral.spectrum import analyse
-from synth.training.checkpoints import Checkpoints, refuse_non_finite
+from synth.training.checkpoints import Checkpoints, refuse_non_finite, saved_at_the_end
 from synth.training.interrupts import interrupts
 
 LOW_WEIGHT, FLAT_FROM_HZ = 10.0, 4000.0  # the error counts so much at 0 Hz, falling linearly to 1 there
@@ -88,7 +87,7 @@ class BaselineTrainer:
             output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WavekeysError(f"cannot write to the output folder {output}: {error.strerror}") from None
-        checkpoints = Checkpoints(output / "checkpoints", resume=resume)
+        self._checkpoints = Checkpoints(output / "checkpoints", resume=resume)
         self._spectra, self._pitch = spectra_of(config, audio), np.asarray(pitch, np.int32)
         model = Baseline(config, rngs=nnx.Rngs(training.seed))
         # The type of `split` tells a filter too few.
@@ -101,7 +100,6 @@ class BaselineTrainer:
             training.steps - fall,
         )
         optimizer = optax.adam(rate, b1=training.beta1)
-        self._checkpoints = checkpoints
         self.state = BaselineState(params, statistics, optimizer.init(params), jnp.int32(0))
         self._step = self._compiled(optimizer, frequency_weights(config))
         if resume:
@@ -125,7 +123,7 @@ class BaselineTrainer:
         losses: list[Array] = []
         first = int(self.state.step)
         reported = saved = time.monotonic()
-        with interrupts() as asked, self._saved_at_the_end(first):
+        with interrupts() as asked, saved_at_the_end(self):
             for index in range(first, self.training.steps):
                 # Drawn from (seed, step), so that a resumed run takes the steps that the unbroken one would.
                 random = np.random.default_rng((self.training.seed, index))
@@ -148,15 +146,6 @@ class BaselineTrainer:
                     break
         if asked():
             raise KeyboardInterrupt
-
-    @contextlib.contextmanager
-    def _saved_at_the_end(self, first: int) -> Iterator[None]:
-        """Save what was reached beyond step `first`, after an error too, unless that came in the middle of a step."""
-        try:
-            yield
-        finally:
-            if not self.state.step.is_deleted() and int(self.state.step) > first:
-                self.checkpoint()
 
     def _compiled(
         self, optimizer: optax.GradientTransformation, weights: np.ndarray

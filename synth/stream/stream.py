@@ -87,8 +87,6 @@ class Stream:
           progress: is told after each block how many samples of every voice are done.
         """
         z, pitch = self._checked(z, pitch_hz)
-        if block < 1:
-            raise ValueError(f"a block has at least one sample, not {block}")
         if not temperature >= 0.0:
             raise ValueError(f"the temperature must be 0 or more, not {temperature}")
         if not np.all((np.asarray(seed) >= 0) & (np.asarray(seed) < 2**32)):
@@ -115,8 +113,6 @@ class Stream:
         audio = jnp.asarray(audio, jnp.float32)
         if audio.ndim != 2 or not audio.shape[1]:
             raise ValueError(f"audio must be [{self.voices}, samples], not {list(audio.shape)}")
-        if block < 1:
-            raise ValueError(f"a block has at least one sample, not {block}")
         samples = audio.shape[1]
         if audio.shape[0] != self.voices or samples > z.shape[1] * self.sizes.hop:
             raise ValueError(f"audio {audio.shape} does not fit embeddings {z.shape} of hop {self.sizes.hop}")
@@ -168,6 +164,8 @@ class Stream:
         The conditioning is computed for a few frames at a time (a second of it is 4 MB a voice at the paper's size),
         always the same few whatever the block size, so that the audio is the same to the bit.
         """
+        if block < 1:
+            raise ValueError(f"a block has at least one sample, not {block}")
         hop = self.sizes.hop
         clock = self._clock(pitch, samples)
         begin = jnp.zeros(self.voices, jnp.int32)

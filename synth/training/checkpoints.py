@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -23,7 +25,33 @@ class Stepped(Protocol):
     def step(self) -> Array: ...
 
 
+class Run(Protocol):
+    """What trains: a state, and a way to save it."""
+
+    @property
+    def state(self) -> Stepped: ...
+
+    def checkpoint(self) -> None: ...
+
+
 State = TypeVar("State", bound=Stepped)
+
+
+@contextlib.contextmanager
+def saved_at_the_end(run: Run) -> Iterator[None]:
+    """Save what a run reaches inside; after an error too, unless that came in the middle of a step.
+
+    Several processes save together, and after an error in one the others may not come.
+    """
+    first = int(run.state.step)
+    try:
+        yield
+    except BaseException:
+        if jax.process_count() == 1 and not run.state.step.is_deleted() and int(run.state.step) > first:
+            run.checkpoint()
+        raise
+    if int(run.state.step) > first:
+        run.checkpoint()
 
 
 def refuse_non_finite(weights: Any, step: Array, output: Path) -> None:

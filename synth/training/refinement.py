@@ -34,10 +34,9 @@ STEPS = 100
 BATCH = 16  # notes fitted at once
 LEARNING_RATE = 0.05  # at the beginning; a tenth at the end
 CLOSENESS = 0.5  # nats for a channel that has moved by 1: blends need embeddings where the decoder has learnt
-LOUDEST_NOISE = (
-    40.0  # square root of the power in all mel bands, of the level's; no frame of the factory bank has more than 16
-)
 STEADINESS = 2.0  # nats for one that has moved by 1 more than in the frame before
+# Square root of the power in all mel bands, of the level's. No frame of the factory bank has more than 16.
+LOUDEST_NOISE = 40.0
 
 
 class Wanted(NamedTuple):

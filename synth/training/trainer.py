@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import cast
 
 import jax
@@ -16,7 +15,7 @@ from synth.bank import model_file
 from synth.errors import WavekeysError
 from synth.training.batches import batches
 from synth.training.cache import analysed_notes
-from synth.training.checkpoints import Checkpoints, refuse_non_finite
+from synth.training.checkpoints import Checkpoints, refuse_non_finite, saved_at_the_end
 from synth.training.config import TrainConfig
 from synth.training.data import BadNote
 from synth.training.devices import Devices
@@ -90,7 +89,7 @@ class Trainer:
             step = self._step.lower(self.state, crop).compile()
             flops = cast(dict, step.cost_analysis())["flops"]
             pace = Pace(first, config.steps, slower_from=config.frames_first)
-        with interrupts() as asked, self._saved_at_the_end(first):
+        with interrupts() as asked, saved_at_the_end(self):
             for done in range(first + 1, config.steps + 1):
                 self.state, loss = step(self.state, crop)
                 if losses:
@@ -125,15 +124,3 @@ class Trainer:
                     pace.waits(time.monotonic() - began)
         if stopped:
             raise KeyboardInterrupt
-
-    @contextlib.contextmanager
-    def _saved_at_the_end(self, first: int) -> Iterator[None]:
-        """Save what was reached beyond step `first`, after an error too if one process can: others may not come."""
-        try:
-            yield
-        except BaseException:
-            if jax.process_count() == 1 and not self.state.step.is_deleted() and int(self.state.step) > first:
-                self.checkpoint()
-            raise
-        if int(self.state.step) > first:
-            self.checkpoint()
