@@ -30,8 +30,11 @@ def partials(phase: Array, count: int, strayed: Array | None = None) -> Array:
 
 
 def stray(detuning: Array) -> Array:
-    """How far partials detuned by so many turns a sample, less than a half, stray in one: [...] -> [...] uint32."""
-    return (detuning * jnp.float32(2.0**32)).astype(jnp.int32).astype(jnp.uint32)
+    """How far partials detuned by so many turns a sample, less than 32, stray in one: [...] -> [...] uint32.
+
+    To 2**-26 of a turn, a quarter of a thousandth of a hertz.
+    """
+    return (detuning * jnp.float32(2.0**26)).astype(jnp.int32).astype(jnp.uint32) << jnp.uint32(6)
 
 
 def _angle(turns: Array) -> Array:

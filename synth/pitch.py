@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import numpy as np
 
+HIGHEST_PARTIAL = 0.47  # of the sample rate: partials, and tones beside them, that are higher are silent
+
 Number = TypeVar("Number", float, np.ndarray)
 
 

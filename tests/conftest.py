@@ -17,6 +17,7 @@ from flax import nnx
 from synth import SIZES, WaveNet, WaveNetConfig
 from synth.bank import Bank, Preset, PresetInfo
 from synth.bank.preset import preset_text
+from synth.tones import COLUMNS
 from synth.wavenet.model import from_tensors
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -79,12 +80,14 @@ def tiny_model() -> Callable[[str], WaveNet]:
 def tiny_preset() -> Preset:
     """Two instruments, pitches 60 to 64, velocities 50 and 100, of random embeddings and a tiny live model.
 
-    The bell's partials are stretched, the pipe swings.
+    The bell's partials are stretched and it has a tierce, the pipe swings.
     """
     z = np.random.default_rng(3).normal(scale=0.3, size=(2, 5, 2, 20, 16)).astype(np.float16).astype(np.float32)
     z[..., 0] = 0.5  # the level: -20 dBFS
     stretch = np.zeros((2, 5, 2, 16), np.float32)
     stretch[0] = np.float16(0.02) * np.square(np.linspace(0.0, 4.0, 16, dtype=np.float16))
+    tones = np.zeros((2, 5, 2, 2, COLUMNS), np.float32)
+    tones[0, ..., 0, :] = 1.19, *np.linspace(-10.0, -20.0, COLUMNS - 1)
     bank = Bank(
         instruments=("bell", "pipe"),
         pitches=np.arange(60, 65),
@@ -96,6 +99,7 @@ def tiny_preset() -> Preset:
         ),
         stretch=stretch,
         tuning=np.zeros((2, 5, 2), np.float32),
+        tones=tones,
         release=17,
     )
     info = PresetInfo(

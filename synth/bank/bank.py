@@ -12,6 +12,7 @@ import safetensors.numpy
 
 from synth.bank.vibrato import LARGEST, RISE_SECONDS
 from synth.errors import UsageError, WavekeysError
+from synth.tones import COLUMNS, FAINTEST_DB, LOUDEST_DB, MOST_TONES, tone_amplitudes
 from synth.wavenet.encoder import LEVEL_DB_PER_UNIT
 
 STEADY_DB_PER_SECOND = 1.5  # a sustain that falls more slowly than this is held level
@@ -21,6 +22,8 @@ LARGEST_EMBEDDING = 65504.0  # of embeddings: what float16 can say
 SILENT = 1.0 - 70.0 / LEVEL_DB_PER_UNIT
 FRAMES_PER_SECOND = 31.25  # of every bank, hence of every model that plays one
 FARTHEST = 0.5  # multiples of the pitch by which a partial may be off its own
+HIGHEST_PLACE = 1024.0  # of a tone, in multiples of the pitch
+OWN = ("vibrato", "stretch", "tuning", "tones")  # what a bank tells of notes beside embeddings; old ones lack some
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,8 @@ class Bank:
     stretch: np.ndarray = dataclasses.field(repr=False)
     # [I, P, V] float32, each note's own against its nominal pitch, in cents.
     tuning: np.ndarray = dataclasses.field(repr=False)
+    # [I, P, V, K, COLUMNS] float32, tones of each note that are none of its partials, as in `synth.tones`.
+    tones: np.ndarray = dataclasses.field(repr=False)
     release: int  # the first frame after the key was let go
     decays: np.ndarray = dataclasses.field(init=False)  # [I] bool: whose held notes die away
 
@@ -103,6 +108,17 @@ class Bank:
                 f"bank: tuning {self.tuning.dtype}{list(self.tuning.shape)} must be finite float32, "
                 f"[{', '.join(map(str, shape))}]"
             )
+        most = self.tones.shape[3] if self.tones.ndim == 5 else MOST_TONES + 1
+        if self.tones.shape != (*shape, most, COLUMNS) or most > MOST_TONES or self.tones.dtype != np.float32:
+            raise WavekeysError(
+                f"bank: tones {self.tones.dtype}{list(self.tones.shape)} must be float32, "
+                f"[{', '.join(map(str, shape))}, at most {MOST_TONES}, {COLUMNS}]"
+            )
+        places, levels = self.tones[..., 0], self.tones[..., 1:]
+        if not ((places >= 0) & (places <= HIGHEST_PLACE)).all():
+            raise WavekeysError(f"bank: tones must be within {HIGHEST_PLACE} multiples of the pitch")
+        if not ((levels >= FAINTEST_DB) & (levels <= LOUDEST_DB)).all():
+            raise WavekeysError(f"bank: tones must have levels from {FAINTEST_DB:.0f} to {LOUDEST_DB:.0f} dB")
 
     def weights(self, blend: Mapping[str, float]) -> np.ndarray:
         """A blend as weights [I] float32 that sum to 1."""
@@ -134,7 +150,7 @@ class Bank:
         frames = soft + np.float32(position - low) * (hard - soft)
         there = chosen, nearest, high if position - low > 0.5 else low
         decays = self.decays[chosen] & has_level
-        own = {name: getattr(self, name)[there] for name in ("vibrato", "stretch", "tuning")}
+        own = {name: getattr(self, name)[there] for name in OWN}
         return HeldNote.of(frames, self.loops[there], self.release, decays=decays, **own)
 
     def save(self, path: Path) -> None:
@@ -154,6 +170,7 @@ class Bank:
             "vibrato": self.vibrato,
             "stretch": self.stretch.astype(np.float16),
             "tuning": self.tuning,
+            "tones": self.tones,
             "release": np.array([self.release], np.int32),
         }
         try:
@@ -176,7 +193,7 @@ def load_bank(path: Path) -> Bank:
         # The latter two for types of numbers that NumPy does not have.
         raise WavekeysError(f"{path}: not a readable safetensors file ({error})") from None
     expected = {"embeddings", "pitches", "velocities", "loops", "release"}
-    if not names or tensors.keys() - {"vibrato", "stretch", "tuning"} != expected or tensors["release"].shape != (1,):
+    if not names or tensors.keys() - {*OWN} != expected or tensors["release"].shape != (1,):
         raise WavekeysError(f"{path}: not a bank (it needs instruments, {', '.join(sorted(expected))})")
     if not names.replace("\n", "").isprintable():
         raise WavekeysError(f"{path}: its instruments' names must be printable text, not {names!r}")
@@ -191,6 +208,7 @@ def load_bank(path: Path) -> Bank:
             vibrato=tensors.get("vibrato", np.zeros((*notes, 3), np.float32)),
             stretch=_as_float32(tensors.get("stretch", np.zeros((*notes, 1), np.float32))),
             tuning=tensors.get("tuning", np.zeros(notes, np.float32)),
+            tones=tensors.get("tones", np.zeros((*notes, 0, COLUMNS), np.float32)),
             release=tensors["release"].item(),
         )
     except WavekeysError as error:
@@ -225,6 +243,7 @@ class HeldNote:
     vibrato: np.ndarray  # [I, 3] as `Vibrato`
     stretch: np.ndarray  # [I, H] as `Bank.stretch`
     tuning: np.ndarray  # [I] as `Bank.tuning`
+    tones: np.ndarray  # [I, K, COLUMNS] as `Bank.tones`
     release: int
 
     @classmethod
@@ -238,6 +257,7 @@ class HeldNote:
         vibrato: np.ndarray | None = None,
         stretch: np.ndarray | None = None,
         tuning: np.ndarray | None = None,
+        tones: np.ndarray | None = None,
     ) -> HeldNote:
         """`decays` [I] says which instruments' levels may go on falling; see `Bank.decays`."""
         slopes = np.zeros(len(frames), np.float32)
@@ -252,6 +272,7 @@ class HeldNote:
             vibrato=np.zeros((count, 3), np.float32) if vibrato is None else vibrato,
             stretch=np.zeros((count, 1), np.float32) if stretch is None else stretch,
             tuning=np.zeros(count, np.float32) if tuning is None else tuning,
+            tones=np.zeros((count, 0, COLUMNS), np.float32) if tones is None else tones,
             release=release,
         )
 
@@ -261,6 +282,18 @@ class HeldNote:
         Backward, a note begins at its loop's end and runs to and fro between that and its beginning. Frozen, its
         timbre stands still from the sustain's beginning on.
         """
+        source = self._sources(numbers, backward, freeze)
+        frames = self.frames[np.arange(len(source))[:, None], source]
+        if not backward:
+            frames[..., 0] += self.slopes[:, None] * (numbers - source)
+        return frames
+
+    def tones_at(self, numbers: np.ndarray, *, backward: bool = False, freeze: bool = False) -> np.ndarray:
+        """The tones' amplitudes at the same frames, in units of the level: [I, N, K]."""
+        return tone_amplitudes(self.tones, self._sources(numbers, backward, freeze))
+
+    def _sources(self, numbers: np.ndarray, backward: bool, freeze: bool) -> np.ndarray:
+        """Which of its frames those of the endless note are: [I, N]."""
         first, last = self.loops[:, :1], self.loops[:, 1:]
         if backward:
             phase = numbers % (2 * last)
@@ -270,10 +303,7 @@ class HeldNote:
             source = np.where(numbers <= last, numbers, last - np.abs(last - first - phase))
         if freeze:
             source = np.minimum(source, first) if not backward else np.full_like(source, 0) + first
-        frames = self.frames[np.arange(len(source))[:, None], source]
-        if not backward:
-            frames[..., 0] += self.slopes[:, None] * (numbers - source)
-        return frames
+        return source
 
     def cents_at(self, numbers: np.ndarray) -> np.ndarray:
         """How far the vibrato has moved the pitch at those frames [N]: [I, N]. It goes on for as long as the note.
@@ -290,7 +320,13 @@ class HeldNote:
 
         `level` [I] is what channel 0 was then; the source's own fall goes on from it.
         """
-        source = np.clip(self.release + numbers, 0, self.frames.shape[1] - 1)
-        frames = self.frames[:, source]
+        frames = self.frames[:, self._released(numbers)]
         frames[..., 0] += (level - self.frames[:, self.release, 0])[:, None]
         return frames
+
+    def tones_after_release(self, numbers: np.ndarray) -> np.ndarray:
+        """The tones' amplitudes in those frames: [I, N, K]."""
+        return tone_amplitudes(self.tones, self._released(numbers))
+
+    def _released(self, numbers: np.ndarray) -> np.ndarray:
+        return np.clip(self.release + numbers, 0, self.frames.shape[1] - 1)

@@ -12,6 +12,7 @@ from synth.bank.bank import FRAMES_PER_SECOND, LARGEST_EMBEDDING, Bank
 from synth.bank.vibrato import Vibrato, find_vibrato
 from synth.errors import WavekeysError
 from synth.pitch import midi_to_hertz
+from synth.tones import COLUMNS, MOST_TONES
 from synth.wavenet import WaveNet
 from synth.wavenet.encoder import LEVEL_DB_PER_UNIT
 
@@ -45,6 +46,7 @@ def build_bank(
         vibrato=np.array(vibrato, np.float32).reshape(i, p, v, 3),
         stretch=np.zeros((i, p, v, 1), np.float32),
         tuning=np.zeros((i, p, v), np.float32),
+        tones=np.zeros((i, p, v, 0, COLUMNS), np.float32),
         release=release,
     )
 
@@ -68,6 +70,7 @@ class Embedded(NamedTuple):
     frames: np.ndarray  # [F, 16]
     stretch: np.ndarray  # [H] float32, as in `Bank.stretch`
     tuning: float  # cents
+    tones: np.ndarray  # [MOST_TONES, COLUMNS] float32
 
 
 class _Note(NamedTuple):
@@ -77,6 +80,7 @@ class _Note(NamedTuple):
     vibrato: Vibrato
     stretch: np.ndarray
     tuning: float
+    tones: np.ndarray
 
 
 Embed = Callable[[Iterable[Recorded]], Iterable[tuple[Recorded, Embedded]]]
@@ -84,9 +88,10 @@ Embed = Callable[[Iterable[Recorded]], Iterable[tuple[Recorded, Embedded]]]
 
 
 def encoded(model: WaveNet, notes: Iterable[Recorded]) -> Iterator[tuple[Recorded, Embedded]]:
-    """Notes with the embeddings that the model's encoder gives them; it tells neither tuning nor where partials are."""
-    on_multiples = np.zeros(1, np.float32)
-    return ((note, Embedded(np.asarray(model.encode(note.audio[None]))[0], on_multiples, 0.0)) for note in notes)
+    """Notes with the embeddings that the model's encoder gives them; all partials in tune and in place, no tones."""
+    on_multiples, no_tones = np.zeros(1, np.float32), np.zeros((MOST_TONES, COLUMNS), np.float32)
+    for note in notes:
+        yield note, Embedded(np.asarray(model.encode(note.audio[None]))[0], on_multiples, 0.0, no_tones)
 
 
 def is_strange(model: WaveNet, audio: np.ndarray) -> bool:
@@ -112,12 +117,12 @@ def bank_of_notes(
     release = round(KEY_UP_SECONDS * FRAMES_PER_SECOND)
     embed = embed or functools.partial(encoded, model)
     found: dict[str, dict[tuple[int, int], _Note]] = {}
-    for note, (frames, stretch, tuning) in embed(_first_of_each(notes, again)):
+    for note, (frames, stretch, tuning, tones) in embed(_first_of_each(notes, again)):
         if not np.abs(frames).max() <= LARGEST_EMBEDDING:
             raise WavekeysError(f"{note.label}: its embedding is beyond what a bank can say; leave it out")
         vibrato = find_vibrato(note.audio, float(midi_to_hertz(note.pitch)), model.config.sample_rate_hz)
         held = frames[held_frames(note.audio, len(frames), release)]
-        found.setdefault(note.instrument, {})[note.pitch, note.velocity] = _Note(held, vibrato, stretch, tuning)
+        found.setdefault(note.instrument, {})[note.pitch, note.velocity] = _Note(held, vibrato, stretch, tuning, tones)
     pitches = sorted({pitch for own in found.values() for pitch, _ in own})
     velocities = sorted({velocity for own in found.values() for _, velocity in own})
 
@@ -129,6 +134,8 @@ def bank_of_notes(
         part: np.array([[[getattr(note, part) for note in row] for row in rows] for rows in notes_of], np.float32)
         for part in _Note._fields
     }
+    most = int((arrays["tones"][..., 0] > 0).sum(axis=-1).max())
+    arrays["tones"] = arrays["tones"][..., :most, :]
     return Bank(
         instruments=tuple(found),
         pitches=np.array(pitches),

@@ -107,7 +107,7 @@ def command(
     every = grid.cells
     cells = [cell for cell in every if not (resume and (output / "wav" / cell.name).is_file())]
     config, rate_hz = loaded.model.config, loaded.model.config.sample_rate_hz
-    embeddings = grid.embeddings(cells)
+    embeddings, (stretches, tones) = grid.embeddings(cells), grid.partials(cells)
     total = sum(map(len, embeddings)) * config.hop / rate_hz
     watch, over = Stopwatch(), 0
     decoder = BatchDecoder(loaded.model, voices=min(batch, len(every)), backend=backend, precision=precision)
@@ -115,7 +115,8 @@ def command(
         for place, sound in decoder.each(
             embeddings,
             pitches=[float(cell.pitch) for cell in cells],
-            stretches=grid.stretches(cells),
+            stretches=stretches,
+            tones=tones,
             seeds=[seed] * len(cells),
             temperature=temperature,
             progress=lambda samples: progress(samples / rate_hz),

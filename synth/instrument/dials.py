@@ -23,6 +23,7 @@ LIVE = (
     "own_vibrato",
     "own_stretch",
     "own_tuning",
+    "own_tones",
     "temperature",
     "brightness",
     "blend_x",

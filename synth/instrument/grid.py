@@ -17,6 +17,8 @@ from synth.bank.bank import FRAMES_PER_SECOND
 from synth.errors import UsageError
 from synth.instrument.blend import Blend
 from synth.instrument.parameters import initial_values
+from synth.pitch import midi_to_hertz
+from synth.tones import Seats
 
 X_CONTROLLER, Y_CONTROLLER = 16, 17  # the pad's, as `play` has them
 RELEASE_SECONDS = 0.3  # of the sampler's own envelope, when a key is let go before the sample ends
@@ -68,20 +70,35 @@ class Grid:
 
     def embeddings(self, cells: Sequence[Cell]) -> list[np.ndarray]:
         """Each cell's note, held and let go: [F, 16]."""
-        held = np.arange(round(self.held_seconds * FRAMES_PER_SECOND))
-        tail = np.arange(round(FRAMES_PER_SECOND))
         notes: dict[int, np.ndarray] = {}  # of each pitch: every instrument's frames
         for pitch in {cell.pitch for cell in cells}:
             note = self._note(pitch)
-            sustained = note.at(held)
-            notes[pitch] = np.concatenate([sustained, note.after_release(tail, sustained[:, -1, 0])], axis=1)
+            sustained = note.at(self._held)
+            notes[pitch] = np.concatenate([sustained, note.after_release(self._tail, sustained[:, -1, 0])], axis=1)
         return self._blended(notes, cells)
 
-    def stretches(self, cells: Sequence[Cell]) -> list[np.ndarray]:
-        """Where each cell's partials are: [H], as `Bank.stretch`."""
-        share = np.float32(initial_values(self.preset.info.parameters)["own_stretch"])
-        notes = {pitch: share * self._note(pitch).stretch for pitch in {cell.pitch for cell in cells}}
-        return self._blended(notes, cells)
+    def partials(self, cells: Sequence[Cell]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Where each cell's partials are, [H] as `Bank.stretch`, and what tones are in their places, [F, H]."""
+        values, config = initial_values(self.preset.info.parameters), self.preset.model.config
+        stretches, tones = {}, {}
+        for pitch in {cell.pitch for cell in cells}:
+            note = self._note(pitch)
+            seats = Seats.of(note.tones, midi_to_hertz(float(pitch)), config.sample_rate_hz, config.harmonics)
+            stretch = np.broadcast_to(values["own_stretch"] * note.stretch, (len(note.stretch), config.harmonics))
+            sounding = np.concatenate([note.tones_at(self._held), note.tones_after_release(self._tail)], axis=1)
+            stretches[pitch] = seats.stretched(stretch)
+            tones[pitch] = seats.amplitudes(values["own_tones"] * sounding, config.harmonics)
+        return self._blended(stretches, cells), self._blended(tones, cells)
+
+    @property
+    def _held(self) -> np.ndarray:
+        """Frames before the key is let go."""
+        return np.arange(round(self.held_seconds * FRAMES_PER_SECOND))
+
+    @property
+    def _tail(self) -> np.ndarray:
+        """Frames from then on."""
+        return np.arange(round(FRAMES_PER_SECOND))
 
     @functools.cached_property
     def _blend(self) -> Blend:

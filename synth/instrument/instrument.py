@@ -23,7 +23,9 @@ from synth.instrument.ramp import Crossfade, Ramp
 from synth.instrument.steering import Steering
 from synth.instrument.tuning import FARTHEST, KEYS
 from synth.instrument.voice import STEAL_MS, Phase, Timbre, Touch, Voice, stealing_order
+from synth.pitch import midi_to_hertz
 from synth.stream import MOST_VOICES, Player
+from synth.tones import Seats
 
 _SUSTAIN, _SOSTENUTO, _ALL_SOUND_OFF, _RESET_CONTROLLERS = 64, 66, 120, 121
 _NOTES_OFF = range(123, 128)  # 124 to 127 change a mode that is not ours to change, and let all notes go
@@ -578,7 +580,9 @@ class Instrument:
         sources = {"velocity": velocity, "key": key / 127.0}
         pitches = float(self.preset.bank.pitches[0]), float(self.preset.bank.pitches[-1])
         # Of two banks that a line goes through, one may say in a word that all partials are in place.
-        stretch = np.broadcast_to(held.stretch, (len(held.stretch), self.preset.model.config.harmonics))
+        config = self.preset.model.config
+        seats = Seats.of(held.tones, midi_to_hertz(pitch), config.sample_rate_hz, config.harmonics)
+        stretch = seats.stretched(np.broadcast_to(held.stretch, (len(held.stretch), config.harmonics)))
         backward, freeze = (bool(self.values[way]) for way in WAYS)
         return Timbre(
             held=held,
@@ -586,6 +590,7 @@ class Instrument:
             pitches=pitches,
             sources=sources,
             stretch=stretch,
+            seats=seats,
             backward=backward,
             freeze=freeze,
         )

@@ -205,6 +205,13 @@ PARAMETERS: dict[str, Parameter] = {
             default=1,
             meaning="Share of the recorded notes' own tuning, of which 10 cents at most are kept.",
         ),
+        Parameter(
+            id="own_tones",
+            low=0,
+            high=1,
+            default=1,
+            meaning="Level of the recorded notes' tones that are none of the pitch's partials, such as a bell's hum.",
+        ),
         # Voices
         _choice(
             "mode",

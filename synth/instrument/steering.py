@@ -21,6 +21,7 @@ from synth.instrument.ramp import Times
 from synth.instrument.voice import Let, Timbre, Touch, Voice
 from synth.pitch import midi_to_hertz
 from synth.stream import Player, Point, last_point
+from synth.tones import SEATED
 
 LARGEST_TILT_DB = 24.0
 KEPT_CENTS = 10.0  # of a recorded note's own tuning: a piano's octaves are wide; more is a fault of the recording
@@ -137,6 +138,8 @@ class Steering:
         before, after = frames[:, channels].tolist()
         tuning = min(max(float(frames[0, channels + 1]), -KEPT_CENTS), KEPT_CENTS)
         voice.cents.append((before + fraction * (after - before), tuning))
+        stretch, tones = np.split(frames[:, channels + 2 :], 2, axis=1)
+        stretch, tones = self._own_partials(dials, time, stretch[0], tones[0] + fraction * (tones[1] - tones[0]))
         voice.time += dials.over("speed", time) * self._frames_a_point
         turned = voice.movement_turns + _whole(dials.over("movement_hz", time) * (self._period / self._rate_hz))
         voice.movement_turns = turned % 2**32
@@ -146,11 +149,23 @@ class Steering:
             pitch_hz=midi_to_hertz(pitch),
             learnt_hz=midi_to_hertz(min(max(pitch, lowest), highest)),
             brightness=min(max(float(course.tilt_db), -LARGEST_TILT_DB), LARGEST_TILT_DB),
-            stretch=dials.over("own_stretch", time) * frames[0, channels + 2 :],
+            stretch=stretch,
+            tones=tones,
         )
 
+    def _own_partials(
+        self, dials: Dials, time: int, stretch: np.ndarray, tones: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What is played of recorded notes' stretch and tones [H]; a tone stays where it is, however faint it gets."""
+        seated = tones > 0.0
+        share = dials.over("own_stretch", time)
+        if not seated.any():
+            return share * stretch, tones
+        tones = np.where(seated, np.maximum(dials.over("own_tones", time) * tones, SEATED), 0.0)
+        return np.where(seated, stretch, share * stretch), tones
+
     def _frames(self, voice: Voice, timbre: Timbre, time: int) -> np.ndarray:
-        """The blended `Timbre.layers` on both sides of a voice's next point: [2, C + 2 + H]."""
+        """The blended `Timbre.layers` on both sides of a voice's next point: [2, C + 2 + 2H]."""
         number = math.floor(voice.time)
         dials = voice.dials
         x, y = dials.over("blend_x", time), dials.over("blend_y", time)
@@ -161,7 +176,9 @@ class Steering:
                 timbre.let = Let(number=number, level=layers[:, 0, 0].copy())
             since = np.maximum(np.arange(number, number + 2) - timbre.let.number, 0)
             after = timbre.held.after_release(since, timbre.let.level)
-            layers[..., : after.shape[-1]] = after
+            tones = timbre.placed(timbre.held.tones_after_release(since))
+            between = slice(after.shape[-1], layers.shape[-1] - tones.shape[-1])
+            layers = np.concatenate([after, layers[..., between], tones], axis=-1)
             return timbre.blended(layers, x, y, sources)
         key = (x, y, *sources.values())
         if timbre.key != key or not timbre.first <= number <= timbre.first + len(timbre.known) - 2:

@@ -15,6 +15,7 @@ from synth.instrument.blend import Blend
 from synth.instrument.channels import Channel
 from synth.instrument.dials import Dials
 from synth.instrument.ramp import Crossfade, Ramp, Times
+from synth.tones import Seats
 
 STEAL_MS = 5.0
 SILENCE = 1e-3  # -60 dB: a release ends here
@@ -43,21 +44,30 @@ class Timbre:
     blend: Blend
     pitches: tuple[float, float]  # lowest and highest of the bank
     sources: dict[str, float]  # those of its modulations that do not move, 0 to 1
-    stretch: np.ndarray  # [I, H] as `Bank.stretch`, of all partials that the model has
+    stretch: np.ndarray  # [I, H] as `Bank.stretch`, of all partials that the model has, and of tones in their places
+    seats: Seats  # of the tones
     backward: bool = False
     freeze: bool = False  # in the sustain, instead of going to and fro
     let: Let | None = None  # once its key was let go, if its source's release is to be heard
-    known: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))  # blended `layers`, [N, C + 2 + H]
+    known: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))  # blended `layers`
     first: int = 0
     key: tuple[float, ...] = ()  # what they hold for
 
     def layers(self, first: int, count: int) -> np.ndarray:
-        """Frames of each of its instruments, the cents of vibrato and tuning, the stretch: [I, count, C + 2 + H]."""
+        """Of each of its instruments the frames, the cents of vibrato and tuning, the stretch, and the tones.
+
+        [I, count, C + 2 + 2H]
+        """
         numbers = np.arange(first, first + count)
         frames = self.held.at(numbers, backward=self.backward, freeze=self.freeze)
         cents = self.held.cents_at(numbers)
         steady = np.concatenate([self.held.tuning[:, None], self.stretch], axis=1)[:, None].repeat(count, axis=1)
-        return np.concatenate([frames, cents[..., None].astype(np.float32), steady], axis=-1)
+        tones = self.placed(self.held.tones_at(numbers, backward=self.backward, freeze=self.freeze))
+        return np.concatenate([frames, cents[..., None].astype(np.float32), steady, tones], axis=-1)
+
+    def placed(self, tones: np.ndarray) -> np.ndarray:
+        """Amplitudes of its instruments' tones [I, N, K] in the places of partials: [I, N, H]."""
+        return self.seats.amplitudes(tones, self.stretch.shape[1])
 
     def blended(self, layers: np.ndarray, x: float, y: float, sources: Mapping[str, float]) -> np.ndarray:
         """Its instruments' frames [I, N, C] by the blend's weights: [N, C]."""

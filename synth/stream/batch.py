@@ -26,6 +26,7 @@ class BatchDecoder:
         *,
         pitches: Sequence[float | None] | None = None,
         stretches: Sequence[np.ndarray] | None = None,
+        tones: Sequence[np.ndarray] | None = None,
         seeds: Sequence[int] | None = None,
         temperature: float = 1.0,
         progress: Callable[[int], None] = lambda _: None,
@@ -36,6 +37,7 @@ class BatchDecoder:
           embeddings: of any lengths; the short ones are done first.
           pitches: MIDI numbers, for a model with a pitch clock; others take no notice.
           stretches: [H] each, or [1], where their partials are, as `Stream.generate` has it.
+          tones: [F, H] each, likewise.
           seeds: by default, each one's place.
           progress: is told how many samples of all are done, several times a second.
         """
@@ -47,7 +49,11 @@ class BatchDecoder:
             places = order[start : start + voices]
             full = places + places[-1:] * (voices - len(places))  # filled up with the last
             longest = len(embeddings[places[-1]])
-            z = [np.pad(embeddings[p], ((0, longest - len(embeddings[p])), (0, 0)), mode="edge") for p in full]
+
+            def of_all(frames: Sequence[np.ndarray], full: list[int] = full, longest: int = longest) -> np.ndarray:
+                padded = [np.pad(frames[p], ((0, longest - len(frames[p])), (0, 0)), mode="edge") for p in full]
+                return np.stack(padded)
+
             hertz = None
             if self.has_clock and pitches is not None:
                 hertz = midi_to_hertz(np.array([pitches[p] for p in full], np.float32))
@@ -58,8 +64,10 @@ class BatchDecoder:
                 progress(before + sum(min(length, done) for length in lengths))
 
             stretch = None if stretches is None else np.stack([stretches[place] for place in full])
+            beside = None if tones is None else of_all(tones)
+            z = of_all(embeddings)
             audio = np.asarray(
-                self.stream.generate(np.stack(z), own, temperature, pitch_hz=hertz, stretch=stretch, progress=tell)
+                self.stream.generate(z, own, temperature, pitch_hz=hertz, stretch=stretch, tones=beside, progress=tell)
             )
             finished += sum(lengths)
             for place, sound in zip(places, audio, strict=False):
@@ -71,13 +79,20 @@ class BatchDecoder:
         *,
         pitches: Sequence[float | None] | None = None,
         stretches: Sequence[np.ndarray] | None = None,
+        tones: Sequence[np.ndarray] | None = None,
         seeds: Sequence[int] | None = None,
         temperature: float = 1.0,
         progress: Callable[[int], None] = lambda _: None,
     ) -> list[np.ndarray]:
         """`each`, when all are done and in their order."""
         sounds = self.each(
-            embeddings, pitches=pitches, stretches=stretches, seeds=seeds, temperature=temperature, progress=progress
+            embeddings,
+            pitches=pitches,
+            stretches=stretches,
+            tones=tones,
+            seeds=seeds,
+            temperature=temperature,
+            progress=progress,
         )
         done = dict(sounds)
         return [done[place] for place in range(len(embeddings))]

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from synth.kernels import Sizes, Weights
+from synth.pitch import HIGHEST_PARTIAL
 from synth.wavenet import WaveNet, WaveNetConfig
 from synth.wavenet.decoder import frame_conditioning, frame_prediction
 
@@ -124,23 +125,28 @@ def conditioning(
     z: Array,
     pitch_hz: Array | None,
     stretch: Array | None = None,
+    tones: Array | None = None,
 ) -> Array:
-    """Conditioning frames for the kernels: [V, F, 16], [V], [V, H] -> [V, F, columns]; see `Sizes.conditioning`.
+    """Conditioning frames for the kernels: [V, F, 16], [V], [V, H], [V, F, H] -> [V, F, columns].
+
+    See `Sizes.conditioning` for the columns, `with_tones` for the tones.
 
     A voice's are the same to the bit alone and in company. XLA rounds by where in an array a number stands, so voices
     are computed one after the other, each by the same code. It would unroll a loop of one: a voice alone goes twice.
     """
     if z.shape[0] == 1:
-        twice = jax.tree.map(lambda array: jnp.repeat(array, 2, axis=0), (z, pitch_hz, stretch))
+        twice = jax.tree.map(lambda array: jnp.repeat(array, 2, axis=0), (z, pitch_hz, stretch, tones))
         return conditioning(config, sizes, weights, *twice)[:1]
 
-    def of_voice(voice: tuple[Array, Array | None, Array | None]) -> Array:
-        z, pitch_hz, stretch = jax.tree.map(lambda array: array[None], voice)
+    def of_voice(voice: tuple[Array, Array | None, Array | None, Array | None]) -> Array:
+        z, pitch_hz, stretch, tones = jax.tree.map(lambda array: array[None], voice)
         frames = frame_conditioning(config, z, pitch_hz)
         layers, head = layer_columns(weights, frames), head_columns(config, sizes, weights, frames, pitch_hz, stretch)
+        if tones is not None and stretch is not None and pitch_hz is not None:
+            head = with_tones(config, sizes, head, tones, stretch[:, None], pitch_hz[:, None])
         return jnp.concatenate([layers, head], axis=-1)[0]
 
-    return lax.map(of_voice, (z, pitch_hz, stretch))
+    return lax.map(of_voice, (z, pitch_hz, stretch, tones))
 
 
 def layer_columns(weights: ConditioningWeights, frames: Array) -> Array:
@@ -185,6 +191,23 @@ def _detuning(config: WaveNetConfig, sizes: Sizes, stretch: Array, pitch_hz: Arr
     k = jnp.arange(1, stretch.shape[-1] + 1, dtype=jnp.float32)
     highest = jnp.maximum(HIGHEST_TURNS / pitch - k[None], 0.0)
     return _widen(jnp.minimum(stretch, highest) * pitch, (-1, sizes.harmonics))
+
+
+def with_tones(
+    config: WaveNetConfig, sizes: Sizes, head: Array, tones: Array, stretch: Array, pitch_hz: Array
+) -> Array:
+    """Head's columns [V, F, P + 2H + 3] with tones in the place of partials: their amplitudes, where they are not 0.
+
+    Args:
+      tones: [V, F, H] amplitudes, in units of the level.
+      stretch: [V, F or 1, H], as many multiples of the pitch as each is off that of the partial in whose place it is.
+      pitch_hz: [V, F or 1].
+    """
+    amplitudes = slice(sizes.prediction_order, sizes.prediction_order + config.harmonics)
+    place = jnp.arange(1, config.harmonics + 1, dtype=jnp.float32).reshape(1, 1, -1) + stretch
+    audible = place * pitch_hz[..., None] < HIGHEST_PARTIAL * config.sample_rate_hz
+    told = head[..., amplitudes]
+    return head.at[..., amplitudes].set(jnp.where(tones > 0, jnp.where(audible, tones, 0.0), told))
 
 
 def _affine(x: Array, matrix: Array, bias: Array) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array, lax
 
 from synth.kernels import Backend, Block, Sizes, State
-from synth.stream.pack import ConditioningWeights, head_columns, layer_columns
+from synth.stream.pack import ConditioningWeights, head_columns, layer_columns, with_tones
 from synth.stream.stream import Stream
 from synth.wavenet import WaveNet, WaveNetConfig
 from synth.wavenet.decoder import frame_conditioning
@@ -34,6 +34,7 @@ class Point(NamedTuple):
     learnt_hz: float  # the nearest that the model knows: beyond what it has learnt it does not keep its balance
     brightness: float  # tilt of the partials, decibels an octave
     stretch: np.ndarray  # [H], how many multiples of the pitch each partial is off its own
+    tones: np.ndarray  # [H], amplitudes of tones that are in partials' places, and 0
 
 
 def last_point(age: int, samples: int, period: int) -> int:
@@ -53,6 +54,7 @@ class Points(NamedTuple, Generic[A]):
     learnt_hz: A
     brightness: A
     stretch: A  # [N, H]
+    tones: A  # [N, H]
 
 
 class PlayerBlock:
@@ -71,6 +73,7 @@ class PlayerBlock:
             learnt_hz=np.full(most, 440.0, np.float32),
             brightness=np.zeros(most, np.float32),
             stretch=np.zeros((most, harmonics), np.float32),
+            tones=np.zeros((most, harmonics), np.float32),
         )
         self.rows = np.zeros(most, np.int32)  # of each point in all voices' windows
         self.due = 0
@@ -221,18 +224,21 @@ def _columns(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, 
     layers = layer_columns(weights, frame_conditioning(config, _between(points.frames, fraction), learnt))
     frames = frame_conditioning(config, points.frames, learnt)
     head = _between(head_columns(config, sizes, weights, frames, pitch, points.stretch), fraction)
-    if config.harmonics:
+    if config.harmonics and pitch is not None:
+        stretch = points.stretch[:, None]
+        head = with_tones(config, sizes, head, points.tones[:, None], stretch, pitch[:, None])
         first = sizes.prediction_order
-        last = first + sizes.harmonics
-        partials = _tilted(head[..., first:last], points.brightness[:, None, None])
+        last = first + config.harmonics
+        partials = _tilted(head[..., first:last], points.brightness[:, None, None], stretch)
         head = jnp.concatenate([head[..., :first], partials, head[..., last:]], axis=-1)
     return jnp.concatenate([layers, head], axis=-1)[:, 0]
 
 
-def _tilted(partials: Array, decibels: Array) -> Array:
+def _tilted(partials: Array, decibels: Array, stretch: Array) -> Array:
     """Partials' amplitudes [B, 1, H], each louder than the one an octave below it by so many decibels [B, 1, 1] more
     than it was; their power stays as it is, since a colour is no loudness."""
-    octaves = jnp.log2(jnp.arange(1, partials.shape[-1] + 1, dtype=jnp.float32)).reshape(1, 1, -1)
+    places = jnp.arange(1, partials.shape[-1] + 1, dtype=jnp.float32).reshape(1, 1, -1) + stretch
+    octaves = jnp.log2(jnp.maximum(places, 0.125))  # of a tone, too, that is far below the pitch
     tilted = partials * 10.0 ** (decibels * octaves / 20.0)
     before, after = (jnp.sum(jnp.square(a), axis=-1, keepdims=True) + 1e-20 for a in (partials, tilted))
     return tilted * jnp.sqrt(before / after)

@@ -61,9 +61,11 @@ class Stream:
         audio, self.state = self.kernel.generate(self.sizes, self.weights, self.state, block)
         return audio
 
-    def conditioning(self, z: Array, pitch_hz: Array | None, stretch: Array | None = None) -> Array:
-        """The kernels' conditioning frames for embeddings [V, F, 16], pitches [V] hertz and stretches [V, H]."""
-        return conditioning(self.config, self.sizes, self.conditioning_weights, z, pitch_hz, stretch)
+    def conditioning(
+        self, z: Array, pitch_hz: Array | None, stretch: Array | None = None, tones: Array | None = None
+    ) -> Array:
+        """The kernels' conditioning frames: of [V, F, 16] embeddings, [V] hertz, [V, H] stretches, [V, F, H] tones."""
+        return conditioning(self.config, self.sizes, self.conditioning_weights, z, pitch_hz, stretch, tones)
 
     def generate(
         self,
@@ -73,6 +75,7 @@ class Stream:
         *,
         pitch_hz: ArrayLike | None = None,
         stretch: ArrayLike | None = None,
+        tones: ArrayLike | None = None,
         block: int = 512,
         progress: Callable[[int], None] | None = None,
     ) -> Array:
@@ -83,6 +86,7 @@ class Stream:
           temperature: 1 draws from the model's distribution, 0 takes the likeliest sample.
           pitch_hz: [V] hertz, where the size has a pitch clock.
           stretch: [V, H], by how many multiples of the pitch each partial is off its own, as `Bank.stretch`; or None.
+          tones: [V, F, H], amplitudes of tones that are in partials' places (`Seats`), and 0; or None. With stretches.
           block: samples a kernel call; it does not change the result.
           progress: is told after each block how many samples of every voice are done.
         """
@@ -95,7 +99,7 @@ class Stream:
             raise ValueError(f"seed must be a whole number, or {self.voices} of them, not {seed}")
         seeds = jnp.asarray(seed, jnp.uint32)
         seeds = seeds if seeds.ndim else seeds + jnp.arange(self.voices, dtype=jnp.uint32)
-        blocks = self._blocks(z, pitch, z.shape[1] * self.sizes.hop, block, seeds, temperature, stretch)
+        blocks = self._blocks(z, pitch, z.shape[1] * self.sizes.hop, block, seeds, temperature, stretch, tones)
         pieces = []
         for taken, inputs in blocks:
             pieces.append(self.advance(inputs))
@@ -158,6 +162,7 @@ class Stream:
         seeds: Array,
         temperature: float,
         stretch: ArrayLike | None = None,
+        tones: ArrayLike | None = None,
     ) -> Iterator[tuple[slice, Block]]:
         """The inputs of a note from its beginning, block by block, and where each block lies.
 
@@ -173,10 +178,16 @@ class Stream:
         known = None
         if stretch is not None and self.config.harmonics:
             known = jnp.broadcast_to(jnp.asarray(stretch, jnp.float32), (self.voices, self.config.harmonics))
-        padded = jnp.concatenate([z, jnp.repeat(z[:, -1:], CHUNK_FRAMES, axis=1)], axis=1)
+
+        def prolonged(frames: Array) -> Array:
+            return jnp.concatenate([frames, jnp.repeat(frames[:, -1:], CHUNK_FRAMES, axis=1)], axis=1)
+
+        padded = prolonged(z)
+        beside = None if known is None or tones is None else prolonged(jnp.asarray(tones, jnp.float32))
         for chunk in range(0, samples, CHUNK_FRAMES * hop):
             first = chunk // hop
-            frames = self.conditioning(padded[:, first : first + CHUNK_FRAMES + 1], pitch, known)
+            seen = slice(first, first + CHUNK_FRAMES + 1)
+            frames = self.conditioning(padded[:, seen], pitch, known, None if beside is None else beside[:, seen])
             end = min(chunk + CHUNK_FRAMES * hop, samples)
             for start in range(chunk, end, block):
                 taken = slice(start, min(start + block, end))

@@ -16,13 +16,13 @@ from jax.experimental import multihost_utils
 
 from synth.errors import WavekeysError
 from synth.pitch import midi_to_hertz
-from synth.training.analysis import Features, analyse_all
+from synth.training.analysis import Sound, analyse_all
 from synth.training.config import DataConfig
 from synth.training.crops import NoteSet
 from synth.training.data import BadNote, good_notes, open_notes
 from synth.wavenet import SpectralEncoder, WaveNet, WaveNetConfig
 
-VERSION = 5  # of the analysis; another makes it be done again
+VERSION = 6  # of the analysis; another makes it be done again
 LABELS = {"instrument": np.int64, "pitch": np.int64, "velocity": np.int64, "held_out": np.bool_}
 ARRAYS = ("audio", "rest", "noise", "phase", "amplitudes", "levels", "mel", "rest_levels", "rest_mel")
 
@@ -70,14 +70,12 @@ def _analyse(
     names: list[str] = []
     labels: dict[str, list[int]] = {name: [] for name in LABELS}
 
-    def spectral(encoder: SpectralEncoder) -> Iterator[Features]:
-        features = jax.jit(encoder.features)
-        for row, (audio, pitch_hz) in enumerate(plain()):
-            levels, mel = (np.asarray(part)[0] for part in features(audio[None]))
-            arrays.put(row, {"levels": levels, "mel": mel})
-            yield Features(audio, pitch_hz, levels, mel)
+    def with_levels(encoder: SpectralEncoder) -> Iterator[Sound]:
+        level = jax.jit(encoder.levels)
+        for audio, pitch_hz in sounds():
+            yield Sound(audio, pitch_hz, np.asarray(level(audio[None]))[0])
 
-    def plain() -> Iterator[tuple[np.ndarray, float]]:
+    def sounds() -> Iterator[tuple[np.ndarray, float]]:
         for row, note in enumerate(good_notes(source, bad)):
             if note.instrument not in names:
                 names.append(note.instrument)
@@ -89,13 +87,14 @@ def _analyse(
 
     if isinstance(encoder, SpectralEncoder):
         sizes = {"sample_rate_hz": config.sample_rate_hz, "hop": config.hop, "harmonics": config.harmonics}
-        rest_features = jax.jit(encoder.rest_features)
-        for row, analysis in enumerate(analyse_all(spectral(encoder), expected=source.at_most, **sizes)):
+        log_mel, rest_features = jax.jit(encoder.log_mel), jax.jit(encoder.rest_features)
+        for row, analysis in enumerate(analyse_all(with_levels(encoder), expected=source.at_most, **sizes)):
+            mel = np.asarray(log_mel(analysis.plain[None], analysis.levels[None]))[0]
             rest_levels, rest_mel = (np.asarray(part)[0] for part in rest_features(analysis.rest[None]))
-            arrays_of = analysis._asdict() | {"rest_levels": rest_levels, "rest_mel": rest_mel}
+            arrays_of = analysis._asdict() | {"mel": mel, "rest_levels": rest_levels, "rest_mel": rest_mel}
             arrays.put(row, {name: value for name, value in arrays_of.items() if name in ARRAYS})
     else:
-        for _ in plain():
+        for _ in sounds():
             pass
     arrays.close()
     # Last: it says that all the others are whole.

@@ -15,6 +15,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import fftconvolve, find_peaks, firwin
 
+from synth.pitch import HIGHEST_PARTIAL
+
 STEADY = (0.45, 0.8)  # agreement of a band with itself: below the first it is noise, above the second a partial
 ABOVE_NOISE_DB = (2.0, 6.0)  # the same, by how far a band stands above its surroundings
 CLOCK_PARTIALS = 8  # that the clock is heard from
@@ -30,6 +32,14 @@ INAUDIBLE_HZ = 20.0  # a recording's offset, and below
 INTERPOLATION = 5  # values on either side that one between them is computed from; images are below -70 dB
 
 
+class Places(NamedTuple):
+    """Where a note's partials are, in multiples of its clock; k where nowhere else."""
+
+    heard: np.ndarray  # [count]
+    pitch: float  # that the strongest of the lowest have in common, in multiples of the clock
+    stretch: np.ndarray  # [count], how many multiples of that each is off its own
+
+
 class ClockedNote(NamedTuple):
     """A note set to its clock."""
 
@@ -39,14 +49,8 @@ class ClockedNote(NamedTuple):
     amplitudes: np.ndarray  # [H, T] float32, of the partials
     stretch: np.ndarray  # [H] float32, how many multiples of the note's pitch each was off its own
     tuning: float  # of that pitch against the nominal one, in cents
-
-
-class Places(NamedTuple):
-    """Where a note's partials are, in multiples of its clock; k where nowhere else."""
-
-    heard: np.ndarray  # [count]
-    pitch: float  # that the strongest of the lowest have in common, in multiples of the clock
-    stretch: np.ndarray  # [count], how many multiples of that each is off its own
+    turns: np.ndarray  # [T] float64, what `phase` is rounded from
+    places: Places
 
 
 def clock_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> np.ndarray:
@@ -63,7 +67,7 @@ def clock_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> np.n
     """
     carrier = pitch_hz / sample_rate_hz * np.arange(len(audio), dtype=np.float64)
     number = np.arange(1.0, max(1, min(CLOCK_PARTIALS, int(0.45 * sample_rate_hz / pitch_hz))) + 1.0)[:, None]
-    window = _window(6 * sample_rate_hz / pitch_hz)
+    window = low_pass(6 * sample_rate_hz / pitch_hz)
     bands = fftconvolve(audio * np.exp(-2j * np.pi * number * carrier), window[None], mode="same", axes=-1)
     magnitude = np.abs(bands[0])
     sounding = np.flatnonzero(magnitude > 0.01 * magnitude.max())
@@ -94,10 +98,8 @@ def partial_places(audio: np.ndarray, turns: np.ndarray, count: int, sample_rate
     sampled guitar has its partials in place, its attack has not. And only if it is a steady tone there; else a peak
     is a matter of chance.
     """
-    even = np.linspace(turns[0], turns[-1], len(turns))
-    warped = np.interp(even, turns, audio)
-    power = _power(warped, sample_rate_hz)
-    level = np.sqrt(np.maximum(power, 1e-6 * power.max() + 1e-18))
+    warped = over_turns(audio, turns)
+    level = loudness(warped, sample_rate_hz)
     per_multiple = turns[-1] - turns[0]  # bins
     width = round(LINE_HZ * len(audio) / sample_rate_hz)
     loudest = _peaks(warped, per_multiple, count, width)
@@ -122,7 +124,7 @@ def _peaks(signal: np.ndarray, bins: float, count: int, width: int) -> dict[int,
     Returns the first bin around each such multiple, the peak's place from there, and the power of the bins. A peak is
     none where a higher one is within `width` bins, the line of a tone: else one between two multiples would be both.
     """
-    power = np.square(np.abs(np.fft.rfft(signal * np.hanning(len(signal)))))
+    power = power_spectrum(signal)
     peaks, _ = find_peaks(power, distance=width + 1)
     found = {}
     for k in range(1, count + 1):
@@ -144,10 +146,10 @@ def set_to_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmon
     """
     turns = clock_turns(audio, pitch_hz, sample_rate_hz)
     period = sample_rate_hz / pitch_hz
-    narrow = _window(max(4 * period, 0.008 * sample_rate_hz))  # separates neighbouring partials
+    narrow = low_pass(max(4 * period, 0.008 * sample_rate_hz))  # separates neighbouring partials
     every = -(-len(narrow) // THINNING)
     apart = THINNING  # two values of a band so far apart share no sample, hence no noise
-    wide = _window(max(3 * len(narrow), 0.12 * sample_rate_hz))
+    wide = low_pass(max(3 * len(narrow), 0.12 * sample_rate_hz))
     wide = every * wide[len(wide) // 2 % every :: every]
     thin, fill = _Thinning(narrow, every), _Filling(every, len(audio))
     half_carrier = np.exp(1j * np.pi * (turns % 2.0)).astype(np.complex64)
@@ -166,7 +168,7 @@ def set_to_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmon
     _, below = next_band()
     rest, rephased = audio.astype(np.float32), np.zeros(len(audio), np.float32)
     amplitudes = np.zeros((harmonics, len(audio)), np.float32)
-    count = min(harmonics, int(0.47 * period))
+    count = min(harmonics, int(HIGHEST_PARTIAL * period))
     places = partial_places(audio, turns, count, sample_rate_hz)
     for k, place in enumerate(places.heard, 1):
         band, power = next_band()
@@ -187,12 +189,12 @@ def set_to_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmon
         rest -= (partial * partial_carrier).real
         amplitudes[k - 1] = np.abs(partial)
         rephased += amplitudes[k - 1] * (on_multiple * np.complex64(np.exp(2j * np.pi * k * k / 128.0))).real
-    rest -= fftconvolve(rest, _window(2 * sample_rate_hz / INAUDIBLE_HZ).astype(np.float32), mode="same")
+    rest -= fftconvolve(rest, low_pass(2 * sample_rate_hz / INAUDIBLE_HZ).astype(np.float32), mode="same")
     phase = np.round((turns % 1.0) * 2.0**32).astype(np.uint64).astype(np.uint32)
     stretch = np.zeros(harmonics, np.float32)
     stretch[:count] = places.stretch
     tuning = 1200.0 * np.log2(places.pitch * _mean_pitch(audio, turns, sample_rate_hz) / pitch_hz)
-    return ClockedNote(rephased + rest, rest, phase, amplitudes, stretch, float(tuning))
+    return ClockedNote(rephased + rest, rest, phase, amplitudes, stretch, float(tuning), turns, places)
 
 
 def _mean_pitch(audio: np.ndarray, turns: np.ndarray, sample_rate_hz: int) -> float:
@@ -200,6 +202,22 @@ def _mean_pitch(audio: np.ndarray, turns: np.ndarray, sample_rate_hz: int) -> fl
     power = _power(audio, sample_rate_hz)
     loud = power >= 10.0 ** (-LOUD_DB / 10.0) * power.max()
     return float(sample_rate_hz * np.mean(np.diff(turns)[loud[1:]]))
+
+
+def over_turns(signal: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """A signal as it is when its clock has come to evenly spaced turns, in which vibrato is still: [T] -> [T]."""
+    return np.interp(np.linspace(turns[0], turns[-1], len(turns)), turns, signal)
+
+
+def power_spectrum(signal: np.ndarray) -> np.ndarray:
+    """[T] -> [T // 2 + 1], through a Hann window."""
+    return np.square(np.abs(np.fft.rfft(signal * np.hanning(len(signal)))))
+
+
+def loudness(signal: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """A signal's RMS around each of its samples, at least -60 dB of the highest: [T]."""
+    power = _power(signal, sample_rate_hz)
+    return np.sqrt(np.maximum(power, 1e-6 * power.max() + 1e-18))
 
 
 def _power(signal: np.ndarray, sample_rate_hz: int) -> np.ndarray:
@@ -262,7 +280,7 @@ def _between(value: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
     return np.clip((value - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
 
 
-def _window(samples: float) -> np.ndarray:
+def low_pass(samples: float) -> np.ndarray:
     """A Hann low-pass of about that length and unit gain."""
     window = np.hanning((int(samples) | 1) + 2)[1:-1]
     return window / window.sum()

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from synth.pitch import midi_to_hertz
-from synth.training.analysis import NOISE_DRAWS, Features, analyse_all
+from synth.training.analysis import NOISE_DRAWS, Sound, analyse_all
 from synth.wavenet import SpectralEncoder, WaveNetConfig
 
 A = TypeVar("A", Array, np.ndarray)
@@ -20,7 +20,8 @@ A = TypeVar("A", Array, np.ndarray)
 class Notes(NamedTuple):
     """What the encoder sees of N whole notes of F frames, and what a frame is to tell the decoder.
 
-    The rest is what of a note is no partial. Without a spectral encoder all but the pitch are empty, [N, 0].
+    Both leave out the tones that are no multiples of the pitch. The rest is what of a note is no partial. Without a
+    spectral encoder all but the pitch are empty, [N, 0].
     """
 
     levels: Array  # [N, F]
@@ -83,17 +84,19 @@ def analyse(
     audio: np.ndarray,
 ) -> NoteSet:
     """Everything that training needs of the notes [N, T]."""
-    features, rest_features = jax.jit(encoder.features), jax.jit(encoder.rest_features)
-    levels, mel = (np.concatenate(part) for part in zip(*(features(note[None]) for note in audio), strict=True))
+    level, log_mel = jax.jit(encoder.levels), jax.jit(encoder.log_mel)
+    rest_features = jax.jit(encoder.rest_features)
+    levels = np.concatenate([level(note[None]) for note in audio])
     analyses = analyse_all(
-        map(Features, audio, midi_to_hertz(pitch), levels, mel),
+        map(Sound, audio, midi_to_hertz(pitch), levels),
         expected=len(audio),
         sample_rate_hz=config.sample_rate_hz,
         hop=config.hop,
         harmonics=config.harmonics,
     )
-    learnt = [(note.rest, note.noise, note.phase, note.amplitudes) for note in analyses]
-    rest, noise, phase, amplitudes = (np.stack(part) for part in zip(*learnt, strict=True))
+    learnt = [(note.plain, note.rest, note.noise, note.phase, note.amplitudes) for note in analyses]
+    plain, rest, noise, phase, amplitudes = (np.stack(part) for part in zip(*learnt, strict=True))
+    mel = np.concatenate([log_mel(note[None], own[None]) for note, own in zip(plain, levels, strict=True)])
     rest_levels, rest_mel = (np.concatenate(p) for p in zip(*(rest_features(part[None]) for part in rest), strict=True))
     return NoteSet(
         names=names,

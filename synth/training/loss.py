@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jax import Array, lax
 
+from synth.pitch import HIGHEST_PARTIAL
 from synth.training.crops import Crop, Notes
 from synth.wavenet import SpectralEncoder, WaveNet, WaveNetConfig, heads, mulaw
 from synth.wavenet.decoder import FramePrediction, past
@@ -88,7 +89,7 @@ def frame_loss(config: WaveNetConfig, told: FramePrediction, notes: Notes) -> Ar
     The likelihood hardly feels a weak partial or a wrong colour; an ear does, and a distance in decibels. And the
     linear prediction, stable whatever comes back to it, is to explain all of the colour that it can.
     """
-    audible = jnp.clip(0.47 * config.sample_rate_hz / notes.pitch_hz, 1.0, max(config.harmonics, 1))[:, None]
+    audible = jnp.clip(HIGHEST_PARTIAL * config.sample_rate_hz / notes.pitch_hz, 1.0, max(config.harmonics, 1))[:, None]
     amplitudes = jnp.abs(_log(told.amplitudes) - _log(notes.amplitudes)).sum(axis=-1) / audible
     power = jnp.abs(_log(_rms(told.amplitudes)) - _log(_rms(notes.amplitudes)))
     rest = jnp.abs(_log(told.rest) - _log(notes.rest_levels))

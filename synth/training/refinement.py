@@ -24,7 +24,7 @@ from jax import Array, lax
 
 from synth.bank import Embedded, Recorded, encoded
 from synth.pitch import midi_to_hertz
-from synth.training.analysis import Analysis, Features, analyse_all
+from synth.training.analysis import Analysis, Sound, analyse_all
 from synth.training.crops import Notes
 from synth.training.loss import frame_loss, linear_mel_power
 from synth.wavenet import SpectralEncoder, WaveNet
@@ -51,7 +51,7 @@ class Wanted(NamedTuple):
 def refined(
     model: WaveNet, notes: Iterable[Recorded], *, expected: int, steps: int = STEPS
 ) -> Iterator[tuple[Recorded, Embedded]]:
-    """Notes with embeddings fitted to their partials' amplitudes (the level stays), and where those partials are.
+    """Notes with embeddings fitted to their partials' amplitudes (the level stays), where those are, and other tones.
 
     `expected` notes, about, and for so many it pays or not to analyse them in several processes. A model that embeds
     by a temporal encoder tells nothing of a frame by itself: its embeddings are the encoder's.
@@ -60,21 +60,21 @@ def refined(
     if not isinstance(encoder, SpectralEncoder) or not steps:
         yield from encoded(model, notes)
         return
-    features = jax.jit(encoder.features)
-    under_way: deque[tuple[Recorded, Features]] = deque()
+    level, log_mel = jax.jit(encoder.levels), jax.jit(encoder.log_mel)
+    under_way: deque[Recorded] = deque()
 
-    def heard() -> Iterator[Features]:
+    def sounds() -> Iterator[Sound]:
         for note in notes:
-            levels, mel = (np.asarray(part)[0] for part in features(note.audio[None]))
-            under_way.append((note, Features(note.audio, float(midi_to_hertz(note.pitch)), levels, mel)))
-            yield under_way[-1][1]
+            under_way.append(note)
+            yield Sound(note.audio, float(midi_to_hertz(note.pitch)), np.asarray(level(note.audio[None]))[0])
 
     def analysed() -> Iterator[tuple[Recorded, Analysis, Wanted]]:
         sizes = {"sample_rate_hz": config.sample_rate_hz, "hop": config.hop, "harmonics": config.harmonics}
-        for analysis in analyse_all(heard(), expected=expected, **sizes):
-            note, seen = under_way.popleft()
-            pitch_hz = np.array(seen.pitch_hz, np.float32)
-            yield note, analysis, Wanted(seen.levels, seen.mel, analysis.amplitudes, pitch_hz)
+        for analysis in analyse_all(sounds(), expected=expected, **sizes):
+            note = under_way.popleft()
+            mel = np.asarray(log_mel(analysis.plain[None], analysis.levels[None]))[0]
+            pitch_hz = np.array(midi_to_hertz(note.pitch), np.float32)
+            yield note, analysis, Wanted(analysis.levels, mel, analysis.amplitudes, pitch_hz)
 
     ready = analysed()
     while batch := list(itertools.islice(ready, BATCH)):
@@ -82,7 +82,7 @@ def refined(
         full = [*wanted, *wanted[-1:] * (BATCH - len(wanted))]  # one shape, compiled once
         told = refine(model, Wanted(*map(np.stack, zip(*full, strict=True))), steps=steps)
         for note, frames, noise, analysis in zip(own, *map(np.asarray, told), analyses, strict=False):
-            yield note, Embedded(without_bursts(frames, noise), analysis.stretch, analysis.tuning)
+            yield note, Embedded(without_bursts(frames, noise), analysis.stretch, analysis.tuning, analysis.tones)
 
 
 def without_bursts(frames: np.ndarray, noise: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from flax import nnx
 from jax import Array, lax
 
 from synth.kernels.clock import clock_features, partials
+from synth.pitch import HIGHEST_PARTIAL
 from synth.wavenet import heads, mulaw
 from synth.wavenet.config import WaveNetConfig
 from synth.wavenet.encoder import channel_to_level
@@ -94,7 +95,7 @@ def frame_prediction(
     amplitudes = jnp.exp(jnp.clip(log_amplitudes - 5.0, -12.0, 1.5))
     if config.harmonics:
         assert pitch_hz is not None
-        highest = 0.47 * config.sample_rate_hz / pitch_hz
+        highest = HIGHEST_PARTIAL * config.sample_rate_hz / pitch_hz
         k = jnp.arange(1, config.harmonics + 1, dtype=jnp.float32)
         audible = k[None] < highest[:, None]
         amplitudes = jnp.where(audible[:, None, :], amplitudes, 0.0)

@@ -109,8 +109,16 @@ class SpectralEncoder(nnx.Module):
 
         Frame f is centred on sample f * hop, the point where its embedding applies.
         """
-        levels = level(audio, self.config.hop)
-        return levels, jnp.log10(self.mel_power(audio, levels) + 1e-5) / 2.0
+        levels = self.levels(audio)
+        return levels, self.log_mel(audio, levels)
+
+    def levels(self, audio: Array) -> Array:
+        """[B, F * hop] samples -> [B, F]."""
+        return level(audio, self.config.hop)
+
+    def log_mel(self, audio: Array, levels: Array) -> Array:
+        """[B, F * hop] samples, relative to levels [B, F] -> [B, F, mels]."""
+        return jnp.log10(self.mel_power(audio, levels) + 1e-5) / 2.0
 
     def rest_features(self, rest: Array) -> tuple[Array, Array]:
         """What a frame is to tell of a signal [B, F * hop] in units of the note's level: levels [B, F], `mel_power`."""

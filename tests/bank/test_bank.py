@@ -12,6 +12,7 @@ import safetensors.numpy
 from synth import UsageError, WavekeysError
 from synth.bank import Bank, HeldNote, Preset, load_bank
 from synth.bank.build import find_loops
+from synth.tones import COLUMNS
 
 
 def frames_of(bank: Bank, pitch: int, velocity: int) -> np.ndarray:
@@ -92,6 +93,7 @@ def test_a_note_that_wavers_or_fades_by_chance_is_held_level() -> None:
         vibrato=np.zeros((2, 10, 1, 3), np.float32),
         stretch=np.zeros((2, 10, 1, 1), np.float32),
         tuning=np.zeros((2, 10, 1), np.float32),
+        tones=np.zeros((2, 10, 1, 0, COLUMNS), np.float32),
         release=17,
     )
     assert bank.decays.tolist() == [True, False]
@@ -106,7 +108,7 @@ def test_a_note_of_some_instruments_is_theirs_of_all(tiny_preset: Preset) -> Non
     whole, part = (
         tiny_preset.bank.note(61, 80, has_level=True, instruments=chosen) for chosen in (None, np.array([1]))
     )
-    for name in ("frames", "loops", "slopes", "vibrato", "stretch", "tuning"):
+    for name in ("frames", "loops", "slopes", "vibrato", "stretch", "tuning", "tones"):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[1:])
 
 

@@ -148,6 +148,7 @@ def test_commands_that_another_preset_has_overtaken_are_told_and_the_engine_play
             vibrato=tiny_preset.bank.vibrato[:1],
             stretch=tiny_preset.bank.stretch[:1],
             tuning=tiny_preset.bank.tuning[:1],
+            tones=tiny_preset.bank.tones[:1],
         ),
     )
     for preset in (other, alone):

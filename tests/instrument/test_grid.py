@@ -26,9 +26,18 @@ def test_corners_are_the_instruments_and_the_middle_is_their_mean(tiny_preset: P
         np.testing.assert_array_equal(z[corner][:17], source[:17])
     np.testing.assert_allclose(z[1, 1][:17], (bell[:17] + pipe[:17]) / 2, atol=1e-6)
     assert len(z[0, 0]) == round(3 * 31.25) + 31
-    stretch = {(cell.x, cell.y): s for cell, s in zip(cells, grid(tiny_preset).stretches(cells), strict=True)}
-    np.testing.assert_array_equal(stretch[0, 0], tiny_preset.bank.stretch[0, 0, 1])
-    np.testing.assert_allclose(stretch[1, 1], tiny_preset.bank.stretch[0, 0, 1] / 2, atol=1e-6)  # the pipe has none
+    stretches, tones = (
+        {(cell.x, cell.y): part for cell, part in zip(cells, parts, strict=True)}
+        for parts in grid(tiny_preset).partials(cells)
+    )
+    own = tiny_preset.bank.stretch[0, 0, 1, :15]
+    np.testing.assert_array_equal(stretches[0, 0][:15], own)
+    np.testing.assert_allclose(stretches[1, 1][:15], own / 2, atol=1e-6)  # the pipe has none
+    for x in (0, 1, 2):  # the bell's tierce is where it is, however much of the bell there is
+        assert stretches[x, 0][15] == pytest.approx(1.19 - 16.0)
+        assert tones[x, 0][0, 15] == pytest.approx((1 - x / 2) * 10 ** (-10 / 20), abs=1e-6)
+        assert not tones[x, 0][:, :15].any()
+    assert len(tones[0, 0]) == len(z[0, 0])
 
 
 def test_every_cell_has_a_file_of_its_own(tiny_preset: Preset) -> None:

@@ -19,7 +19,8 @@ VOICES, SLOT = 3, 1
 
 def numbered(number: int) -> Point:
     """A point that can be told from the others."""
-    return Point(np.zeros((2, 16), np.float32), float(number), 440.0, 440.0, 0.0, np.zeros(16, np.float32))
+    none = np.zeros(16, np.float32)
+    return Point(np.zeros((2, 16), np.float32), float(number), 440.0, 440.0, 0.0, stretch=none, tones=none)
 
 
 @given(
@@ -71,6 +72,7 @@ def test_a_voice_alone_and_in_company_is_computed_to_the_same_bits(
                         learnt_hz=300.0,
                         brightness=own.normal(),
                         stretch=own.uniform(-0.5, 0.5, size=16),
+                        tones=np.maximum(own.normal(scale=0.1, size=16), 0.0),
                     )
                     for _ in range(count)
                 ]

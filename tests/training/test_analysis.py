@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synth.training import analysis
-from synth.training.analysis import Features, analyse_all, shaped_noise
+from synth.training.analysis import Sound, analyse_all, shaped_noise
 
 RATE = 16_000
 
@@ -24,7 +24,7 @@ def test_shaped_noise_has_the_envelope_of_its_note_and_not_its_phase() -> None:
 
 def test_several_processes_find_what_one_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     note = shaped_noise(np.ones(RATE // 2, np.float32), np.random.default_rng(0), 1)[0]
-    notes = [Features(np.float32(0.1 * n) * note, 220.0, np.full(8, 0.1), np.zeros((8, 1))) for n in range(1, 7)]
+    notes = [Sound(np.float32(0.1 * n) * note, 220.0, np.full(8, 0.1)) for n in range(1, 7)]
     sizes = {"sample_rate_hz": RATE, "hop": 1000, "harmonics": 4}
     alone = list(analyse_all(notes, expected=6, **sizes))
     monkeypatch.setattr(analysis, "NOTES_WORTH_A_PROCESS", 3)

@@ -18,8 +18,8 @@ from synth.training.clock import (
     THINNING,
     ClockedNote,
     _between,
-    _window,
     clock_turns,
+    low_pass,
     partial_places,
     set_to_clock,
 )
@@ -127,9 +127,9 @@ def by_definition(audio: np.ndarray, pitch_hz: float, harmonics: int) -> Clocked
     """`set_to_clock` with every band at every sample, in float64."""
     turns = clock_turns(audio, pitch_hz, RATE)
     period = RATE / pitch_hz
-    narrow = _window(max(4 * period, 0.008 * RATE))
+    narrow = low_pass(max(4 * period, 0.008 * RATE))
     apart = THINNING * -(-len(narrow) // THINNING)
-    wide = _window(max(3 * len(narrow), 0.12 * RATE))
+    wide = low_pass(max(3 * len(narrow), 0.12 * RATE))
     rest, rephased = audio.astype(np.float64), np.zeros(len(audio))
     amplitudes = np.zeros((harmonics, len(audio)))
 
@@ -149,8 +149,8 @@ def by_definition(audio: np.ndarray, pitch_hz: float, harmonics: int) -> Clocked
         rest -= share * 2.0 * np.real(band * carrier)
         amplitudes[k - 1] = share * 2.0 * np.abs(band)
         rephased += amplitudes[k - 1] * np.cos(2 * np.pi * (k * turns + k * k / 128.0))
-    rest -= fftconvolve(rest, _window(2 * RATE / INAUDIBLE_HZ), mode="same")
-    return ClockedNote(rephased + rest, rest, np.zeros(0), amplitudes, np.zeros(0), 0.0)
+    rest -= fftconvolve(rest, low_pass(2 * RATE / INAUDIBLE_HZ), mode="same")
+    return ClockedNote(rephased + rest, rest, np.zeros(0), amplitudes, np.zeros(0), 0.0, turns, places)
 
 
 @pytest.mark.parametrize(("program", "pitch"), [(0, 60), (42, 48), (73, 84)])  # piano, cello, flute

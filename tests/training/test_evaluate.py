@@ -31,6 +31,7 @@ def one_pitch(preset: Preset) -> Preset:
         vibrato=bank.vibrato[:, :1, :1],
         stretch=bank.stretch[:, :1, :1],
         tuning=bank.tuning[:, :1, :1],
+        tones=bank.tones[:, :1, :1],
     )
     return dataclasses.replace(preset, bank=small)
 

@@ -1,0 +1,68 @@
+"""Tones of a note that are no multiples of its pitch, found in what its partials leave.
+
+A bell has a hum, a tierce and a quint, an organ's mixture a fifth, a layered sound two pitches, a piano's frame a thud.
+No clock has them among its partials (`synth.training.clock`), and to a model what is no partial is noise.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.signal import fftconvolve, find_peaks
+
+from synth.tones import MOST_TONES
+from synth.training.clock import (
+    LINE_HZ,
+    LINE_SHARE,
+    PEAK_DB,
+    ClockedNote,
+    loudness,
+    low_pass,
+    over_turns,
+    power_spectrum,
+)
+
+FAINTEST_DB = -50.0  # of the whole note's power: fainter tones are left to the noise
+AROUND = 5  # lines on either side, among which a tone has most of the power
+BAND_SECONDS = 0.06  # what a tone's amplitude is heard over
+
+
+class Tones(NamedTuple):
+    """K tones, the loudest first."""
+
+    places: np.ndarray  # [K], in multiples of the clock
+    amplitudes: np.ndarray  # [K, T]
+    audio: np.ndarray  # [T] float32, all of them together
+
+
+def find_tones(audio: np.ndarray, clocked: ClockedNote, sample_rate_hz: int) -> Tones:
+    """The tones of a note [T] beside its partials.
+
+    A tone is a line in the spectrum over the clock's turns, the note's level taken off, of what the partials leave: a
+    peak that stands out, with most of the power around it within its line, where no partial was heard. Each is
+    what passes through a narrow band around its place.
+    """
+    turns = clocked.turns
+    level = loudness(audio, sample_rate_hz)
+    power = power_spectrum(over_turns(clocked.rest / level, turns))
+    faintest = 10.0 ** (FAINTEST_DB / 10.0) * power_spectrum(over_turns(audio / level, turns)).sum()
+    per_multiple = turns[-1] - turns[0]  # bins
+    width = round(LINE_HZ * len(audio) / sample_rate_hz)
+    peaks, _ = find_peaks(power, distance=width + 1)
+    found = []
+    for peak in peaks.tolist():
+        line, around = (power[max(0, peak - side) : peak + side + 1] for side in (width, AROUND * width))
+        stands_out = power[peak] > 10.0 ** (PEAK_DB / 10.0) * np.median(around)
+        is_partial = np.abs(clocked.places.heard * per_multiple - peak).min() <= width
+        if stands_out and not is_partial and line.sum() > max(faintest, LINE_SHARE * around.sum()):
+            found.append((line.sum(), peak / per_multiple))
+    places = np.array([place for _, place in sorted(found, reverse=True)[:MOST_TONES]])
+    band = low_pass(BAND_SECONDS * sample_rate_hz)
+    left, amplitudes = clocked.rest.astype(np.float64), np.zeros((len(places), len(audio)))
+    for place, amplitude in zip(places, amplitudes, strict=True):
+        carrier = np.exp(2j * np.pi * (place * turns % 1.0))
+        tone = 2.0 * fftconvolve(left * carrier.conj(), band, mode="same")
+        left -= (tone * carrier).real
+        amplitude[:] = np.abs(tone)
+    return Tones(places, amplitudes, (clocked.rest - left).astype(np.float32))

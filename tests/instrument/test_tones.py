@@ -1,0 +1,85 @@
+"""What a bank tells of a note's tones is heard: beside its partials, blended, bent, turned down."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from synth import WavekeysError
+from synth.bank import Preset, load_bank
+from synth.instrument import Instrument, Set
+from synth.instrument.events import Event
+from synth.testing.playing import on, play
+from synth.tones import COLUMNS
+
+RATE = 16_000
+HERTZ = 440.0 * 2.0 ** (-9 / 12)  # of key 60
+
+
+def level_db(audio: np.ndarray, hertz: float) -> float:
+    """Of the peak within 2 Hz of a frequency."""
+    size = 8 * len(audio)
+    magnitude = np.abs(np.fft.rfft(audio * np.hanning(len(audio)), size)) * 4.0 / len(audio)
+    around = slice(*(round((hertz + side) * size / RATE) for side in (-2.0, 2.0)))
+    return float(20.0 * np.log10(magnitude[around].max() + 1e-9))
+
+
+def heard(preset: Preset, *events: Event, blend: dict[str, float] | None = None) -> np.ndarray:
+    instrument = Instrument(preset, voices=1, backend="cpu", blend=blend or {"bell": 1.0})
+    play(instrument, {0: [Set("temperature", 0.0), Set("own_vibrato", 0.0), *events]}, 4800)
+    return play(instrument, {0: [on(60, 127)]}, RATE)[4000:, 0]
+
+
+def tone_db(*events: Event, preset: Preset, blend: dict[str, float] | None = None, bent: float = 0.0) -> float:
+    return level_db(heard(preset, *events, blend=blend), 1.19 * HERTZ * 2.0 ** (bent / 12.0))
+
+
+def test_a_bells_tierce_is_heard_as_loud_as_its_bank_says(tiny_preset: Preset) -> None:
+    """It is in the place of the last partial."""
+    own = tone_db(preset=tiny_preset)
+    none = dataclasses.replace(
+        tiny_preset, bank=dataclasses.replace(tiny_preset.bank, tones=0 * tiny_preset.bank.tones)
+    )
+    assert own > tone_db(preset=none) + 20.0
+    assert tone_db(Set("own_tones", 0.5), preset=tiny_preset) == pytest.approx(own - 6.0, abs=0.5)
+    assert tone_db(Set("own_tones", 0.0), preset=tiny_preset) < own - 20.0
+    half = tone_db(preset=tiny_preset, blend={"bell": 0.5, "pipe": 0.5})
+    assert half == pytest.approx(own - 6.0, abs=0.5)
+
+
+def test_it_is_bent_with_its_note(tiny_preset: Preset) -> None:
+    up = mido.Message("pitchwheel", pitch=8191)
+    own, bent = tone_db(preset=tiny_preset), tone_db(up, preset=tiny_preset, bent=2.0 * 8191 / 8192)
+    assert bent == pytest.approx(own, abs=0.5)
+
+
+def test_a_bank_keeps_them_and_one_without_has_none(tiny_preset: Preset, tmp_path: Path) -> None:
+    path = tmp_path / "bank.safetensors"
+    tiny_preset.bank.save(path)
+    np.testing.assert_array_equal(load_bank(path).tones, tiny_preset.bank.tones)
+    tensors = safetensors.numpy.load_file(path)
+    del tensors["tones"]
+    safetensors.numpy.save_file(tensors, path, {"instruments": "bell\npipe"})
+    assert load_bank(path).tones.shape == (2, 5, 2, 0, COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("tones", "complaint"),
+    [
+        (np.zeros((2, 5, 2, COLUMNS), np.float32), r"tones float32\[2, 5, 2, 9\] must be float32, \[2, 5, 2, at most"),
+        (np.zeros((2, 5, 2, 1, 5), np.float32), "tones float32"),
+        (np.zeros((2, 5, 2, 17, COLUMNS), np.float32), "at most 16"),
+        (np.zeros((2, 5, 2, 1, COLUMNS)), "tones float64"),
+        (np.full((2, 5, 2, 1, COLUMNS), np.nan, np.float32), "within 1024.0 multiples"),
+        (np.full((2, 5, 2, 1, COLUMNS), -1.0, np.float32), "within 1024.0 multiples"),
+        (np.full((2, 5, 2, 1, COLUMNS), 7.0, np.float32), "levels from -80 to 6 dB"),
+    ],
+)
+def test_tones_that_are_none_are_refused(tiny_preset: Preset, tones: np.ndarray, complaint: str) -> None:
+    with pytest.raises(WavekeysError, match=complaint):
+        dataclasses.replace(tiny_preset.bank, tones=tones)

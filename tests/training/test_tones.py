@@ -1,0 +1,75 @@
+"""Tones beside the partials of a note: found, and taken off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synth.pitch import midi_to_hertz
+from synth.tones import tone_amplitudes
+from synth.training.analysis import Sound, analyse_note
+from synth.training.clock import set_to_clock
+from synth.training.config import DataConfig
+from synth.training.soundfont import render_notes
+from synth.training.tones import find_tones
+
+RATE, HOP = 16_000, 512
+INNER = slice(4000, 60_000)
+
+
+def note(tones: dict[float, float], *, hertz: float = 440.0, noise: float = 1e-4, vibrato: float = 0.0) -> np.ndarray:
+    """Four seconds of partials, and tones of some amplitudes at some multiples of the pitch."""
+    t = np.arange(4 * RATE) / RATE
+    turns = hertz * t + vibrato * np.sin(2 * np.pi * 5.0 * t)
+    sound = noise * np.random.default_rng(0).standard_normal(len(t))
+    for place, amplitude in {**{k: 0.1 / k for k in (1.0, 2.0, 3.0, 4.0, 5.0)}, **tones}.items():
+        sound += amplitude * np.cos(2 * np.pi * place * turns)
+    return sound.astype(np.float32)
+
+
+def test_tones_are_found_where_they_are_and_as_loud_as_they_are() -> None:
+    tones = {1.5: 0.03, 0.52: 0.02, 3.4: 0.01}
+    audio = note(tones, vibrato=0.2)  # 8 cents, 5 times a second
+    clocked = set_to_clock(audio, 440.0, RATE, 16)
+    found = find_tones(audio, clocked, RATE)
+    np.testing.assert_allclose(found.places, [*tones], atol=2e-4)
+    for amplitude, course in zip(tones.values(), found.amplitudes, strict=True):
+        np.testing.assert_allclose(course[INNER], amplitude, rtol=0.12)  # a partial nearby takes some
+    left = clocked.rest - found.audio
+    assert np.mean(left[INNER] ** 2) < 1e-4 * np.mean(clocked.rest[INNER] ** 2)
+
+
+def test_a_note_of_partials_and_noise_has_none() -> None:
+    for audio in (note({}), note({}, noise=0.02), note({2.001: 0.05, 3.004: 0.03}), np.zeros(4 * RATE, np.float32)):
+        assert not len(find_tones(audio, set_to_clock(audio, 440.0, RATE, 16), RATE).places)
+
+
+def test_what_is_faint_is_left_to_the_noise() -> None:
+    audio = note({1.5: 1e-4, 2.5: 1e-3})  # -60 and -40 dB of the fundamental
+    assert find_tones(audio, set_to_clock(audio, 440.0, RATE, 16), RATE).places == pytest.approx([2.5], abs=1e-3)
+
+
+def test_a_notes_analysis_has_tones_and_the_note_without_them() -> None:
+    t = np.arange(4 * RATE) / RATE
+    plain = note({}) * np.exp(-t)
+    tone = 0.1 * np.exp(-3.0 * t) * np.cos(2 * np.pi * 1.5 * 440.0 * t)
+    levels = 0.08 * np.exp(-np.arange(125) * HOP / RATE)
+    audio = (plain + tone).astype(np.float32)
+    analysis = analyse_note(Sound(audio, 440.0, levels), sample_rate_hz=RATE, hop=HOP, harmonics=16)
+    assert np.mean((analysis.plain - plain)[INNER] ** 2) < 1e-3 * np.mean(tone[INNER] ** 2)
+    assert np.mean((analysis.rest * levels.repeat(HOP))[INNER] ** 2) < 1e-2 * np.mean(tone[INNER] ** 2)
+    assert analysis.tones[0, 0] == pytest.approx(1.5, abs=1e-3)
+    assert not analysis.tones[1:, 0].any()
+    told = tone_amplitudes(analysis.tones, np.arange(125))[:, 0] * levels
+    expected = 0.1 * np.exp(-3.0 * np.arange(125) * HOP / RATE)
+    np.testing.assert_allclose(20 * np.log10(told / expected)[2:60], 0.0, atol=1.0)
+
+
+def test_a_church_organs_mixture_has_a_fifth() -> None:
+    """From C5 on; it is 9 dB below the note."""
+    (audio,) = render_notes(Path(DataConfig().soundfont), 19, [72], 100)
+    found = find_tones(audio, set_to_clock(audio, midi_to_hertz(72.0), RATE, 64), RATE)
+    assert found.places[0] == pytest.approx(1.5, abs=0.002)
+    assert np.mean(found.audio**2) == pytest.approx(10 ** (-9.5 / 10) * np.mean(audio**2), rel=0.2)
