@@ -72,4 +72,4 @@ def test_there_are_no_more_tones_than_places(hertz: float) -> None:
         assert len(seats.seat) == min(partials, MOST_TONES)
         assert len(set(seats.seat.tolist())) == len(seats.seat)
         assert all(0 <= index < partials for index in seats.seat)
-    assert not len(Seats.of(tones[:, :0], hertz, RATE, 64).index)
+    assert not len(Seats.of(tones[:, :0], hertz, RATE, 64).seat)
