@@ -30,16 +30,17 @@ def _hats(frames: int) -> np.ndarray:
 _HATS = _hats(KNOT_FRAMES[-1] + 1)
 
 
-def tone_rows(places: np.ndarray, amplitudes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def tone_rows(places: np.ndarray, amplitudes: np.ndarray, sounds: np.ndarray) -> np.ndarray:
     """Tones at some places [K] with amplitudes in units of the note's level at its frames [K, F]: [K, COLUMNS].
 
-    The straight lines between knots that come closest in decibels, where the note sounds (`weights` [F], 0 to 1), and
-    closer where a tone is loud.
+    The straight lines between knots that come closest in decibels, and closer where a tone is loud. Where the note does
+    not sound ([F] bool) there is no tone either.
     """
     rows = np.zeros((len(places), COLUMNS), np.float32)
     hats = _hats(amplitudes.shape[-1])
-    for row, place, course in zip(rows, places, np.maximum(amplitudes, 10.0 ** (FAINTEST_DB / 20.0)), strict=True):
-        closely = (weights * (course / course.max()) ** 0.5 + 1e-4)[:, None] ** 0.5
+    courses = np.maximum(np.where(sounds, amplitudes, 0.0), 10.0 ** (FAINTEST_DB / 20.0))
+    for row, place, course in zip(rows, places, courses, strict=True):
+        closely = ((course / course.max()) ** 0.5)[:, None] ** 0.5
         levels, *_ = np.linalg.lstsq(closely * hats, closely[:, 0] * 20.0 * np.log10(course), rcond=None)
         row[:] = place, *np.clip(levels, FAINTEST_DB, LOUDEST_DB)
     return rows

@@ -18,23 +18,24 @@ def row(place: float, decibels: float) -> np.ndarray:
 def test_a_course_of_straight_lines_comes_back() -> None:
     knots = np.array([-40.0, -20.0, -12.0, -10.0, -13.0, -20.0, -31.0, -50.0])
     course = 10.0 ** (np.interp(np.arange(FRAMES), KNOT_FRAMES, knots) / 20.0)
-    rows = tone_rows(np.array([1.2, 2.5]), np.stack([course, 0.5 * course]), np.ones(FRAMES))
+    rows = tone_rows(np.array([1.2, 2.5]), np.stack([course, 0.5 * course]), np.ones(FRAMES, bool))
     np.testing.assert_allclose(rows[0], [1.2, *knots], atol=1e-4)
     told = tone_amplitudes(rows, np.arange(2 * FRAMES))
     np.testing.assert_allclose(told[:FRAMES], np.stack([course, 0.5 * course], axis=1), rtol=1e-4)
     np.testing.assert_array_equal(told[FRAMES:], told[-1:].repeat(FRAMES, axis=0))  # nothing changes any more
 
 
-def test_a_course_where_nothing_sounds_does_not_count() -> None:
+def test_there_is_no_tone_where_the_note_does_not_sound() -> None:
     course = np.full((1, FRAMES), 0.1)
-    course[:, 60:] = 1.0
-    (found,) = tone_rows(np.ones(1), course, (np.arange(FRAMES) < 60).astype(float))
-    np.testing.assert_allclose(found[1:6], -20.0, atol=0.1)
+    course[:, 32:] = 1.0
+    (found,) = tone_rows(np.ones(1), course, np.arange(FRAMES) < 32)
+    np.testing.assert_allclose(found[1:6], -20.0, atol=1.5)
+    np.testing.assert_allclose(found[7:], -80.0, atol=5.0)
 
 
 def test_no_tone_has_no_amplitude_and_levels_stay_within_what_a_bank_may_say() -> None:
     assert not tone_amplitudes(np.zeros((2, 3, COLUMNS), np.float32), np.arange(4)).any()
-    (found,) = tone_rows(np.ones(1), np.linspace(0.0, 50.0, FRAMES)[None], np.ones(FRAMES))
+    (found,) = tone_rows(np.ones(1), np.linspace(0.0, 50.0, FRAMES)[None], np.ones(FRAMES, bool))
     assert found[1:].min() >= -80.0
     assert found[1:].max() == 6.0
 

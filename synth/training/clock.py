@@ -21,6 +21,7 @@ STEADY = (0.45, 0.8)  # agreement of a band with itself: below the first it is n
 ABOVE_NOISE_DB = (2.0, 6.0)  # the same, by how far a band stands above its surroundings
 CLOCK_PARTIALS = 8  # that the clock is heard from
 CLOCK_ROUNDS = 3  # of finding in turn what partials are off by and how the clock goes; it has settled after two
+WIDEST_CENTS = 100.0  # of a note from the pitch that it should have: what seems farther is no tuning
 ASTRAY = 0.5  # multiples of the clock by which a partial's frequency may be off, as a stretched string's are
 PEAK_DB = 20.0  # above the median around it: what is less is no sign of a partial astray
 LINE_HZ = 6.0  # on either side of such a peak: as wide as a tone that dies away, or strings that beat; a trill is wider
@@ -84,6 +85,9 @@ def clock_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> np.n
         left *= np.exp(-1j * number * step)
         own, deviation = own + off, deviation + step
     deviation += own[0]  # the fundamental is off by nothing
+    loud = magnitude[1:] > 0.1 * magnitude.max()
+    if abs(deviation[loud].mean()) > carrier[1] * 2.0 * np.pi * (2.0 ** (WIDEST_CENTS / 1200.0) - 1.0):
+        return carrier  # a bell's fundamental is fainter than what sounds around it
     deviation[: sounding[0]] = deviation[sounding[-1] :] = 0.0
     turned = np.concatenate([[0.0], np.cumsum(deviation)])
     turned += np.angle(np.sum(bands[0] * np.exp(-1j * turned)))
@@ -115,6 +119,8 @@ def partial_places(audio: np.ndarray, turns: np.ndarray, count: int, sample_rate
             tones[k - 1] = (first + np.average(np.arange(len(around))[line], weights=around[line])) / per_multiple
             weight[k - 1] = around[line].sum()
     pitch = _weighted_median((tones / numbers)[:CLOCK_PARTIALS], weight[:CLOCK_PARTIALS])
+    if abs(1200.0 * np.log2(pitch)) > WIDEST_CENTS:
+        pitch = 1.0
     return Places(heard, pitch, np.clip(np.where(weight > 0, tones / pitch - numbers, 0.0), -ASTRAY, ASTRAY))
 
 

@@ -4,8 +4,9 @@ An encoder guesses, at once and for any note, which 16 numbers the decoder shoul
 there is time to look for better ones: some steps of gradient descent on what frames tell, from the encoder's guess on.
 (What an encoder loses against this is known as its amortisation gap; Cremer, Li and Duvenaud 2018, section 2.)
 
-It is the partials that are fitted. A note's noise differs from frame to frame by chance, and followed one by one these
-frames would make it crackle; the encoder tells what they are in the mean, and so it stays.
+It is the partials that are fitted frame by frame. A note's noise differs from frame to frame by chance, and followed
+one by one these frames would make it crackle; its course is what the encoder tells, and how loud it is in each band
+what the note says in the median.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from jax import Array, lax
 
 from synth.bank import Embedded, Recorded, encoded
 from synth.pitch import midi_to_hertz
-from synth.training.analysis import Analysis, Sound, analyse_all
+from synth.training.analysis import SILENT, Analysis, Sound, analyse_all
 from synth.training.crops import Notes
-from synth.training.loss import frame_loss, linear_mel_power
+from synth.training.loss import FAINTEST, frame_loss, linear_mel_power
 from synth.wavenet import SpectralEncoder, WaveNet
 from synth.wavenet.decoder import FramePrediction
 
@@ -45,6 +46,8 @@ class Wanted(NamedTuple):
     levels: np.ndarray  # [F]
     mel: np.ndarray  # [F, mels]
     amplitudes: np.ndarray  # [F, H], of the partials, in units of the level
+    rest_levels: np.ndarray  # [F], of what is no partial, in units of the level
+    rest_mel: np.ndarray  # [F, mels], power of the same
     pitch_hz: np.ndarray  # []
 
 
@@ -61,6 +64,7 @@ def refined(
         yield from encoded(model, notes)
         return
     level, log_mel = jax.jit(encoder.levels), jax.jit(encoder.log_mel)
+    rest_features = jax.jit(encoder.rest_features)
     under_way: deque[Recorded] = deque()
 
     def sounds() -> Iterator[Sound]:
@@ -73,8 +77,10 @@ def refined(
         for analysis in analyse_all(sounds(), expected=expected, **sizes):
             note = under_way.popleft()
             mel = np.asarray(log_mel(analysis.plain[None], analysis.levels[None]))[0]
+            rest_levels, rest_mel = (np.asarray(part)[0] for part in rest_features(analysis.rest[None]))
             pitch_hz = np.array(midi_to_hertz(note.pitch), np.float32)
-            yield note, analysis, Wanted(analysis.levels, mel, analysis.amplitudes, pitch_hz)
+            wanted = Wanted(analysis.levels, mel, analysis.amplitudes, rest_levels, rest_mel, pitch_hz)
+            yield note, analysis, wanted
 
     ready = analysed()
     while batch := list(itertools.islice(ready, BATCH)):
@@ -105,7 +111,7 @@ def refine(model: WaveNet, wanted: Wanted, *, steps: int) -> tuple[Array, Array]
     And how loud the noise is that they tell [N, F], in units of the level.
     """
     decoder = model.decoder
-    levels, mel, amplitudes, pitch_hz = map(jnp.asarray, wanted)
+    levels, mel, amplitudes, rest_levels, rest_mel, pitch_hz = map(jnp.asarray, wanted)
 
     def told(embeddings: Array) -> FramePrediction:
         return decoder.frame_prediction(decoder.frame_conditioning(embeddings, pitch_hz), pitch_hz)
@@ -113,7 +119,11 @@ def refine(model: WaveNet, wanted: Wanted, *, steps: int) -> tuple[Array, Array]
     encoded = model.spectral.embed(levels, mel)
     level, guess = encoded[..., :1], encoded[..., 1:]
     by_encoder = told(encoded)
-    noise = by_encoder.rest, linear_mel_power(model.config, by_encoder)
+    sounds = levels > SILENT * levels.max(axis=1, keepdims=True)
+    noise = (
+        _steadily(by_encoder.rest[..., None], rest_levels[..., None], sounds)[..., 0],
+        _steadily(linear_mel_power(model.config, by_encoder), rest_mel, sounds),
+    )
     notes = Notes(levels, mel, amplitudes, *noise, pitch_hz)
 
     def loss(timbre: Array) -> Array:
@@ -133,3 +143,13 @@ def refine(model: WaveNet, wanted: Wanted, *, steps: int) -> tuple[Array, Array]
     (timbre, _), _ = lax.scan(step, (guess, optimizer.init(guess)), length=steps)
     found = jnp.concatenate([level, timbre], axis=-1)
     return found, jnp.sqrt(linear_mel_power(model.config, told(found)).sum(axis=-1))
+
+
+def _steadily(told: Array, true: Array, sounds: Array) -> Array:
+    """What is told [N, F, C], each channel's of a note so many times as great as to be true in the median: [N, F, C].
+
+    The median over the frames that sound [N, F].
+    """
+    ratio = jnp.log(true + FAINTEST**2) - jnp.log(told + FAINTEST**2)
+    median = jnp.nanmedian(jnp.where(sounds[..., None], ratio, jnp.nan), axis=1, keepdims=True)
+    return told * jnp.exp(median)
