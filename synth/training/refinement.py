@@ -22,6 +22,7 @@ import numpy as np
 import optax
 from flax import nnx
 from jax import Array, lax
+from scipy.ndimage import maximum_filter1d
 
 from synth.bank import Embedded, Recorded, encoded
 from synth.pitch import midi_to_hertz
@@ -38,6 +39,8 @@ CLOSENESS = 0.5  # nats for a channel that has moved by 1: blends need embedding
 STEADINESS = 2.0  # nats for one that has moved by 1 more than in the frame before
 # Square root of the power in all mel bands, of the level's. No frame of the factory bank has more than 16.
 LOUDEST_NOISE = 40.0
+BURST = 10.0  # times what there is around a frame: more than that it cannot have meant
+BURST_FRAMES = 3  # on either side
 
 
 class Wanted(NamedTuple):
@@ -87,17 +90,19 @@ def refined(
         own, analyses, wanted = zip(*batch, strict=True)
         full = [*wanted, *wanted[-1:] * (BATCH - len(wanted))]  # one shape, compiled once
         told = refine(model, Wanted(*map(np.stack, zip(*full, strict=True))), steps=steps)
-        for note, frames, noise, analysis in zip(own, *map(np.asarray, told), analyses, strict=False):
-            yield note, Embedded(without_bursts(frames, noise), analysis.stretch, analysis.tuning, analysis.tones)
+        for note, fitted, noise, analysis, true in zip(own, *map(np.asarray, told), analyses, wanted, strict=False):
+            frames = without_bursts(fitted, noise, np.sqrt(true.rest_mel.sum(axis=-1)))
+            yield note, Embedded(frames, analysis.stretch, analysis.tuning, analysis.tones)
 
 
-def without_bursts(frames: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Frames [F, 16] with the timbre of the nearest that can be, where one tells noise [F] that no note has.
+def without_bursts(frames: np.ndarray, noise: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Frames [F, 16] with the timbre of the nearest that can be, where one tells noise [F] unlike the note's [F].
 
     A sound that breaks off is like nothing that an encoder has learnt, and what it makes of it can be anything.
     """
     numbers = np.arange(len(frames))
-    good = np.flatnonzero(noise <= LOUDEST_NOISE)
+    nearby = maximum_filter1d(true, 2 * BURST_FRAMES + 1)
+    good = np.flatnonzero(noise <= np.clip(BURST * nearby, 1.0, LOUDEST_NOISE))
     if len(good) in (0, len(frames)):
         return frames
     nearest = good[np.abs(numbers[:, None] - good).argmin(axis=1)]

@@ -77,13 +77,18 @@ def test_noise_keeps_its_course_and_is_right_in_the_median() -> None:
     np.testing.assert_allclose(_steadily(told, true, sounds), told * np.array([2.0, 0.5, 1.0]), rtol=1e-5)
 
 
-def test_a_frame_that_tells_impossible_noise_gets_the_timbre_of_its_neighbour() -> None:
+def test_a_frame_that_tells_noise_unlike_its_notes_gets_the_timbre_of_its_neighbour() -> None:
     frames = np.arange(5 * 16, dtype=np.float32).reshape(5, 16)
-    mended = without_bursts(frames, np.array([1.0, 2.0, 1e6, 1e6, 3.0]))
+    true = np.full(5, 2.0)
+    mended = without_bursts(frames, np.array([1.0, 2.0, 1e6, 1e6, 3.0]), true)
     np.testing.assert_array_equal(mended[:, 0], frames[:, 0])  # as loud as it was
     np.testing.assert_array_equal(mended[:, 1:], frames[[0, 1, 1, 4, 4], 1:])
-    for noise in (np.full(5, 1e6), np.ones(5)):
-        np.testing.assert_array_equal(without_bursts(frames, noise), frames)
+    np.testing.assert_array_equal(without_bursts(frames, np.array([1.0, 2.0, 30.0, 21.0, 3.0]), true), mended)
+    for noise in (np.full(5, 1e6), np.ones(5), np.array([1.0, 1.0, 19.0, 1.0, 1.0])):
+        np.testing.assert_array_equal(without_bursts(frames, noise, true), frames)
+    late = np.array([0.01, 0.01, 0.01, 0.01, 5.0])  # noise that follows within three frames
+    told = np.array([2.0, 30.0, 1.0, 1.0, 1.0])
+    np.testing.assert_array_equal(without_bursts(frames, told, late)[0, 1:], frames[1, 1:])
 
 
 def test_an_embedding_does_not_depend_on_its_company(
