@@ -39,6 +39,7 @@ CLOSENESS = 0.5  # nats for a channel that has moved by 1: blends need embedding
 STEADINESS = 2.0  # nats for one that has moved by 1 more than in the frame before
 # Square root of the power in all mel bands, of the level's. No frame of the factory bank has more than 16.
 LOUDEST_NOISE = 40.0
+TRUSTED_DB = 3.0  # by which the encoder's noise may be off in a note's median: within that it stays as it is
 BURST = 10.0  # times what there is around a frame: more than that it cannot have meant
 BURST_FRAMES = 3  # on either side
 
@@ -127,7 +128,7 @@ def refine(model: WaveNet, wanted: Wanted, *, steps: int) -> tuple[Array, Array]
     sounds = levels > SILENT * levels.max(axis=1, keepdims=True)
     noise = (
         _steadily(by_encoder.rest[..., None], rest_levels[..., None], sounds)[..., 0],
-        _steadily(linear_mel_power(model.config, by_encoder), rest_mel, sounds),
+        jnp.square(_steadily(jnp.sqrt(linear_mel_power(model.config, by_encoder)), jnp.sqrt(rest_mel), sounds)),
     )
     notes = Notes(levels, mel, amplitudes, *noise, pitch_hz)
 
@@ -151,10 +152,11 @@ def refine(model: WaveNet, wanted: Wanted, *, steps: int) -> tuple[Array, Array]
 
 
 def _steadily(told: Array, true: Array, sounds: Array) -> Array:
-    """What is told [N, F, C], each channel's of a note so many times as great as to be true in the median: [N, F, C].
+    """What is told of levels [N, F, C], each channel's of a note so many times as great as to be true in the median.
 
-    The median over the frames that sound [N, F].
+    Within `TRUSTED_DB`, and over the frames that sound [N, F]: [N, F, C].
     """
-    ratio = jnp.log(true + FAINTEST**2) - jnp.log(told + FAINTEST**2)
+    ratio = jnp.log(true + FAINTEST) - jnp.log(told + FAINTEST)
     median = jnp.nanmedian(jnp.where(sounds[..., None], ratio, jnp.nan), axis=1, keepdims=True)
-    return told * jnp.exp(median)
+    trusted = TRUSTED_DB * np.log(10.0) / 20.0
+    return told * jnp.exp(median - jnp.clip(median, -trusted, trusted))
