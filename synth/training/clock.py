@@ -23,6 +23,7 @@ CLOCK_PARTIALS = 8  # that the clock is heard from
 CLOCK_ROUNDS = 3  # of finding in turn what partials are off by and how the clock goes; it has settled after two
 WIDEST_CENTS = 100.0  # of a note from the pitch that it should have: what seems farther is no tuning
 ASTRAY = 0.5  # multiples of the clock by which a partial's frequency may be off, as a stretched string's are
+FUNDAMENTAL_ASTRAY = 0.1  # by which the fundamental's may be; half a multiple above it there may be a fifth
 PEAK_DB = 20.0  # above the median around it: what is less is no sign of a partial astray
 LINE_HZ = 6.0  # on either side of such a peak: as wide as a tone that dies away, or strings that beat; a trill is wider
 LINE_SHARE = 0.5  # of the power around a multiple that is in the line of a tone
@@ -134,7 +135,8 @@ def _peaks(signal: np.ndarray, bins: float, count: int, width: int) -> dict[int,
     peaks, _ = find_peaks(power, distance=width + 1)
     found = {}
     for k in range(1, count + 1):
-        first, end = (round((k + side * ASTRAY) * bins) for side in (-1, 1))
+        astray = ASTRAY if k > 1 else FUNDAMENTAL_ASTRAY
+        first, end = (round((k + side * astray) * bins) for side in (-1, 1))
         around, own = power[first:end], peaks[slice(*np.searchsorted(peaks, (first, end)))] - first
         if len(own) and around[own].max() > 10.0 ** (PEAK_DB / 10.0) * np.median(around):
             found[k] = first, int(own[around[own].argmax()]), around

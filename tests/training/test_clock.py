@@ -85,6 +85,16 @@ def test_a_partial_between_two_multiples_is_one_of_theirs() -> None:
     np.testing.assert_allclose(amplitudes, [0.1, 0.1, 0.1, 0, 0.1, 0, 0.1], atol=0.002)
 
 
+def test_a_fifth_above_the_fundamental_is_not_taken_for_it() -> None:
+    """As an organ's, which is louder; so the fundamental would be played there."""
+    t = np.arange(2 * RATE) / RATE
+    note = 1e-4 * np.random.default_rng(0).standard_normal(len(t))
+    note += sum(a * np.cos(2 * np.pi * 260.0 * k * t) for k, a in {1.0: 0.05, 1.499: 0.06, 2.0: 0.1, 3.0: 0.1}.items())
+    places = partial_places(note, clock_turns(note, 260.0, RATE), 3, RATE)
+    np.testing.assert_allclose(places.heard, [1, 2, 3], atol=0.002)
+    np.testing.assert_allclose(places.stretch, 0.0, atol=0.002)
+
+
 def test_two_voices_that_beat_are_no_noise() -> None:
     """Nearly as loud, 8 cents apart, as an organ's two pipes: once a second the fundamental fades and turns around."""
     rng = np.random.default_rng(1)
