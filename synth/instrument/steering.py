@@ -137,7 +137,12 @@ class Steering:
         channels = voice.timbre.target.held.frames.shape[-1]
         before, after = frames[:, channels].tolist()
         tuning = min(max(float(frames[0, channels + 1]), -KEPT_CENTS), KEPT_CENTS)
-        voice.cents.append((before + fraction * (after - before), tuning))
+        swing = before + fraction * (after - before)
+        voice.cents.append((swing, tuning))
+        clock = pitch + 0.01 * float(dials.over("own_vibrato", time) * swing + dials.over("own_tuning", time) * tuning)
+        clock += 0.01 * float(course.vibrato_cents) * math.sin(voice.swung_turns * (2.0 * math.pi / TURN))
+        swung = voice.swung_turns + _whole(dials.over("vibrato_rate_hz", time) * (self._period / self._rate_hz))
+        voice.swung_turns = swung % 2**32
         stretch, tones = np.split(frames[:, channels + 2 :], 2, axis=1)
         stretch, tones = self._own_partials(dials, time, stretch[0], tones[0] + fraction * (tones[1] - tones[0]))
         voice.time += dials.over("speed", time) * self._frames_a_point
@@ -147,6 +152,7 @@ class Steering:
             frames=frames[:, :channels],
             fraction=fraction,
             pitch_hz=midi_to_hertz(pitch),
+            clock_hz=midi_to_hertz(clock),
             learnt_hz=midi_to_hertz(min(max(pitch, lowest), highest)),
             brightness=min(max(float(course.tilt_db), -LARGEST_TILT_DB), LARGEST_TILT_DB),
             stretch=stretch,

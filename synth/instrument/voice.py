@@ -166,6 +166,7 @@ class Voice:
     point: int = 0  # the next control point
     time: float = 0.0  # there in the embedding, in frames
     movement_turns: int = 0  # there
+    swung_turns: int = 0  # there, of the vibrato
     # The cents of its own vibrato and tuning at the points before `point`.
     cents: list[tuple[float, float]] = dataclasses.field(default_factory=list)
     let_at: int | None = None  # when the key was let go, if its source's release is to be heard

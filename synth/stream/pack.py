@@ -161,10 +161,13 @@ def head_columns(
     frames: Array,
     pitch_hz: Array | None,
     stretch: Array | None = None,
+    *,
+    clock_hz: Array | None = None,
 ) -> Array:
     """The columns behind those of the layers, which only a mixture has: [V, F, P + 2H + 3].
 
     A model's partials are multiples of the clock; how far a note's are off them, `stretch` [V, H], only a bank knows.
+    What the clock turns by, `clock_hz` [V], is the pitch where it is not told.
     """
     if config.head != "logistics":
         return frames[..., :0]
@@ -178,7 +181,8 @@ def head_columns(
     scalars = (scalar[..., None] for scalar in (frame.scale, frame.rest, frame.gain))
     detuning = jnp.zeros_like(amplitudes)
     if stretch is not None and pitch_hz is not None:
-        detuning = jnp.broadcast_to(_detuning(config, sizes, stretch, pitch_hz)[:, None], amplitudes.shape)
+        turned_by = pitch_hz if clock_hz is None else clock_hz
+        detuning = jnp.broadcast_to(_detuning(config, sizes, stretch, turned_by)[:, None], amplitudes.shape)
     return jnp.concatenate([frame.coefficients, amplitudes, detuning, *scalars], axis=-1)
 
 

@@ -30,7 +30,8 @@ class Point(NamedTuple):
 
     frames: np.ndarray  # [2, 16] the frame before and the one after
     fraction: float  # of the way from the one to the other
-    pitch_hz: float  # as played
+    pitch_hz: float  # as played, without vibrato
+    clock_hz: float  # with it, and with the note's own: what the clock turns by
     learnt_hz: float  # the nearest that the model knows: beyond what it has learnt it does not keep its balance
     brightness: float  # tilt of the partials, decibels an octave
     stretch: np.ndarray  # [H], how many multiples of the pitch each partial is off its own
@@ -49,8 +50,9 @@ class Points(NamedTuple, Generic[A]):
     """As many `Point`s, of whatever voices."""
 
     frames: A  # [N, 2, 16]
-    fraction: A  # [N], like the three that follow
+    fraction: A  # [N], like the four that follow
     pitch_hz: A
+    clock_hz: A
     learnt_hz: A
     brightness: A
     stretch: A  # [N, H]
@@ -70,6 +72,7 @@ class PlayerBlock:
             frames=np.zeros((most, 2, channels), np.float32),
             fraction=np.zeros(most, np.float32),
             pitch_hz=np.full(most, 440.0, np.float32),
+            clock_hz=np.full(most, 440.0, np.float32),
             learnt_hz=np.full(most, 440.0, np.float32),
             brightness=np.zeros(most, np.float32),
             stretch=np.zeros((most, harmonics), np.float32),
@@ -223,7 +226,9 @@ def _columns(sizes: Sizes, config: WaveNetConfig, weights: ConditioningWeights, 
     # are not.
     layers = layer_columns(weights, frame_conditioning(config, _between(points.frames, fraction), learnt))
     frames = frame_conditioning(config, points.frames, learnt)
-    head = _between(head_columns(config, sizes, weights, frames, pitch, points.stretch), fraction)
+    head = _between(
+        head_columns(config, sizes, weights, frames, pitch, points.stretch, clock_hz=points.clock_hz), fraction
+    )
     if config.harmonics and pitch is not None:
         stretch = points.stretch[:, None]
         head = with_tones(config, sizes, head, points.tones[:, None], stretch, pitch[:, None])

@@ -58,6 +58,32 @@ def test_it_is_bent_with_its_note(tiny_preset: Preset) -> None:
     assert bent == pytest.approx(own, abs=0.5)
 
 
+def amplitude(preset: Preset, *events: Event) -> float:
+    """Of the tierce where its note's clock has it, whatever that does."""
+    instrument = Instrument(preset, voices=1, backend="cpu", blend={"bell": 1.0})
+    play(instrument, {0: [Set("temperature", 0.0), *events]}, 4800)
+    sound, turns = [play(instrument, {0: [on(60, 127)]}, 16)[:, 0]], [0.0]
+    (voice,) = instrument._voices.values()
+    for _ in range(750):
+        turns.append(voice.turns / 2.0**32)
+        sound.append(play(instrument, {}, 16)[:, 0])
+    clock = np.interp(np.arange(12_000), 16 * np.arange(751), np.unwrap(turns, period=1.0))
+    still = np.concatenate(sound)[:12_000] * np.exp(-2j * np.pi * 1.19 * clock)
+    window = np.hanning(8000)
+    return float(np.abs(still[4000:] @ window) / window.sum())
+
+
+def test_it_swings_with_its_note_and_has_its_tuning(tiny_preset: Preset) -> None:
+    """Though it is some multiples of the pitch away from the partial in whose place it is."""
+    vibrato = np.tile(np.array([5.0, 15.0, 0.25], np.float32), (2, 5, 2, 1))
+    own = dataclasses.replace(tiny_preset.bank, vibrato=vibrato, tuning=np.full((2, 5, 2), 8.0, np.float32))
+    swinging = dataclasses.replace(tiny_preset, bank=own)
+    still = amplitude(tiny_preset)
+    assert amplitude(swinging) == pytest.approx(still, rel=0.02)
+    deep = Set("vibrato_cents", 50.0), Set("vibrato_rate_hz", 4.0)
+    assert amplitude(swinging, *deep) == pytest.approx(still, rel=0.05)
+
+
 def test_a_bank_keeps_them_and_one_without_has_none(tiny_preset: Preset, tmp_path: Path) -> None:
     path = tmp_path / "bank.safetensors"
     tiny_preset.bank.save(path)

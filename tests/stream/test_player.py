@@ -20,7 +20,7 @@ VOICES, SLOT = 3, 1
 def numbered(number: int) -> Point:
     """A point that can be told from the others."""
     none = np.zeros(16, np.float32)
-    return Point(np.zeros((2, 16), np.float32), float(number), 440.0, 440.0, 0.0, stretch=none, tones=none)
+    return Point(np.zeros((2, 16), np.float32), float(number), 440.0, 440.0, 440.0, 0.0, stretch=none, tones=none)
 
 
 @given(
@@ -69,6 +69,7 @@ def test_a_voice_alone_and_in_company_is_computed_to_the_same_bits(
                         frames=own.normal(size=(2, 16)).astype(np.float32),
                         fraction=own.random(),
                         pitch_hz=300.0,
+                        clock_hz=300.0,
                         learnt_hz=300.0,
                         brightness=own.normal(),
                         stretch=own.uniform(-0.5, 0.5, size=16),
