@@ -40,7 +40,7 @@ def tone_rows(places: np.ndarray, amplitudes: np.ndarray, sounds: np.ndarray) ->
     hats = _hats(amplitudes.shape[-1])
     courses = np.maximum(np.where(sounds, amplitudes, 0.0), 10.0 ** (FAINTEST_DB / 20.0))
     for row, place, course in zip(rows, places, courses, strict=True):
-        closely = ((course / course.max()) ** 0.5)[:, None] ** 0.5
+        closely = (course / course.max())[:, None] ** 0.25
         levels, *_ = np.linalg.lstsq(closely * hats, closely[:, 0] * 20.0 * np.log10(course), rcond=None)
         row[:] = place, *np.clip(levels, FAINTEST_DB, LOUDEST_DB)
     return rows
@@ -65,6 +65,7 @@ class Seats(NamedTuple):
     row: np.ndarray  # [M] which of its tones
     seat: np.ndarray  # [M] of the partial in whose place it is
     offset: np.ndarray  # [M] float32, in multiples of the pitch, from that partial's
+    partials: int  # that there are
 
     @classmethod
     def of(cls, tones: np.ndarray, pitch_hz: float, sample_rate_hz: int, partials: int) -> Seats:
@@ -77,17 +78,17 @@ class Seats(NamedTuple):
         order = order[np.isfinite(level) & (free | (level > LOUD_DB))]
         owner, row = np.unravel_index(order, loudest.shape)
         seat = min(first, partials - len(order)) + np.arange(len(order))
-        return cls(owner, row, seat, (tones[owner, row, 0] - 1.0 - seat).astype(np.float32))
+        return cls(owner, row, seat, (tones[owner, row, 0] - 1.0 - seat).astype(np.float32), partials)
 
     def stretched(self, stretch: np.ndarray) -> np.ndarray:
-        """Where partials and tones are: [I, H], as `Bank.stretch` -> [I, H]."""
-        there = stretch.copy()
+        """Where partials and tones are: [I, H or 1], as `Bank.stretch` -> [I, H]."""
+        there = np.broadcast_to(stretch, (len(stretch), self.partials)).copy()
         there[:, self.seat] = self.offset
         return there
 
-    def amplitudes(self, tones: np.ndarray, partials: int) -> np.ndarray:
+    def amplitudes(self, tones: np.ndarray) -> np.ndarray:
         """Those of instruments' tones [I, N, K], each in its place, `SEATED` for the others there, and 0: [I, N, H]."""
-        placed = np.zeros((*tones.shape[:2], partials), np.float32)
+        placed = np.zeros((*tones.shape[:2], self.partials), np.float32)
         placed[..., self.seat] = SEATED
         placed[self.owner, :, self.seat] += tones[self.owner, :, self.row]
         return placed

@@ -51,7 +51,7 @@ def test_tones_have_the_first_places_that_are_too_high_for_partials() -> None:
     there = seats.stretched(stretch)
     np.testing.assert_array_equal(there[:, :14], stretch[:, :14])
     np.testing.assert_array_equal(there[0, 14:18], there[1, 14:18])
-    amplitudes = seats.amplitudes(tone_amplitudes(tones, np.arange(3)), 64)
+    amplitudes = seats.amplitudes(tone_amplitudes(tones, np.arange(3)))
     assert amplitudes.shape == (2, 3, 64)
     np.testing.assert_allclose(amplitudes[0, :, 15], 10 ** (-9 / 20), rtol=1e-5)
     np.testing.assert_allclose(amplitudes[1, :, 15], SEATED)

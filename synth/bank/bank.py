@@ -108,8 +108,8 @@ class Bank:
                 f"bank: tuning {self.tuning.dtype}{list(self.tuning.shape)} must be finite float32, "
                 f"[{', '.join(map(str, shape))}]"
             )
-        most = self.tones.shape[3] if self.tones.ndim == 5 else MOST_TONES + 1
-        if self.tones.shape != (*shape, most, COLUMNS) or most > MOST_TONES or self.tones.dtype != np.float32:
+        fits = self.tones.ndim == 5 and self.tones.shape[:3] == shape and self.tones.shape[4] == COLUMNS
+        if not fits or self.tones.shape[3] > MOST_TONES or self.tones.dtype != np.float32:
             raise WavekeysError(
                 f"bank: tones {self.tones.dtype}{list(self.tones.shape)} must be float32, "
                 f"[{', '.join(map(str, shape))}, at most {MOST_TONES}, {COLUMNS}]"

@@ -84,10 +84,9 @@ class Grid:
         for pitch in {cell.pitch for cell in cells}:
             note = self._note(pitch)
             seats = Seats.of(note.tones, midi_to_hertz(float(pitch)), config.sample_rate_hz, config.harmonics)
-            stretch = np.broadcast_to(values["own_stretch"] * note.stretch, (len(note.stretch), config.harmonics))
             sounding = np.concatenate([note.tones_at(self._held), note.tones_after_release(self._tail)], axis=1)
-            stretches[pitch] = seats.stretched(stretch)
-            tones[pitch] = seats.amplitudes(values["own_tones"] * sounding, config.harmonics)
+            stretches[pitch] = seats.stretched(values["own_stretch"] * note.stretch)
+            tones[pitch] = seats.amplitudes(values["own_tones"] * sounding)
         return self._blended(stretches, cells), self._blended(tones, cells)
 
     @property

@@ -579,17 +579,16 @@ class Instrument:
         held = self.preset.bank.note(pitch, 127.0 * velocity, has_level=has_level, instruments=blend.instruments)
         sources = {"velocity": velocity, "key": key / 127.0}
         pitches = float(self.preset.bank.pitches[0]), float(self.preset.bank.pitches[-1])
-        # Of two banks that a line goes through, one may say in a word that all partials are in place.
         config = self.preset.model.config
         seats = Seats.of(held.tones, midi_to_hertz(pitch), config.sample_rate_hz, config.harmonics)
-        stretch = seats.stretched(np.broadcast_to(held.stretch, (len(held.stretch), config.harmonics)))
         backward, freeze = (bool(self.values[way]) for way in WAYS)
         return Timbre(
             held=held,
             blend=blend,
             pitches=pitches,
             sources=sources,
-            stretch=stretch,
+            # Of two banks that a line goes through, one may say in a word that all partials are in place.
+            stretch=seats.stretched(held.stretch),
             seats=seats,
             backward=backward,
             freeze=freeze,

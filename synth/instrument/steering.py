@@ -141,13 +141,11 @@ class Steering:
         voice.cents.append((swing, tuning))
         clock = pitch + 0.01 * float(dials.over("own_vibrato", time) * swing + dials.over("own_tuning", time) * tuning)
         clock += 0.01 * float(course.vibrato_cents) * math.sin(voice.swung_turns * (2.0 * math.pi / TURN))
-        swung = voice.swung_turns + _whole(dials.over("vibrato_rate_hz", time) * (self._period / self._rate_hz))
-        voice.swung_turns = swung % 2**32
+        voice.swung_turns = self._turned(voice.swung_turns, dials.over("vibrato_rate_hz", time))
         stretch, tones = np.split(frames[:, channels + 2 :], 2, axis=1)
-        stretch, tones = self._own_partials(dials, time, stretch[0], tones[0] + fraction * (tones[1] - tones[0]))
+        stretch, tones = _own_partials(dials, time, stretch[0], tones[0] + fraction * (tones[1] - tones[0]))
         voice.time += dials.over("speed", time) * self._frames_a_point
-        turned = voice.movement_turns + _whole(dials.over("movement_hz", time) * (self._period / self._rate_hz))
-        voice.movement_turns = turned % 2**32
+        voice.movement_turns = self._turned(voice.movement_turns, dials.over("movement_hz", time))
         return Point(
             frames=frames[:, :channels],
             fraction=fraction,
@@ -159,16 +157,9 @@ class Steering:
             tones=tones,
         )
 
-    def _own_partials(
-        self, dials: Dials, time: int, stretch: np.ndarray, tones: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """What is played of recorded notes' stretch and tones [H]; a tone stays where it is, however faint it gets."""
-        seated = tones > 0.0
-        share = dials.over("own_stretch", time)
-        if not seated.any():
-            return share * stretch, tones
-        tones = np.where(seated, np.maximum(dials.over("own_tones", time) * tones, SEATED), 0.0)
-        return np.where(seated, stretch, share * stretch), tones
+    def _turned(self, turns: int, hertz: float) -> int:
+        """A phase one control point later."""
+        return (turns + _whole(hertz * (self._period / self._rate_hz))) % 2**32
 
     def _frames(self, voice: Voice, timbre: Timbre, time: int) -> np.ndarray:
         """The blended `Timbre.layers` on both sides of a voice's next point: [2, C + 2 + 2H]."""
@@ -182,9 +173,9 @@ class Steering:
                 timbre.let = Let(number=number, level=layers[:, 0, 0].copy())
             since = np.maximum(np.arange(number, number + 2) - timbre.let.number, 0)
             after = timbre.held.after_release(since, timbre.let.level)
-            tones = timbre.placed(timbre.held.tones_after_release(since))
-            between = slice(after.shape[-1], layers.shape[-1] - tones.shape[-1])
-            layers = np.concatenate([after, layers[..., between], tones], axis=-1)
+            tones = timbre.seats.amplitudes(timbre.held.tones_after_release(since))
+            layers[..., : after.shape[-1]] = after
+            layers[..., layers.shape[-1] - tones.shape[-1] :] = tones
             return timbre.blended(layers, x, y, sources)
         key = (x, y, *sources.values())
         if timbre.key != key or not timbre.first <= number <= timbre.first + len(timbre.known) - 2:
@@ -219,6 +210,16 @@ class Steering:
             envelope = voice.envelope(self._times - (self._now - voice.age))
             row[:] = loudness * (envelope if isinstance(envelope, float) else envelope[:, None])
         return gains
+
+
+def _own_partials(dials: Dials, time: int, stretch: np.ndarray, tones: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is played of recorded notes' stretch and tones [H]; a tone stays where it is, however faint it gets."""
+    seated = tones > 0.0
+    share = dials.over("own_stretch", time)
+    if not seated.any():
+        return share * stretch, tones
+    tones = np.where(seated, np.maximum(dials.over("own_tones", time) * tones, SEATED), 0.0)
+    return np.where(seated, stretch, share * stretch), tones
 
 
 def _sides(level: Value, decibels: Value, pan: Value) -> np.ndarray:

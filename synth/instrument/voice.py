@@ -62,12 +62,8 @@ class Timbre:
         frames = self.held.at(numbers, backward=self.backward, freeze=self.freeze)
         cents = self.held.cents_at(numbers)
         steady = np.concatenate([self.held.tuning[:, None], self.stretch], axis=1)[:, None].repeat(count, axis=1)
-        tones = self.placed(self.held.tones_at(numbers, backward=self.backward, freeze=self.freeze))
+        tones = self.seats.amplitudes(self.held.tones_at(numbers, backward=self.backward, freeze=self.freeze))
         return np.concatenate([frames, cents[..., None].astype(np.float32), steady, tones], axis=-1)
-
-    def placed(self, tones: np.ndarray) -> np.ndarray:
-        """Amplitudes of its instruments' tones [I, N, K] in the places of partials: [I, N, H]."""
-        return self.seats.amplitudes(tones, self.stretch.shape[1])
 
     def blended(self, layers: np.ndarray, x: float, y: float, sources: Mapping[str, float]) -> np.ndarray:
         """Its instruments' frames [I, N, C] by the blend's weights: [N, C]."""

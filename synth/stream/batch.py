@@ -48,12 +48,6 @@ class BatchDecoder:
         for start in range(0, len(order), voices):
             places = order[start : start + voices]
             full = places + places[-1:] * (voices - len(places))  # filled up with the last
-            longest = len(embeddings[places[-1]])
-
-            def of_all(frames: Sequence[np.ndarray], full: list[int] = full, longest: int = longest) -> np.ndarray:
-                padded = [np.pad(frames[p], ((0, longest - len(frames[p])), (0, 0)), mode="edge") for p in full]
-                return np.stack(padded)
-
             hertz = None
             if self.has_clock and pitches is not None:
                 hertz = midi_to_hertz(np.array([pitches[p] for p in full], np.float32))
@@ -64,8 +58,8 @@ class BatchDecoder:
                 progress(before + sum(min(length, done) for length in lengths))
 
             stretch = None if stretches is None else np.stack([stretches[place] for place in full])
-            beside = None if tones is None else of_all(tones)
-            z = of_all(embeddings)
+            beside = None if tones is None else _together(tones, full)
+            z = _together(embeddings, full)
             audio = np.asarray(
                 self.stream.generate(z, own, temperature, pitch_hz=hertz, stretch=stretch, tones=beside, progress=tell)
             )
@@ -96,3 +90,10 @@ class BatchDecoder:
         )
         done = dict(sounds)
         return [done[place] for place in range(len(embeddings))]
+
+
+def _together(frames: Sequence[np.ndarray], places: Sequence[int]) -> np.ndarray:
+    """Those in some places [F, C], held at their ends until the last of them ends: [len(places), F, C]."""
+    chosen = [frames[place] for place in places]
+    longest = max(map(len, chosen))
+    return np.stack([np.pad(own, ((0, longest - len(own)), (0, 0)), mode="edge") for own in chosen])

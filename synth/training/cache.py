@@ -18,7 +18,7 @@ from synth.errors import WavekeysError
 from synth.pitch import midi_to_hertz
 from synth.training.analysis import Sound, analyse_all
 from synth.training.config import DataConfig
-from synth.training.crops import NoteSet
+from synth.training.crops import Listener, NoteSet
 from synth.training.data import BadNote, good_notes, open_notes
 from synth.wavenet import SpectralEncoder, WaveNet, WaveNetConfig
 
@@ -70,11 +70,6 @@ def _analyse(
     names: list[str] = []
     labels: dict[str, list[int]] = {name: [] for name in LABELS}
 
-    def with_levels(encoder: SpectralEncoder) -> Iterator[Sound]:
-        level = jax.jit(encoder.levels)
-        for audio, pitch_hz in sounds():
-            yield Sound(audio, pitch_hz, np.asarray(level(audio[None]))[0])
-
     def sounds() -> Iterator[tuple[np.ndarray, float]]:
         for row, note in enumerate(good_notes(source, bad)):
             if note.instrument not in names:
@@ -87,10 +82,10 @@ def _analyse(
 
     if isinstance(encoder, SpectralEncoder):
         sizes = {"sample_rate_hz": config.sample_rate_hz, "hop": config.hop, "harmonics": config.harmonics}
-        log_mel, rest_features = jax.jit(encoder.log_mel), jax.jit(encoder.rest_features)
-        for row, analysis in enumerate(analyse_all(with_levels(encoder), expected=source.at_most, **sizes)):
-            mel = np.asarray(log_mel(analysis.plain[None], analysis.levels[None]))[0]
-            rest_levels, rest_mel = (np.asarray(part)[0] for part in rest_features(analysis.rest[None]))
+        listener = Listener(encoder)
+        with_levels = (Sound(audio, pitch_hz, listener.levels(audio)) for audio, pitch_hz in sounds())
+        for row, analysis in enumerate(analyse_all(with_levels, expected=source.at_most, **sizes)):
+            mel, rest_levels, rest_mel = listener.features(analysis)
             arrays_of = analysis._asdict() | {"mel": mel, "rest_levels": rest_levels, "rest_mel": rest_mel}
             arrays.put(row, {name: value for name, value in arrays_of.items() if name in ARRAYS})
     else:

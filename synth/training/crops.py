@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from synth.pitch import midi_to_hertz
-from synth.training.analysis import NOISE_DRAWS, Sound, analyse_all
+from synth.training.analysis import NOISE_DRAWS, Analysis, Sound, analyse_all
 from synth.wavenet import SpectralEncoder, WaveNetConfig
 
 A = TypeVar("A", Array, np.ndarray)
@@ -73,6 +73,24 @@ class NoteSet:
         return midi_to_hertz(self.pitch).astype(np.float32)
 
 
+class Listener:
+    """What an encoder makes of single notes; its functions are compiled once."""
+
+    def __init__(self, encoder: SpectralEncoder) -> None:
+        self._levels, self._log_mel = jax.jit(encoder.levels), jax.jit(encoder.log_mel)
+        self._rest_features = jax.jit(encoder.rest_features)
+
+    def levels(self, audio: np.ndarray) -> np.ndarray:
+        """Of a note [T]: [F]."""
+        return np.asarray(self._levels(audio[None]))[0]
+
+    def features(self, note: Analysis) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`Notes.mel`, `rest_levels` and `rest_mel` of an analysed note: [F, mels], [F], [F, mels]."""
+        mel = self._log_mel(note.plain[None], note.levels[None])
+        rest_levels, rest_mel = self._rest_features(note.rest[None])
+        return np.asarray(mel)[0], np.asarray(rest_levels)[0], np.asarray(rest_mel)[0]
+
+
 def analyse(
     config: WaveNetConfig,
     encoder: SpectralEncoder,
@@ -84,9 +102,8 @@ def analyse(
     audio: np.ndarray,
 ) -> NoteSet:
     """Everything that training needs of the notes [N, T]."""
-    level, log_mel = jax.jit(encoder.levels), jax.jit(encoder.log_mel)
-    rest_features = jax.jit(encoder.rest_features)
-    levels = np.concatenate([level(note[None]) for note in audio])
+    listener = Listener(encoder)
+    levels = np.stack([listener.levels(note) for note in audio])
     analyses = analyse_all(
         map(Sound, audio, midi_to_hertz(pitch), levels),
         expected=len(audio),
@@ -94,10 +111,8 @@ def analyse(
         hop=config.hop,
         harmonics=config.harmonics,
     )
-    learnt = [(note.plain, note.rest, note.noise, note.phase, note.amplitudes) for note in analyses]
-    plain, rest, noise, phase, amplitudes = (np.stack(part) for part in zip(*learnt, strict=True))
-    mel = np.concatenate([log_mel(note[None], own[None]) for note, own in zip(plain, levels, strict=True)])
-    rest_levels, rest_mel = (np.concatenate(p) for p in zip(*(rest_features(part[None]) for part in rest), strict=True))
+    learnt = [(note.rest, note.noise, note.phase, note.amplitudes, *listener.features(note)) for note in analyses]
+    rest, noise, phase, amplitudes, mel, rest_levels, rest_mel = map(np.stack, zip(*learnt, strict=True))
     return NoteSet(
         names=names,
         instrument=instrument,

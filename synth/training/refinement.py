@@ -27,7 +27,7 @@ from scipy.ndimage import maximum_filter1d
 from synth.bank import Embedded, Recorded, encoded
 from synth.pitch import midi_to_hertz
 from synth.training.analysis import SILENT, Analysis, Sound, analyse_all
-from synth.training.crops import Notes
+from synth.training.crops import Listener, Notes
 from synth.training.loss import FAINTEST, frame_loss, linear_mel_power
 from synth.wavenet import SpectralEncoder, WaveNet
 from synth.wavenet.decoder import FramePrediction
@@ -67,21 +67,19 @@ def refined(
     if not isinstance(encoder, SpectralEncoder) or not steps:
         yield from encoded(model, notes)
         return
-    level, log_mel = jax.jit(encoder.levels), jax.jit(encoder.log_mel)
-    rest_features = jax.jit(encoder.rest_features)
+    listener = Listener(encoder)
     under_way: deque[Recorded] = deque()
 
     def sounds() -> Iterator[Sound]:
         for note in notes:
             under_way.append(note)
-            yield Sound(note.audio, float(midi_to_hertz(note.pitch)), np.asarray(level(note.audio[None]))[0])
+            yield Sound(note.audio, float(midi_to_hertz(note.pitch)), listener.levels(note.audio))
 
     def analysed() -> Iterator[tuple[Recorded, Analysis, Wanted]]:
         sizes = {"sample_rate_hz": config.sample_rate_hz, "hop": config.hop, "harmonics": config.harmonics}
         for analysis in analyse_all(sounds(), expected=expected, **sizes):
             note = under_way.popleft()
-            mel = np.asarray(log_mel(analysis.plain[None], analysis.levels[None]))[0]
-            rest_levels, rest_mel = (np.asarray(part)[0] for part in rest_features(analysis.rest[None]))
+            mel, rest_levels, rest_mel = listener.features(analysis)
             pitch_hz = np.array(midi_to_hertz(note.pitch), np.float32)
             wanted = Wanted(analysis.levels, mel, analysis.amplitudes, rest_levels, rest_mel, pitch_hz)
             yield note, analysis, wanted

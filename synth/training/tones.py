@@ -53,9 +53,11 @@ def find_tones(audio: np.ndarray, clocked: ClockedNote, sample_rate_hz: int) -> 
     found = []
     for peak in peaks.tolist():
         line, around = (power[max(0, peak - side) : peak + side + 1] for side in (width, AROUND * width))
+        if line.sum() <= faintest:
+            continue  # as nearly all
         stands_out = power[peak] > 10.0 ** (PEAK_DB / 10.0) * np.median(around)
         is_partial = np.abs(clocked.places.heard * per_multiple - peak).min() <= width
-        if stands_out and not is_partial and line.sum() > max(faintest, LINE_SHARE * around.sum()):
+        if stands_out and not is_partial and line.sum() > LINE_SHARE * around.sum():
             found.append((line.sum(), peak / per_multiple))
     places = np.array([place for _, place in sorted(found, reverse=True)[:MOST_TONES]])
     band = low_pass(BAND_SECONDS * sample_rate_hz)

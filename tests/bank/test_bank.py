@@ -104,6 +104,23 @@ def test_a_note_that_wavers_or_fades_by_chance_is_held_level() -> None:
     assert bank.note(60, 100, has_level=False).slopes.tolist() == [0.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("name", "lacking"), [("vibrato", (2, 5, 2, 3)), ("stretch", (2, 5, 2, 1)), ("tones", (2, 5, 2, 0, COLUMNS))]
+)
+def test_a_bank_keeps_what_is_a_notes_own_and_one_of_former_days_has_none(
+    tiny_preset: Preset, tmp_path: Path, name: str, lacking: tuple[int, ...]
+) -> None:
+    path = tmp_path / "bank.safetensors"
+    assert getattr(tiny_preset.bank, name).any()
+    tiny_preset.bank.save(path)
+    np.testing.assert_array_equal(getattr(load_bank(path), name), getattr(tiny_preset.bank, name))
+    tensors = safetensors.numpy.load_file(path)
+    del tensors[name]
+    safetensors.numpy.save_file(tensors, path, {"instruments": "bell\npipe"})
+    np.testing.assert_array_equal(getattr(load_bank(path), name), np.zeros(lacking))
+    assert getattr(load_bank(path), name).shape == lacking
+
+
 def test_a_note_of_some_instruments_is_theirs_of_all(tiny_preset: Preset) -> None:
     whole, part = (
         tiny_preset.bank.note(61, 80, has_level=True, instruments=chosen) for chosen in (None, np.array([1]))

@@ -7,25 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.numpy
 
 from synth import WavekeysError
-from synth.bank import Preset, load_bank, load_preset
+from synth.bank import Preset, load_preset
 from synth.instrument import Instrument, Set
 from synth.testing.playing import on, play
 
 RATE = 16_000
-
-
-def test_a_bank_keeps_it_and_one_without_has_none(tiny_preset: Preset, tmp_path: Path) -> None:
-    path = tmp_path / "bank.safetensors"
-    assert tiny_preset.bank.stretch.any()
-    tiny_preset.bank.save(path)
-    np.testing.assert_array_equal(load_bank(path).stretch, tiny_preset.bank.stretch)
-    tensors = safetensors.numpy.load_file(path)
-    del tensors["stretch"]
-    safetensors.numpy.save_file(tensors, path, {"instruments": "bell\npipe"})
-    assert load_bank(path).stretch.tolist() == np.zeros((2, 5, 2, 1)).tolist()
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.numpy
 
 from synth import WavekeysError
-from synth.bank import Bank, HeldNote, Preset, build_bank, load_bank
+from synth.bank import Bank, HeldNote, Preset, build_bank
 from synth.bank.vibrato import Vibrato, find_vibrato
 from synth.instrument import Instrument, Set
 from synth.testing.playing import on, play
@@ -84,16 +82,6 @@ def test_a_note_swings_as_its_bank_says_and_as_the_player_wants(tiny_preset: Pre
     np.testing.assert_allclose(half[10:], swing[10:] / 2.0, atol=0.1)
     assert np.abs(clock_of(preset, "pipe", 0.0)[40:]).max() < 0.1
     assert np.abs(clock_of(preset, "bell", 1.0)).max() < 0.1
-
-
-def test_a_bank_keeps_it_and_one_of_former_days_has_none(tiny_preset: Preset, tmp_path: Path) -> None:
-    path = tmp_path / "bank.safetensors"
-    tiny_preset.bank.save(path)
-    np.testing.assert_array_equal(load_bank(path).vibrato, tiny_preset.bank.vibrato)
-    tensors = safetensors.numpy.load_file(path)
-    del tensors["vibrato"]
-    safetensors.numpy.save_file(tensors, path, {"instruments": "bell\npipe"})
-    assert not load_bank(path).vibrato.any()
 
 
 @pytest.mark.parametrize(

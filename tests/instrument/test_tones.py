@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import mido
 import numpy as np
 import pytest
-import safetensors.numpy
 
 from synth import WavekeysError
-from synth.bank import Preset, load_bank
+from synth.bank import Preset
 from synth.instrument import Instrument, Set
 from synth.instrument.events import Event
 from synth.testing.playing import on, play
@@ -82,16 +80,6 @@ def test_it_swings_with_its_note_and_has_its_tuning(tiny_preset: Preset) -> None
     assert amplitude(swinging) == pytest.approx(still, rel=0.02)
     deep = Set("vibrato_cents", 50.0), Set("vibrato_rate_hz", 4.0)
     assert amplitude(swinging, *deep) == pytest.approx(still, rel=0.05)
-
-
-def test_a_bank_keeps_them_and_one_without_has_none(tiny_preset: Preset, tmp_path: Path) -> None:
-    path = tmp_path / "bank.safetensors"
-    tiny_preset.bank.save(path)
-    np.testing.assert_array_equal(load_bank(path).tones, tiny_preset.bank.tones)
-    tensors = safetensors.numpy.load_file(path)
-    del tensors["tones"]
-    safetensors.numpy.save_file(tensors, path, {"instruments": "bell\npipe"})
-    assert load_bank(path).tones.shape == (2, 5, 2, 0, COLUMNS)
 
 
 @pytest.mark.parametrize(
