@@ -11,6 +11,7 @@ _COMB_PARTIALS = 10
 _RANGE = 2.0 ** (7.5 / 12.0)  # a multiple of pyin's 2 cents, so that the nominal pitch is one that it chooses among
 _FASTEST_OCTAVES_A_SECOND = 18.0  # from one frame to the next, less than the range; a held note does not move anyway
 _LOWEST_HZ = 17.0  # of which a frame holds two periods
+_DIED_AWAY_DB = 60.0  # below the loudest frame: what is left has no pitch to be heard
 
 
 def median_cents(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> float:
@@ -18,8 +19,10 @@ def median_cents(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> flo
 
     librosa.pyin (Mauch and Dixon 2014) at a resolution of 2 cents, in frames of 128 ms that overlap by half, within 7.5
     semitones of the nominal pitch: its time grows with the square of the range, and whole octaves are folded anyway.
+    Frames in which the note has died away do not count.
     """
     hop = round(0.064 * sample_rate_hz)
+    frames = {"frame_length": 2 * hop, "hop_length": hop}
     lowest, highest = max(pitch_hz / _RANGE, _LOWEST_HZ), min(pitch_hz * _RANGE, sample_rate_hz / 2.1)
     if highest <= _RANGE * lowest:
         return float("nan")  # a pitch that it could only find by guessing
@@ -29,11 +32,11 @@ def median_cents(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> flo
         fmax=highest,
         sr=sample_rate_hz,
         resolution=0.02,
-        frame_length=2 * hop,
-        hop_length=hop,
         max_transition_rate=_FASTEST_OCTAVES_A_SECOND,
+        **frames,
     )
-    track = track[np.isfinite(track)]
+    level = librosa.feature.rms(y=audio, **frames)[0]
+    track = track[np.isfinite(track) & (level > 10.0 ** (-_DIED_AWAY_DB / 20.0) * level.max())]
     if not len(track):
         return float("nan")
     return folded(1200.0 * np.log2(np.median(track) / pitch_hz))

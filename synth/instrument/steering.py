@@ -142,8 +142,9 @@ class Steering:
         clock = pitch + 0.01 * float(dials.over("own_vibrato", time) * swing + dials.over("own_tuning", time) * tuning)
         clock += 0.01 * float(course.vibrato_cents) * math.sin(voice.swung_turns * (2.0 * math.pi / TURN))
         voice.swung_turns = self._turned(voice.swung_turns, dials.over("vibrato_rate_hz", time))
-        stretch, tones = np.split(frames[:, channels + 2 :], 2, axis=1)
-        stretch, tones = _own_partials(dials, time, stretch[0], tones[0] + fraction * (tones[1] - tones[0]))
+        first, last = channels + 2, (channels + 2 + frames.shape[-1]) // 2
+        tones = frames[0, last:] + fraction * (frames[1, last:] - frames[0, last:])
+        stretch, tones = _own_partials(dials, time, frames[0, first:last], tones)
         voice.time += dials.over("speed", time) * self._frames_a_point
         voice.movement_turns = self._turned(voice.movement_turns, dials.over("movement_hz", time))
         return Point(
@@ -214,12 +215,12 @@ class Steering:
 
 def _own_partials(dials: Dials, time: int, stretch: np.ndarray, tones: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What is played of recorded notes' stretch and tones [H]; a tone stays where it is, however faint it gets."""
+    stretched, loudness = dials.over("own_stretch", time), dials.over("own_tones", time)
+    if stretched == loudness == 1.0:
+        return stretch, tones
     seated = tones > 0.0
-    share = dials.over("own_stretch", time)
-    if not seated.any():
-        return share * stretch, tones
-    tones = np.where(seated, np.maximum(dials.over("own_tones", time) * tones, SEATED), 0.0)
-    return np.where(seated, stretch, share * stretch), tones
+    tones = np.where(seated, np.maximum(loudness * tones, SEATED), 0.0)
+    return np.where(seated, stretch, stretched * stretch), tones
 
 
 def _sides(level: Value, decibels: Value, pan: Value) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
@@ -132,6 +132,7 @@ class Player:
         self.hop = model.config.hop
         self.period = math.gcd(CONTROL_PERIOD, self.hop)
         self._sizes = dataclasses.replace(self._stream.sizes, hop=self.period)
+        self._advance = _compiled()
         known = jnp.zeros((voices, KNOWN_POINTS, self._sizes.conditioning))
         self._known = jax.device_put(known, self._stream.kernel.device())
 
@@ -170,7 +171,7 @@ class Player:
         """Decode the block: [V, T] float32."""
         stream = self._stream
         # The arrays are read before this returns, hence may be filled again afterwards.
-        audio, stream.state, self._known = _advance(
+        audio, stream.state, self._known = self._advance(
             stream.kernel,
             self._sizes,
             stream.config,
@@ -185,7 +186,21 @@ class Player:
         return np.asarray(audio)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnums=(6, 7))
+@functools.cache
+def _compiled() -> Callable[..., tuple[Array, State, Array]]:
+    """`_advance` as one program that runs from its first operation to its last in the thread that calls it.
+
+    XLA may put operations in an order in which several could run at once, and gives some to threads of its own: with
+    them the kernel, to one that has none of the caller's priority and must be woken, and wake the caller again.
+    """
+    in_order = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
+    try:
+        jax.jit(lambda: 0, compiler_options=in_order)()
+    except jax.errors.JaxRuntimeError:
+        in_order = {}  # an XLA that has another name for it
+    return jax.jit(_advance, static_argnums=(0, 1, 2, 3), donate_argnums=(6, 7), compiler_options=in_order)
+
+
 def _advance(
     kernel: Backend,
     sizes: Sizes,

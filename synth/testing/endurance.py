@@ -99,9 +99,7 @@ def main(minutes: float, voices: int, watched: float) -> None:
     ):
         listener.connect()
         play(listener, minutes=minutes, voices=voices)
-        player.end(signal.SIGINT)
-        for line in (*player.out, *player.err):
-            click.echo(line)
+        player.end(signal.SIGINT)  # what it says is printed as it is closed
 
 
 if __name__ == "__main__":

@@ -37,6 +37,12 @@ def test_an_octave_error_is_folded_away() -> None:
     assert abs(median_cents(harmonic(440.0), 220.0, RATE)) < 2.5
 
 
+def test_what_is_left_when_a_note_has_died_away_has_no_pitch() -> None:
+    """Most of this note is a faint tone a quarter tone higher."""
+    note = harmonic(220.0) * np.exp(-30.0 * T) + 1e-5 * harmonic(226.0)
+    assert median_cents(note.astype(np.float32), 220.0, RATE) == pytest.approx(0.0, abs=2.5)
+
+
 @pytest.mark.parametrize("pitch_hz", [8.7, 12_000.0])
 def test_a_pitch_beyond_what_pyin_can_hear_is_none(pitch_hz: float) -> None:
     assert np.isnan(median_cents(harmonic(220.0), pitch_hz, RATE))

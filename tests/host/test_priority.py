@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,38 @@ with in_real_time(ENGINE):
 print(decode_and_count())
 """
 
+PLAYS = """
+from pathlib import Path
+import numpy as np
+from flax import nnx
+from synth import SIZES, WaveNet
+from synth.host.priority import compute_where_asked
+from synth.stream import Player, Point
+
+compute_where_asked()
+player = Player(WaveNet(SIZES["live"], rngs=nnx.Rngs(0)), voices=2, backend="cpu")
+config = SIZES["live"]
+nothing = np.zeros(config.harmonics, np.float32)
+point = Point(np.zeros((2, config.embedding_channels)), 0.0, 440.0, 440.0, 440.0, 0.0, nothing, nothing)
+
+def decode(blocks):
+    for number in range(blocks):
+        block = player.new_block(player.period)
+        for slot in range(2):
+            points = [point] * (1 if number else 2)
+            block.set(slot, points, age=number * player.period, seed=slot, temperature=1.0)
+        player.advance(block)
+
+def runs():  # how often each thread has begun to run
+    return {task.name: int((task / "schedstat").read_text().split()[2]) for task in Path("/proc/self/task").iterdir()}
+
+decode(10)
+before = runs()
+decode(100)
+main, *others = (after - before[thread] for thread, after in sorted(runs().items(), key=lambda run: int(run[0])))
+print(sum(runs >= 50 for runs in others))
+"""
+
 LONG = """
 import jax, jax.numpy as jnp
 from synth.host.priority import compute_where_asked
@@ -53,6 +86,13 @@ def test_what_was_asked_for_is_there_when_the_call_returns(ask: str, done: str) 
     script = LONG.format(ask=ask)
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert said.strip() == done
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not say how often threads run")
+def test_no_block_waits_for_a_thread_but_the_kernels() -> None:
+    environment = {**os.environ, "WAVEKEYS_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", PLAYS], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
 
 
 @needs_real_time
