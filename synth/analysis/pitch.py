@@ -22,7 +22,6 @@ def median_cents(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> flo
     Frames in which the note has died away do not count.
     """
     hop = round(0.064 * sample_rate_hz)
-    frames = {"frame_length": 2 * hop, "hop_length": hop}
     lowest, highest = max(pitch_hz / _RANGE, _LOWEST_HZ), min(pitch_hz * _RANGE, sample_rate_hz / 2.1)
     if highest <= _RANGE * lowest:
         return float("nan")  # a pitch that it could only find by guessing
@@ -32,10 +31,11 @@ def median_cents(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> flo
         fmax=highest,
         sr=sample_rate_hz,
         resolution=0.02,
+        frame_length=2 * hop,
+        hop_length=hop,
         max_transition_rate=_FASTEST_OCTAVES_A_SECOND,
-        **frames,
     )
-    level = librosa.feature.rms(y=audio, **frames)[0]
+    level = librosa.feature.rms(y=audio, frame_length=2 * hop, hop_length=hop)[0]
     track = track[np.isfinite(track) & (level > 10.0 ** (-_DIED_AWAY_DB / 20.0) * level.max())]
     if not len(track):
         return float("nan")
