@@ -32,7 +32,7 @@ def partials(phase: Array, count: int, strayed: Array | None = None) -> Array:
 def stray(detuning: Array) -> Array:
     """How far partials detuned by so many turns a sample, less than 32, stray in one: [...] -> [...] uint32.
 
-    To 2**-26 of a turn, a quarter of a thousandth of a hertz.
+    To 2**-26 of a turn, a quarter of a thousandth of a hertz, or as closely as float32 tells the detuning.
     """
     return (detuning * jnp.float32(2.0**26)).astype(jnp.int32).astype(jnp.uint32) << jnp.uint32(6)
 

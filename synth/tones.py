@@ -17,6 +17,7 @@ from synth.pitch import HIGHEST_PARTIAL
 MOST_TONES = 16  # of a note, and of a blend of notes
 KNOT_FRAMES = (0, 1, 3, 7, 15, 31, 63, 94)  # closest where a note begins; after the last one nothing changes
 COLUMNS = 1 + len(KNOT_FRAMES)
+HIGHEST_PLACE = 1024.0  # in multiples of the pitch
 FAINTEST_DB, LOUDEST_DB = -80.0, 6.0  # over the note's level
 SEATED = 1e-9  # at least, of a tone that has a partial's place, for nothing else to sound there
 LOUD_DB = -30.0  # over the note's level: for a louder tone than this a low note gives up a partial
@@ -34,11 +35,15 @@ def tone_rows(places: np.ndarray, amplitudes: np.ndarray, sounds: np.ndarray) ->
     """Tones at some places [K] with amplitudes in units of the note's level at its frames [K, F]: [K, COLUMNS].
 
     The straight lines between knots that come closest in decibels, and closer where a tone is loud. Where the note does
-    not sound ([F] bool) there is no tone either.
+    not sound ([F] bool) there is nothing to be told: a tone stays as it was.
     """
     rows = np.zeros((len(places), COLUMNS), np.float32)
+    if not sounds.any():
+        return rows
     hats = _hats(amplitudes.shape[-1])
-    courses = np.maximum(np.where(sounds, amplitudes, 0.0), 10.0 ** (FAINTEST_DB / 20.0))
+    heard, frames = np.flatnonzero(sounds), np.arange(len(sounds))
+    courses = np.array([np.interp(frames, heard, course[heard]) for course in amplitudes])
+    courses = np.maximum(courses, 10.0 ** (FAINTEST_DB / 20.0))
     for row, place, course in zip(rows, places, courses, strict=True):
         closely = (course / course.max())[:, None] ** 0.25
         levels, *_ = np.linalg.lstsq(closely * hats, closely[:, 0] * 20.0 * np.log10(course), rcond=None)
@@ -57,8 +62,9 @@ class Seats(NamedTuple):
     """Which partials' places a blend's tones have: M tones of I instruments.
 
     A model tells the amplitudes of a fixed number of partials, of which the highest are too high to sound, but for low
-    notes. Tones take their places, from the first that is silent on, each in its own, so that tones of two instruments
-    keep their pitches however the two are blended. Of a low note, loud tones take those of its highest partials.
+    notes. Tones take the places of the highest, which stay silent when the note is bent down, each its own, so that
+    tones of two instruments keep their pitches however the two are blended. Of a low note, whose highest partials do
+    sound, only loud tones take theirs.
     """
 
     owner: np.ndarray  # [M] which instrument's
@@ -77,7 +83,7 @@ class Seats(NamedTuple):
         free = np.arange(len(order)) < partials - first
         order = order[np.isfinite(level) & (free | (level > LOUD_DB))]
         owner, row = np.unravel_index(order, loudest.shape)
-        seat = min(first, partials - len(order)) + np.arange(len(order))
+        seat = partials - len(order) + np.arange(len(order))
         return cls(owner, row, seat, (tones[owner, row, 0] - 1.0 - seat).astype(np.float32), partials)
 
     def stretched(self, stretch: np.ndarray) -> np.ndarray:

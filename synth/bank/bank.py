@@ -12,7 +12,7 @@ import safetensors.numpy
 
 from synth.bank.vibrato import LARGEST, RISE_SECONDS
 from synth.errors import UsageError, WavekeysError
-from synth.tones import COLUMNS, FAINTEST_DB, LOUDEST_DB, MOST_TONES, tone_amplitudes
+from synth.tones import COLUMNS, FAINTEST_DB, HIGHEST_PLACE, LOUDEST_DB, MOST_TONES, tone_amplitudes
 from synth.wavenet.encoder import LEVEL_DB_PER_UNIT
 
 STEADY_DB_PER_SECOND = 1.5  # a sustain that falls more slowly than this is held level
@@ -22,7 +22,6 @@ LARGEST_EMBEDDING = 65504.0  # of embeddings: what float16 can say
 SILENT = 1.0 - 70.0 / LEVEL_DB_PER_UNIT
 FRAMES_PER_SECOND = 31.25  # of every bank, hence of every model that plays one
 FARTHEST = 0.5  # multiples of the pitch by which a partial may be off its own
-HIGHEST_PLACE = 1024.0  # of a tone, in multiples of the pitch
 OWN = ("vibrato", "stretch", "tuning", "tones")  # what a bank tells of notes beside embeddings; old ones lack some
 
 

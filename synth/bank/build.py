@@ -12,7 +12,7 @@ from synth.bank.bank import FRAMES_PER_SECOND, LARGEST_EMBEDDING, Bank
 from synth.bank.vibrato import Vibrato, find_vibrato
 from synth.errors import WavekeysError
 from synth.pitch import midi_to_hertz
-from synth.tones import COLUMNS, MOST_TONES
+from synth.tones import COLUMNS, MOST_TONES, tone_amplitudes, tone_rows
 from synth.wavenet import WaveNet
 from synth.wavenet.encoder import LEVEL_DB_PER_UNIT
 
@@ -121,8 +121,9 @@ def bank_of_notes(
         if not np.abs(frames).max() <= LARGEST_EMBEDDING:
             raise WavekeysError(f"{note.label}: its embedding is beyond what a bank can say; leave it out")
         vibrato = find_vibrato(note.audio, float(midi_to_hertz(note.pitch)), model.config.sample_rate_hz)
-        held = frames[held_frames(note.audio, len(frames), release)]
-        found.setdefault(note.instrument, {})[note.pitch, note.velocity] = _Note(held, vibrato, stretch, tuning, tones)
+        order = held_frames(note.audio, len(frames), release)
+        held = _Note(frames[order], vibrato, stretch, tuning, _tones_in(order, tones))
+        found.setdefault(note.instrument, {})[note.pitch, note.velocity] = held
     pitches = sorted({pitch for own in found.values() for pitch, _ in own})
     velocities = sorted({velocity for own in found.values() for _, velocity in own})
 
@@ -144,6 +145,16 @@ def bank_of_notes(
         release=release,
         **arrays,
     )
+
+
+def _tones_in(order: np.ndarray, tones: np.ndarray) -> np.ndarray:
+    """Tones [K, COLUMNS] of a note whose frames come in another order [F]."""
+    there = tones[:, 0] > 0
+    if np.array_equal(order, np.arange(len(order))):
+        return tones
+    told = np.zeros_like(tones)
+    told[there] = tone_rows(tones[there, 0], tone_amplitudes(tones[there], order).T, np.ones(len(order), bool))
+    return told
 
 
 def _first_of_each(notes: Iterable[Recorded], again: Callable[[Recorded], None]) -> Iterator[Recorded]:

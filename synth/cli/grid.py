@@ -84,7 +84,8 @@ def command(
         velocity=velocity,
         held_seconds=held,
     )
-    temperature = float(initial_values(loaded.info.parameters)["temperature"])
+    values = initial_values(loaded.info.parameters)
+    temperature = float(values["temperature"])
     make_folder(output / "wav")
     if not resume:
         for cell in grid.cells:  # a run that is broken off must not leave those of other settings to the next one
@@ -99,6 +100,8 @@ def command(
             "held": held,
             "seed": seed,
             "temperature": temperature,
+            "own_stretch": values["own_stretch"],
+            "own_tones": values["own_tones"],
             "backend": backend,
             "precision": precision,
         },

@@ -1,6 +1,7 @@
 """NSynth Super's product: every blend of four corners on a grid, at every pitch, for a sampler to play.
 
-The blends are the pad's (`synth.instrument.blend`), so that a cell sounds as the preset does with the pad there.
+The blends are the pad's (`synth.instrument.blend`), so that a cell sounds as the preset does with the pad there; but at
+its key's pitch, as a sampler expects: without the notes' own tuning and vibrato.
 """
 
 from __future__ import annotations

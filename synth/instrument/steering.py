@@ -26,6 +26,7 @@ from synth.tones import SEATED
 LARGEST_TILT_DB = 24.0
 KEPT_CENTS = 10.0  # of a recorded note's own tuning: a piano's octaves are wide; more is a fault of the recording
 TURN = 2.0**32
+HIGHEST_CLOCK = 0.45  # turns a sample
 KNOWN_FRAMES = 32  # of a note, blended at once; a second
 STILL = 1024  # pitches and loudnesses that are computed once
 
@@ -151,7 +152,7 @@ class Steering:
             frames=frames[:, :channels],
             fraction=fraction,
             pitch_hz=midi_to_hertz(pitch),
-            clock_hz=midi_to_hertz(clock),
+            clock_hz=min(midi_to_hertz(clock), HIGHEST_CLOCK * self._rate_hz),
             learnt_hz=midi_to_hertz(min(max(pitch, lowest), highest)),
             brightness=min(max(float(course.tilt_db), -LARGEST_TILT_DB), LARGEST_TILT_DB),
             stretch=stretch,
@@ -237,7 +238,7 @@ def _still_sides(level: float, decibels: float, pan: float) -> np.ndarray:
 
 def _steps(pitch: np.ndarray, rate_hz: int) -> np.ndarray:
     """What a clock moves on by a sample at such pitches [T]."""
-    return _whole(np.minimum(midi_to_hertz(pitch), 0.45 * rate_hz) / rate_hz)
+    return _whole(np.minimum(midi_to_hertz(pitch), HIGHEST_CLOCK * rate_hz) / rate_hz)
 
 
 @functools.lru_cache(STILL)

@@ -59,7 +59,7 @@ class NoteSet:
     velocity: np.ndarray  # [N]
     held_out: np.ndarray  # [N] bool, of instruments that the set itself keeps for validation
     audio: np.ndarray  # [N, T] float32, as recorded
-    rest: np.ndarray  # [N, T] float32, what of it is no partial, in units of the level
+    rest: np.ndarray  # [N, T] float32, what of it is neither partial nor tone, in units of the level
     noise: np.ndarray  # [N, NOISE_DRAWS, T] float16, noise as the rest beside the partials is, in units of the level
     phase: np.ndarray  # [N, T] uint32
     amplitudes: np.ndarray  # [N, F, H] float32, in units of the level

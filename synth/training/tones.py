@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import fftconvolve, find_peaks
 
-from synth.tones import MOST_TONES
+from synth.tones import HIGHEST_PLACE, MOST_TONES
 from synth.training.clock import (
     LINE_HZ,
     LINE_SHARE,
@@ -56,8 +56,9 @@ def find_tones(audio: np.ndarray, clocked: ClockedNote, sample_rate_hz: int) -> 
         if line.sum() <= faintest:
             continue  # as nearly all
         stands_out = power[peak] > 10.0 ** (PEAK_DB / 10.0) * np.median(around)
-        is_partial = np.abs(clocked.places.heard * per_multiple - peak).min() <= width
-        if stands_out and not is_partial and line.sum() > LINE_SHARE * around.sum():
+        is_partial = np.abs(clocked.places.heard * per_multiple - peak).min(initial=np.inf) <= width
+        within = peak <= HIGHEST_PLACE * clocked.places.pitch * per_multiple
+        if within and stands_out and not is_partial and line.sum() > LINE_SHARE * around.sum():
             found.append((line.sum(), peak / per_multiple))
     places = np.array([place for _, place in sorted(found, reverse=True)[:MOST_TONES]])
     band = low_pass(BAND_SECONDS * sample_rate_hz)

@@ -12,7 +12,7 @@ import safetensors.numpy
 from synth import UsageError, WavekeysError
 from synth.bank import Bank, HeldNote, Preset, load_bank
 from synth.bank.build import find_loops
-from synth.tones import COLUMNS
+from synth.tones import COLUMNS, tone_amplitudes
 
 
 def frames_of(bank: Bank, pitch: int, velocity: int) -> np.ndarray:
@@ -127,6 +127,25 @@ def test_a_note_of_some_instruments_is_theirs_of_all(tiny_preset: Preset) -> Non
     )
     for name in ("frames", "loops", "slopes", "vibrato", "stretch", "tuning", "tones"):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[1:])
+
+
+def test_a_notes_tones_are_those_of_its_velocity_and_have_its_time(tiny_preset: Preset) -> None:
+    rows = np.zeros((2, 5, 2, 1, COLUMNS), np.float32)
+    rows[..., 0] = 1.5
+    rows[..., 0, :, 1:], rows[..., 1, :, 1:] = -40.0, np.linspace(0.0, -60.0, COLUMNS - 1)
+    bank = dataclasses.replace(tiny_preset.bank, tones=rows)
+    soft, loud = (bank.note(60, int(velocity), has_level=True) for velocity in bank.velocities)
+    np.testing.assert_allclose(soft.tones_at(np.arange(3)), 0.01, rtol=1e-5)
+    (first, last), release = loud.loops[0], bank.release
+
+    def told(*frames: int) -> np.ndarray:
+        return np.broadcast_to(tone_amplitudes(rows[0, 0, 1], np.array(frames)), (2, len(frames), 1))
+
+    assert not np.array_equal(told(first), told(last))
+    np.testing.assert_array_equal(loud.tones_at(np.array([0, last, last + 1])), told(0, last, last - 1))
+    np.testing.assert_array_equal(loud.tones_at(np.array([0, 1]), backward=True), told(last, last - 1))
+    np.testing.assert_array_equal(loud.tones_at(np.array([0, last + 100]), freeze=True), told(0, first))
+    np.testing.assert_array_equal(loud.tones_after_release(np.array([0, 1])), told(release, release + 1))
 
 
 def test_after_the_key_is_let_go_the_level_falls_from_where_it_was() -> None:

@@ -56,6 +56,20 @@ def test_it_is_bent_with_its_note(tiny_preset: Preset) -> None:
     assert bent == pytest.approx(own, abs=0.5)
 
 
+def test_above_the_highest_clock_it_stays_with_its_note(tiny_preset: Preset) -> None:
+    """Which is at 7200 Hz from key 119 on."""
+    instrument = Instrument(tiny_preset, voices=1, backend="cpu", blend={"bell": 1.0})
+    play(instrument, {0: [Set("temperature", 0.0), Set("own_vibrato", 0.0)]}, 4800)
+    places = tiny_preset.bank.tones[0, ..., 0]
+    tones = tiny_preset.bank.tones.copy()
+    tones[0, ..., 0] = np.where(places > 0, 0.5, 0.0)
+    half = dataclasses.replace(tiny_preset, bank=dataclasses.replace(tiny_preset.bank, tones=tones))
+    instrument.load(half)
+    sound = play(instrument, {0: [on(124, 127)]}, RATE)[4000:, 0]
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
+    assert np.argmax(spectrum) * RATE / len(sound) == pytest.approx(0.5 * 7200.0, abs=2.0)
+
+
 def amplitude(preset: Preset, *events: Event) -> float:
     """Of the tierce where its note's clock has it, whatever that does."""
     instrument = Instrument(preset, voices=1, backend="cpu", blend={"bell": 1.0})

@@ -51,6 +51,17 @@ def test_what_is_faint_is_left_to_the_noise() -> None:
     assert find_tones(audio, set_to_clock(audio, 440.0, RATE, 16), RATE).places == pytest.approx([2.5], abs=1e-3)
 
 
+@pytest.mark.parametrize("hertz", [8000.0, 12_000.0])
+def test_a_note_too_high_for_any_partial_is_analysed_too(hertz: float) -> None:
+    audio = note({0.05: 0.1}, hertz=hertz)
+    assert find_tones(audio, set_to_clock(audio, hertz, RATE, 16), RATE).places.min() > 0.0
+
+
+def test_no_tone_is_further_up_than_a_bank_may_say() -> None:
+    audio = note({900.0: 0.01, 1100.0: 0.01}, hertz=7.0)
+    assert find_tones(audio, set_to_clock(audio, 7.0, RATE, 16), RATE).places.max() < 1024.0
+
+
 def test_a_notes_analysis_has_tones_and_the_note_without_them() -> None:
     t = np.arange(4 * RATE) / RATE
     plain = note({}) * np.exp(-t)
