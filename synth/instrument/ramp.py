@@ -87,6 +87,11 @@ class Ramp:
             del self._times[0], self._values[0], self._rises[0]
 
 
+def mixture(before: Any, after: Any, share: Any) -> Any:
+    """`after` in place of such a share of `before`."""
+    return (1.0 - share) * before + share * after
+
+
 class Crossfade(Generic[Part]):
     """One thing after another, each fading in over those before it. Like a ramp it is a function of time alone."""
 
@@ -108,13 +113,14 @@ class Crossfade(Generic[Part]):
         """Put something else in the place of each part."""
         self.parts = [(other(part), ramp) for part, ramp in self.parts]
 
-    def over(self, times: T, value: Callable[[Part, T], Value]) -> Value:
+    def over(
+        self, times: T, value: Callable[[Part, T], Value], mix: Callable[[Value, Value, Any], Value] = mixture
+    ) -> Value:
         """The mixture of `value(part, times)`; what has faded in wholly is alone, exactly."""
         (part, _), *others = self.parts
-        mixed: Any = value(part, times)
+        mixed = value(part, times)
         for part, ramp in others:
-            share: Any = ramp.over(times)
-            mixed = (1.0 - share) * mixed + share * value(part, times)
+            mixed = mix(mixed, value(part, times), ramp.over(times))
         return mixed
 
     def forget(self, before: int) -> None:

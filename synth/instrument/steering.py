@@ -17,7 +17,7 @@ import numpy as np
 from synth.instrument.channels import Channels
 from synth.instrument.course import Course, Value, course_of
 from synth.instrument.dials import Dials
-from synth.instrument.ramp import Times
+from synth.instrument.ramp import Times, mixture
 from synth.instrument.voice import Let, Timbre, Touch, Voice
 from synth.pitch import midi_to_hertz
 from synth.stream import Player, Point, last_point
@@ -132,10 +132,14 @@ class Steering:
         if not course.stands_still:
             course = course_of(voice, time, {})
         voice.timbre.forget(time)
-        frames = voice.timbre.over(time, lambda timbre, at: self._frames(voice, timbre, at))
+        channels = voice.timbre.target.held.frames.shape[-1]
+        frames = voice.timbre.over(
+            time,
+            lambda timbre, at: self._frames(voice, timbre, at),
+            functools.partial(_crossfaded, partials=channels + 2),
+        )
         pitch, fraction = voice.pitch.at(time) + float(course.semitones), voice.time % 1.0
         lowest, highest = voice.timbre.target.pitches
-        channels = voice.timbre.target.held.frames.shape[-1]
         before, after = frames[:, channels].tolist()
         tuning = min(max(float(frames[0, channels + 1]), -KEPT_CENTS), KEPT_CENTS)
         swing = before + fraction * (after - before)
@@ -212,6 +216,23 @@ class Steering:
             envelope = voice.envelope(self._times - (self._now - voice.age))
             row[:] = loudness * (envelope if isinstance(envelope, float) else envelope[:, None])
         return gains
+
+
+def _crossfaded(before: np.ndarray, after: np.ndarray, share: float, *, partials: int) -> np.ndarray:
+    """Blended `Timbre.layers`, one in the place of such a share of another; `partials` is the first column of those.
+
+    Partials move from one's places to the other's, but a tone stays where it is while it fades. Where each has a tone
+    in the same partial's place, at another pitch, the louder one is heard, by as much as it is louder.
+    """
+    mixed = mixture(before, after, share)
+    stretch, tones = np.split(mixed[:, partials:], 2, axis=1)
+    places, others = (np.split(layers[:, partials:], 2, axis=1)[0] for layers in (before, after))
+    leaving, coming = (1.0 - share) * before[:, -tones.shape[1] :], share * after[:, -tones.shape[1] :]
+    seated = tones > 0.0
+    stretch[seated] = np.where(coming > leaving, others, places)[seated]
+    apart = (leaving > 0.0) & (coming > 0.0) & (places != others)
+    tones[apart] = np.maximum(np.abs(coming - leaving), SEATED)[apart]
+    return mixed
 
 
 def _own_partials(dials: Dials, time: int, stretch: np.ndarray, tones: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,8 +10,9 @@ import pytest
 
 from synth import WavekeysError
 from synth.bank import Preset
-from synth.instrument import Instrument, Set
+from synth.instrument import Instrument, Set, SetBlend
 from synth.instrument.events import Event
+from synth.instrument.steering import _crossfaded
 from synth.testing.playing import on, play
 from synth.tones import COLUMNS
 
@@ -94,6 +95,30 @@ def test_it_swings_with_its_note_and_has_its_tuning(tiny_preset: Preset) -> None
     assert amplitude(swinging) == pytest.approx(still, rel=0.02)
     deep = Set("vibrato_cents", 50.0), Set("vibrato_rate_hz", 4.0)
     assert amplitude(swinging, *deep) == pytest.approx(still, rel=0.05)
+
+
+def test_a_tone_stays_where_it_is_while_another_note_takes_its_notes_place() -> None:
+    """Five partials: a true one; a tone of the first note, of the second, of both, and of both at two pitches."""
+    before, after = np.zeros((2, 2, 3 + 2 * 5), np.float32)
+    before[:, 3:] = [0.1, -7.0, 0.0, -2.0, -3.0, 0.0, 0.4, 0.0, 0.2, 0.4]
+    after[:, 3:] = [0.2, 0.0, -9.0, -2.0, -4.5, 0.0, 0.0, 0.8, 0.6, 0.4]
+    before[:, 0] = 1.0
+    mixed = _crossfaded(before, after, 0.25, partials=3)
+    np.testing.assert_allclose(mixed[:, 0], 0.75)
+    np.testing.assert_allclose(mixed[1, 3:], [0.125, -7.0, -9.0, -2.0, -3.0, 0.0, 0.3, 0.2, 0.3, 0.2], rtol=1e-6)
+    np.testing.assert_allclose(_crossfaded(before, after, 0.75, partials=3)[0, [7, 12]], [-4.5, 0.2], rtol=1e-6)
+
+
+def test_a_tone_that_fades_sweeps_through_nothing(tiny_preset: Preset) -> None:
+    """The bell gives place to the pipe. Its tierce has the place of the last partial, at 4186 Hz."""
+    sounds = []
+    for tones in (tiny_preset.bank.tones, 0 * tiny_preset.bank.tones):
+        preset = dataclasses.replace(tiny_preset, bank=dataclasses.replace(tiny_preset.bank, tones=tones))
+        instrument = Instrument(preset, voices=1, backend="cpu", blend={"bell": 1.0})
+        play(instrument, {0: [Set("temperature", 0.0), Set("own_vibrato", 0.0)]}, 4800)
+        sounds.append(play(instrument, {0: [on(60, 127)], 8000: [SetBlend({"pipe": 1.0})]}, RATE)[8000:9600, 0])
+    spectrum = np.abs(np.fft.rfft((sounds[0] - sounds[1]) * np.hanning(1600), RATE))
+    assert spectrum[round(1.19 * HERTZ) + 150 : 3500].max() < 0.06 * spectrum.max()  # measured: 0.025; sliding, 0.15
 
 
 @pytest.mark.parametrize(
