@@ -149,10 +149,9 @@ def bank_of_notes(
 
 def _tones_in(order: np.ndarray, tones: np.ndarray) -> np.ndarray:
     """Tones [K, COLUMNS] of a note whose frames come in another order [F]."""
-    there = tones[:, 0] > 0
     if np.array_equal(order, np.arange(len(order))):
         return tones
-    told = np.zeros_like(tones)
+    there, told = tones[:, 0] > 0, np.zeros_like(tones)
     told[there] = tone_rows(tones[there, 0], tone_amplitudes(tones[there], order).T, np.ones(len(order), bool))
     return told
 

@@ -136,7 +136,7 @@ class Steering:
         frames = voice.timbre.over(
             time,
             lambda timbre, at: self._frames(voice, timbre, at),
-            functools.partial(_crossfaded, partials=channels + 2),
+            functools.partial(_crossfaded, channels=channels),
         )
         pitch, fraction = voice.pitch.at(time) + float(course.semitones), voice.time % 1.0
         lowest, highest = voice.timbre.target.pitches
@@ -147,9 +147,8 @@ class Steering:
         clock = pitch + 0.01 * float(dials.over("own_vibrato", time) * swing + dials.over("own_tuning", time) * tuning)
         clock += 0.01 * float(course.vibrato_cents) * math.sin(voice.swung_turns * (2.0 * math.pi / TURN))
         voice.swung_turns = self._turned(voice.swung_turns, dials.over("vibrato_rate_hz", time))
-        first, last = channels + 2, (channels + 2 + frames.shape[-1]) // 2
-        tones = frames[0, last:] + fraction * (frames[1, last:] - frames[0, last:])
-        stretch, tones = _own_partials(dials, time, frames[0, first:last], tones)
+        stretch, tones = _partials(frames, channels)
+        stretch, tones = _own_partials(dials, time, stretch[0], tones[0] + fraction * (tones[1] - tones[0]))
         voice.time += dials.over("speed", time) * self._frames_a_point
         voice.movement_turns = self._turned(voice.movement_turns, dials.over("movement_hz", time))
         return Point(
@@ -218,17 +217,24 @@ class Steering:
         return gains
 
 
-def _crossfaded(before: np.ndarray, after: np.ndarray, share: float, *, partials: int) -> np.ndarray:
-    """Blended `Timbre.layers`, one in the place of such a share of another; `partials` is the first column of those.
+def _partials(layers: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """The stretch and the tones in blended `Timbre.layers` [2, C + 2 + 2H]: views, [2, H] each."""
+    first = channels + 2
+    last = (first + layers.shape[-1]) // 2
+    return layers[:, first:last], layers[:, last:]
+
+
+def _crossfaded(before: np.ndarray, after: np.ndarray, share: float, *, channels: int) -> np.ndarray:
+    """Blended `Timbre.layers` [2, C + 2 + 2H], one in the place of such a share of another.
 
     Partials move from one's places to the other's, but a tone stays where it is while it fades. Where each has a tone
     in the same partial's place, at another pitch, the louder one is heard, by as much as it is louder.
     """
     mixed = mixture(before, after, share)
-    stretch, tones = np.split(mixed[:, partials:], 2, axis=1)
-    places, others = (np.split(layers[:, partials:], 2, axis=1)[0] for layers in (before, after))
-    leaving, coming = (1.0 - share) * before[:, -tones.shape[1] :], share * after[:, -tones.shape[1] :]
-    seated = tones > 0.0
+    (stretch, tones), (places, leaving), (others, coming) = (
+        _partials(layers, channels) for layers in (mixed, before, after)
+    )
+    leaving, coming, seated = (1.0 - share) * leaving, share * coming, tones > 0.0
     stretch[seated] = np.where(coming > leaving, others, places)[seated]
     apart = (leaving > 0.0) & (coming > 0.0) & (places != others)
     tones[apart] = np.maximum(np.abs(coming - leaving), SEATED)[apart]

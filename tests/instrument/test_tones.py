@@ -103,10 +103,10 @@ def test_a_tone_stays_where_it_is_while_another_note_takes_its_notes_place() -> 
     before[:, 3:] = [0.1, -7.0, 0.0, -2.0, -3.0, 0.0, 0.4, 0.0, 0.2, 0.4]
     after[:, 3:] = [0.2, 0.0, -9.0, -2.0, -4.5, 0.0, 0.0, 0.8, 0.6, 0.4]
     before[:, 0] = 1.0
-    mixed = _crossfaded(before, after, 0.25, partials=3)
+    mixed = _crossfaded(before, after, 0.25, channels=1)
     np.testing.assert_allclose(mixed[:, 0], 0.75)
     np.testing.assert_allclose(mixed[1, 3:], [0.125, -7.0, -9.0, -2.0, -3.0, 0.0, 0.3, 0.2, 0.3, 0.2], rtol=1e-6)
-    np.testing.assert_allclose(_crossfaded(before, after, 0.75, partials=3)[0, [7, 12]], [-4.5, 0.2], rtol=1e-6)
+    np.testing.assert_allclose(_crossfaded(before, after, 0.75, channels=1)[0, [7, 12]], [-4.5, 0.2], rtol=1e-6)
 
 
 def test_a_tone_that_fades_sweeps_through_nothing(tiny_preset: Preset) -> None:
