@@ -13,12 +13,15 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import uniform_filter1d
 from threadpoolctl import threadpool_limits
 
-from synth.tones import COLUMNS, MOST_TONES, tone_rows
-from synth.training.clock import set_to_clock
-from synth.training.tones import find_tones
+from synth.tones import COLUMNS, MOST_TONES, Seats, tone_rows
+from synth.training.clock import Clock, find_clock
+from synth.training.rephase import set_to_clock
+from synth.training.tones import Tones, find_tones
 from synth.workers import workers
 
 NOISE_DRAWS = 4
+TONE_ROUNDS = 6  # of finding a clock and the tones beside it; two, but for tones right beside the first partials
+SAME_PLACE = 1e-3  # in multiples of the clock
 SILENT = 1e-3  # of a note's highest level, -60 dB
 NOTES_WORTH_A_PROCESS = 32  # a process takes a second to start; a note, less
 
@@ -48,25 +51,44 @@ class Analysis(NamedTuple):
 # Its matrices are small, and other processes have the other cores.
 @threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
 def analyse_note(note: Sound, *, sample_rate_hz: int, hop: int, harmonics: int) -> Analysis:
-    """Set a note to its clock, take its tones off, and draw the noises that its history gets in training."""
-    clocked = set_to_clock(note.audio, note.pitch_hz, sample_rate_hz, harmonics)
-    tones = find_tones(note.audio, clocked, sample_rate_hz)
+    """Take a note's tones off, set it to its clock, and draw the noises that its history gets in training.
+
+    Tones for which there is no seat when the note is played are left in it, as what is no partial.
+    """
+    clock, tones = _clock_and_tones(note, sample_rate_hz, harmonics)
     points = np.arange(len(note.levels)) * hop
-    gain = np.interp(np.arange(len(note.audio)), points, note.levels).astype(np.float32)
-    rest = (clocked.rest - tones.audio) / gain
     sounding = note.levels > SILENT * note.levels.max()
-    rows = tone_rows(tones.places / clocked.places.pitch, tones.amplitudes[:, points] / note.levels, sounding)
+    rows = tone_rows(tones.places / clock.places.pitch, tones.amplitudes[:, points] / note.levels, sounding)
+    seated = Seats.of(rows[None], note.pitch_hz, sample_rate_hz, harmonics).row
+    rows, plain = rows[seated], note.audio - tones.audio[seated].sum(axis=0)
+    clocked = set_to_clock(plain, clock, sample_rate_hz, harmonics)
+    gain = np.interp(np.arange(len(note.audio)), points, note.levels).astype(np.float32)
+    rest = clocked.rest / gain
+    stretch = np.zeros(harmonics, np.float32)
+    stretch[: len(clock.places.stretch)] = clock.places.stretch
     return Analysis(
         levels=note.levels,
-        plain=note.audio - tones.audio,
+        plain=plain,
         rest=rest,
         noise=shaped_noise(rest, np.random.default_rng(0), NOISE_DRAWS).astype(np.float16),
-        phase=clocked.phase,
+        phase=clock.phase,
         amplitudes=(clocked.amplitudes[:, points] / note.levels).T.astype(np.float32),
-        stretch=clocked.stretch,
-        tuning=clocked.tuning,
+        stretch=stretch,
+        tuning=clock.tuning,
         tones=np.concatenate([rows, np.zeros((MOST_TONES - len(rows), COLUMNS), np.float32)]),
     )
+
+
+def _clock_and_tones(note: Sound, sample_rate_hz: int, harmonics: int) -> tuple[Clock, Tones]:
+    """A note's clock and the tones beside it, by which it no longer wavers: they are found until they settle."""
+    plain, settled = note.audio, np.zeros(0)
+    for _ in range(TONE_ROUNDS):
+        clock = find_clock(plain, note.pitch_hz, sample_rate_hz, harmonics)
+        tones = find_tones(note.audio, clock, sample_rate_hz)
+        if len(tones.places) == len(settled) and np.allclose(tones.places, settled, rtol=0.0, atol=SAME_PLACE):
+            break
+        plain, settled = note.audio - tones.audio.sum(axis=0), tones.places
+    return clock, tones
 
 
 def analyse_all(notes: Iterable[Sound], *, expected: int, **sizes: int) -> Iterator[Analysis]:

@@ -1,7 +1,8 @@
-"""Tones of a note that are no multiples of its pitch, found in what its partials leave.
+"""Tones of a note that are no multiples of its pitch, found beside its partials.
 
 A bell has a hum, a tierce and a quint, an organ's mixture a fifth, a layered sound two pitches, a piano's frame a thud.
-No clock has them among its partials (`synth.training.clock`), and to a model what is no partial is noise.
+No clock has them among its partials (`synth.training.clock`), and to a model what is no partial is noise. They are
+found and taken off first: the band around a partial is wide, and would have what sounds next to it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from scipy.signal import fftconvolve, find_peaks
 
 from synth.tones import HIGHEST_PLACE, MOST_TONES
 from synth.training.clock import (
+    INAUDIBLE_HZ,
     LINE_HZ,
     LINE_SHARE,
     PEAK_DB,
-    ClockedNote,
+    Clock,
     loudness,
     low_pass,
     over_turns,
@@ -33,39 +35,39 @@ class Tones(NamedTuple):
 
     places: np.ndarray  # [K], in multiples of the clock
     amplitudes: np.ndarray  # [K, T]
-    audio: np.ndarray  # [T] float32, all of them together
+    audio: np.ndarray  # [K, T] float32
 
 
-def find_tones(audio: np.ndarray, clocked: ClockedNote, sample_rate_hz: int) -> Tones:
+def find_tones(audio: np.ndarray, clock: Clock, sample_rate_hz: int) -> Tones:
     """The tones of a note [T] beside its partials.
 
-    A tone is a line in the spectrum over the clock's turns, the note's level taken off, of what the partials leave: a
-    peak that stands out, with most of the power around it within its line, where no partial was heard. Each is
-    what passes through a narrow band around its place.
+    A tone is a line in the spectrum over the clock's turns, the note's level taken off: a peak that stands out, with
+    most of the power around it within its line, and apart from all partials. Each is what passes through a narrow band
+    around its place, which has nothing of a partial.
     """
-    turns = clocked.turns
-    level = loudness(audio, sample_rate_hz)
-    power = power_spectrum(over_turns(clocked.rest / level, turns))
-    faintest = 10.0 ** (FAINTEST_DB / 10.0) * power_spectrum(over_turns(audio / level, turns)).sum()
+    turns = clock.turns
+    power = power_spectrum(over_turns(audio / loudness(audio, sample_rate_hz), turns))
+    faintest = 10.0 ** (FAINTEST_DB / 10.0) * power.sum()
     per_multiple = turns[-1] - turns[0]  # bins
-    width = round(LINE_HZ * len(audio) / sample_rate_hz)
+    width, apart = (round(hertz * len(audio) / sample_rate_hz) for hertz in (LINE_HZ, 2.0 / BAND_SECONDS))
     peaks, _ = find_peaks(power, distance=width + 1)
     found = []
-    for peak in peaks.tolist():
+    for peak in peaks[peaks > INAUDIBLE_HZ * len(audio) / sample_rate_hz].tolist():
         line, around = (power[max(0, peak - side) : peak + side + 1] for side in (width, AROUND * width))
         if line.sum() <= faintest:
             continue  # as nearly all
         stands_out = power[peak] > 10.0 ** (PEAK_DB / 10.0) * np.median(around)
-        is_partial = np.abs(clocked.places.heard * per_multiple - peak).min(initial=np.inf) <= width
-        within = peak <= HIGHEST_PLACE * clocked.places.pitch * per_multiple
+        is_partial = np.abs(clock.places.heard * per_multiple - peak).min(initial=np.inf) < apart
+        within = peak <= HIGHEST_PLACE * clock.places.pitch * per_multiple
         if within and stands_out and not is_partial and line.sum() > LINE_SHARE * around.sum():
             found.append((line.sum(), peak / per_multiple))
     places = np.array([place for _, place in sorted(found, reverse=True)[:MOST_TONES]])
     band = low_pass(BAND_SECONDS * sample_rate_hz)
-    left, amplitudes = clocked.rest.astype(np.float64), np.zeros((len(places), len(audio)))
-    for place, amplitude in zip(places, amplitudes, strict=True):
+    left, amplitudes = audio.astype(np.float64), np.zeros((len(places), len(audio)))
+    sound = np.zeros((len(places), len(audio)), np.float32)
+    for place, amplitude, own in zip(places, amplitudes, sound, strict=True):
         carrier = np.exp(2j * np.pi * (place * turns % 1.0))
         tone = 2.0 * fftconvolve(left * carrier.conj(), band, mode="same")
-        left -= (tone * carrier).real
-        amplitude[:] = np.abs(tone)
-    return Tones(places, amplitudes, (clocked.rest - left).astype(np.float32))
+        own[:], amplitude[:] = (tone * carrier).real, np.abs(tone)
+        left -= own
+    return Tones(places, amplitudes, sound)
