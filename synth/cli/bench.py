@@ -58,6 +58,7 @@ def command(
     from synth import kernels
     from synth.errors import UsageError
     from synth.kernels.cpu import PRECISIONS
+    from synth.stream import MOST_VOICES
     from synth.wavenet import SIZES as KNOWN
 
     if size not in KNOWN:
@@ -71,6 +72,8 @@ def command(
     if estimate:
         click.echo(_estimate(estimate, size, counts))
         return
+    if max(counts) > MOST_VOICES:
+        raise UsageError(f"--voices {voices!r}: a stream has {MOST_VOICES} at most")
     precisions = precision.split(",")
     for wanted in precisions:
         if wanted not in PRECISIONS:

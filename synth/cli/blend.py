@@ -19,7 +19,7 @@ class Blend(click.ParamType):
             return value
         blend: dict[str, float] = {}
         for part in str(value).split(","):
-            name, equals, number = part.partition("=")
+            name, equals, number = part.rpartition("=")
             name = name.strip().lower()
             try:
                 weight = float(number)

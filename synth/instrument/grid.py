@@ -130,7 +130,7 @@ class Grid:
         low_values, high_values = _shares(edges, 0, 127)
         lines = [
             f"// {self.preset.info.name}: {', '.join(f'{name} {corner}' for corner, name in self.corners.items())}",
-            f"// {self.preset.info.licence}",
+            f"// {' '.join(self.preset.info.licence.split())}",
             f"<control> default_path={folder}/ set_cc{X_CONTROLLER}=64 set_cc{Y_CONTROLLER}=64",
             f"<global> loop_mode=no_loop ampeg_release={RELEASE_SECONDS}",
         ]

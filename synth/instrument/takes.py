@@ -218,12 +218,11 @@ def _by_wishes(song: Song, wishes: Wishes) -> Performance:
     )
     rack = Rack([Part(name=instrument.preset.info.name, instrument=instrument)])
     rack.warm_up(BLOCK_FRAMES)
-    timeline = song.timeline
     return Performance(
         rack=rack,
-        timeline=[*timeline],
+        timeline=[*song.timeline],
         block_frames=BLOCK_FRAMES,
-        end_seconds=timeline[-1][0],
+        end_seconds=song.end_seconds,
         instruments=[instrument],
     )
 

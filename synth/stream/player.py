@@ -22,6 +22,7 @@ from synth.wavenet.decoder import frame_conditioning
 CONTROL_PERIOD = 64  # samples from one control point to the next, at most
 POINTS_TOGETHER = 4  # whose conditioning is computed at once
 KNOWN_POINTS = 2  # of a voice's window, from the block before
+LONGEST_BLOCK = 256  # samples; a voice's slot can only go to another between two blocks
 OWN_LENGTHS = 4  # of blocks that are compiled for as they come
 
 
@@ -149,13 +150,16 @@ class Player:
         return self._stream.precision
 
     def lengths(self, samples: int) -> list[int]:
-        """The blocks in which to decode so many samples: one, as long as the lengths asked for are few.
+        """The blocks in which to decode so many samples: whole ones, and one more, as long as the lengths are few.
 
         A host whose blocks are of ever new lengths gets powers of two, so that compiling comes to an end.
         """
-        if not samples or samples in self._blocks or len(self._blocks) < OWN_LENGTHS:
-            return [samples]
-        return [1 << bit for bit in reversed(range(samples.bit_length())) if samples >> bit & 1]
+        whole, rest = divmod(samples, LONGEST_BLOCK)
+        if not rest or rest in self._blocks or len(self._blocks) < OWN_LENGTHS:
+            last = [rest] if rest or not whole else []
+        else:
+            last = [1 << bit for bit in reversed(range(rest.bit_length())) if rest >> bit & 1]
+        return [LONGEST_BLOCK] * whole + last
 
     def new_block(self, samples: int) -> PlayerBlock:
         """A block with all voices idle. Blocks of one length share their arrays: fill, advance, forget."""

@@ -21,7 +21,6 @@ from synth.workers import workers
 
 NOISE_DRAWS = 4
 TONE_ROUNDS = 6  # of finding a clock and the tones beside it; two, but for tones right beside the first partials
-SAME_PLACE = 1e-3  # in multiples of the clock
 SILENT = 1e-3  # of a note's highest level, -60 dB
 NOTES_WORTH_A_PROCESS = 32  # a process takes a second to start; a note, less
 
@@ -80,14 +79,19 @@ def analyse_note(note: Sound, *, sample_rate_hz: int, hop: int, harmonics: int) 
 
 
 def _clock_and_tones(note: Sound, sample_rate_hz: int, harmonics: int) -> tuple[Clock, Tones]:
-    """A note's clock and the tones beside it, by which it no longer wavers: they are found until they settle."""
+    """A note's clock and the tones beside it, by which it no longer wavers: they are found until they settle.
+
+    Where no clock was heard there is none: with the tones off, one would be heard in what little is left.
+    """
     plain, settled = note.audio, np.zeros(0)
     for _ in range(TONE_ROUNDS):
         clock = find_clock(plain, note.pitch_hz, sample_rate_hz, harmonics)
         tones = find_tones(note.audio, clock, sample_rate_hz)
-        if len(tones.places) == len(settled) and np.allclose(tones.places, settled, rtol=0.0, atol=SAME_PLACE):
+        places, bin_width = np.sort(tones.places), 1.0 / (clock.turns[-1] - clock.turns[0])
+        same = len(places) == len(settled) and np.allclose(places, settled, rtol=0.0, atol=1.5 * bin_width)
+        if same or clock.is_nominal:
             break
-        plain, settled = note.audio - tones.audio.sum(axis=0), tones.places
+        plain, settled = note.audio - tones.audio.sum(axis=0), places
     return clock, tones
 
 

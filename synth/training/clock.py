@@ -12,6 +12,7 @@ from synth.pitch import HIGHEST_PARTIAL
 
 CLOCK_PARTIALS = 8  # that the clock is heard from
 CLOCK_ROUNDS = 3  # of finding in turn what partials are off by and how the clock goes; it has settled after two
+THUMP_CENTS = 30.0  # of a fundamental from the pitch that its partials have in common; a string's is closer
 WIDEST_CENTS = 100.0  # of a note from the pitch that it should have: what seems farther is no tuning
 ASTRAY = 0.5  # multiples of the clock by which a partial may be off, as a stretched string's are
 ASTRAY_SHARE = 0.1  # of its frequency, likewise: the lowest are not stretched, but may have a quint beside them
@@ -35,6 +36,7 @@ class Clock(NamedTuple):
     """Of a note: how its pitch goes, and where its partials are."""
 
     pitch_hz: float  # that it should have
+    sample_rate_hz: int
     turns: np.ndarray  # [T] float64, from the start on
     places: Places
     tuning: float  # of the pitch that the partials have in common against the one it should have, in cents
@@ -44,6 +46,11 @@ class Clock(NamedTuple):
         """[T] uint32, turns of 2**32."""
         return np.round((self.turns % 1.0) * 2.0**32).astype(np.uint64).astype(np.uint32)
 
+    @property
+    def is_nominal(self) -> bool:
+        """Whether nothing of its own was heard."""
+        return np.array_equal(self.turns, _nominal(self.pitch_hz, self.sample_rate_hz, len(self.turns)))
+
 
 def find_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmonics: int) -> Clock:
     """The clock of a note [T] near `pitch_hz`, with the places of as many of so many partials as can be heard."""
@@ -51,7 +58,7 @@ def find_clock(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int, harmonic
     count = min(harmonics, int(HIGHEST_PARTIAL * sample_rate_hz / pitch_hz))
     places = partial_places(audio, turns, count, sample_rate_hz)
     tuning = 1200.0 * np.log2(places.pitch * _mean_pitch(audio, turns, sample_rate_hz) / pitch_hz)
-    return Clock(pitch_hz, turns, places, float(tuning))
+    return Clock(pitch_hz, sample_rate_hz, turns, places, float(tuning))
 
 
 def clock_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> np.ndarray:
@@ -61,12 +68,13 @@ def clock_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> np.n
     far it then turns from sample to sample is its number times the clock's deviation, and what it is off by itself (a
     string's partials are stretched). The deviation that explains all of them best, by their power, is the clock's. The
     fundamental alone will not do: where two pipes or voices beat it fades, turns around at once, and would drag all
-    other partials off their places.
+    other partials off their places. Nor is its pitch the clock's where it is far from what all of them have
+    in common: it is a body's thump.
 
     Before the fundamental has come within 40 dB of its peak, and after it has gone for good, the clock runs at the
     nominal pitch.
     """
-    carrier = pitch_hz / sample_rate_hz * np.arange(len(audio), dtype=np.float64)
+    carrier = _nominal(pitch_hz, sample_rate_hz, len(audio))
     number = np.arange(1.0, max(1, min(CLOCK_PARTIALS, int(0.45 * sample_rate_hz / pitch_hz))) + 1.0)[:, None]
     window = low_pass(6 * sample_rate_hz / pitch_hz)
     bands = fftconvolve(audio * np.exp(-2j * np.pi * number * carrier), window[None], mode="same", axes=-1)
@@ -78,20 +86,27 @@ def clock_turns(audio: np.ndarray, pitch_hz: float, sample_rate_hz: int) -> np.n
     weight = np.square(number) * np.abs(left)
     weight = np.maximum(weight.sum(axis=0), 1e-5 * weight.sum(axis=0).max())
     deviation, own = np.zeros(len(audio) - 1), np.zeros_like(number)  # radians a sample
+    power, cent = np.abs(left).sum(axis=1, keepdims=True), carrier[1] * 2.0 * np.pi * np.log(2.0) / 1200.0
     for _ in range(CLOCK_ROUNDS):
         off = np.angle(left.sum(axis=1, keepdims=True))
         left *= np.exp(-1j * off)
         step = (number * left.imag).sum(axis=0) / weight
         left *= np.exp(-1j * number * step)
         own, deviation = own + off, deviation + step
-    deviation += own[0]  # the fundamental is off by nothing
+    fundamental, common = own[0, 0], _weighted_median((own / number)[:, 0], (power * np.square(number))[:, 0])
     loud = magnitude[1:] > 0.1 * magnitude.max()
-    if abs(deviation[loud].mean()) > carrier[1] * 2.0 * np.pi * (2.0 ** (WIDEST_CENTS / 1200.0) - 1.0):
+    if abs(deviation[loud].mean() + fundamental) > cent * WIDEST_CENTS:
         return carrier  # a bell's fundamental is fainter than what sounds around it
+    deviation += common if abs(fundamental - common) > cent * THUMP_CENTS else fundamental  # which is off by nothing
     deviation[: sounding[0]] = deviation[sounding[-1] :] = 0.0
     turned = np.concatenate([[0.0], np.cumsum(deviation)])
     turned += np.angle(np.sum(bands[0] * np.exp(-1j * turned)))
     return carrier + turned / (2 * np.pi)
+
+
+def _nominal(pitch_hz: float, sample_rate_hz: int, samples: int) -> np.ndarray:
+    """Turns of a clock that goes as it should: [samples]."""
+    return pitch_hz / sample_rate_hz * np.arange(samples, dtype=np.float64)
 
 
 def partial_places(audio: np.ndarray, turns: np.ndarray, count: int, sample_rate_hz: int) -> Places:

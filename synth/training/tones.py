@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import fftconvolve, find_peaks
 
-from synth.tones import HIGHEST_PLACE, MOST_TONES
+from synth.pitch import HIGHEST_PARTIAL
+from synth.tones import MOST_TONES
 from synth.training.clock import (
     INAUDIBLE_HZ,
     LINE_HZ,
@@ -42,8 +43,8 @@ def find_tones(audio: np.ndarray, clock: Clock, sample_rate_hz: int) -> Tones:
     """The tones of a note [T] beside its partials.
 
     A tone is a line in the spectrum over the clock's turns, the note's level taken off: a peak that stands out, with
-    most of the power around it within its line, and apart from all partials. Each is what passes through a narrow band
-    around its place, which has nothing of a partial.
+    most of the power around it within its line, apart from all partials, and no higher than they are. Each is what
+    passes through a narrow band around its place, which has nothing of a partial.
     """
     turns = clock.turns
     power = power_spectrum(over_turns(audio / loudness(audio, sample_rate_hz), turns))
@@ -52,14 +53,15 @@ def find_tones(audio: np.ndarray, clock: Clock, sample_rate_hz: int) -> Tones:
     width, apart = (round(hertz * len(audio) / sample_rate_hz) for hertz in (LINE_HZ, 2.0 / BAND_SECONDS))
     peaks, _ = find_peaks(power, distance=width + 1)
     found = []
-    for peak in peaks[peaks > INAUDIBLE_HZ * len(audio) / sample_rate_hz].tolist():
+    first = INAUDIBLE_HZ * len(audio) / sample_rate_hz
+    last = min(HIGHEST_PARTIAL * len(audio), (len(clock.places.heard) + 1) * per_multiple - apart)
+    for peak in peaks[(first < peaks) & (peaks < last)].tolist():
         line, around = (power[max(0, peak - side) : peak + side + 1] for side in (width, AROUND * width))
         if line.sum() <= faintest:
             continue  # as nearly all
         stands_out = power[peak] > 10.0 ** (PEAK_DB / 10.0) * np.median(around)
         is_partial = np.abs(clock.places.heard * per_multiple - peak).min(initial=np.inf) < apart
-        within = peak <= HIGHEST_PLACE * clock.places.pitch * per_multiple
-        if within and stands_out and not is_partial and line.sum() > LINE_SHARE * around.sum():
+        if stands_out and not is_partial and line.sum() > LINE_SHARE * around.sum():
             found.append((line.sum(), peak / per_multiple))
     places = np.array([place for _, place in sorted(found, reverse=True)[:MOST_TONES]])
     band = low_pass(BAND_SECONDS * sample_rate_hz)

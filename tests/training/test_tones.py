@@ -82,9 +82,22 @@ def test_a_note_too_high_for_any_partial_is_analysed_too(hertz: float) -> None:
     assert find_tones(audio, find_clock(audio, hertz, RATE, 16), RATE).places.min() > 0.0
 
 
-def test_no_tone_is_further_up_than_a_bank_may_say() -> None:
-    audio = note({900.0: 0.01, 1100.0: 0.01}, hertz=7.0)
-    assert find_tones(audio, find_clock(audio, 7.0, RATE, 16), RATE).places.max() < 1024.0
+def test_no_tone_is_higher_than_the_partials_that_are_played() -> None:
+    """A low note's 65th partial is none, nor what is too high to be played."""
+    audio = note({17.0: 0.01, 20.4: 0.01, 3.4: 0.01}, hertz=110.0)
+    assert find_tones(audio, find_clock(audio, 110.0, RATE, 16), RATE).places == pytest.approx([3.4], abs=2e-3)
+    audio = note({7700 / 440: 0.02, 3.4: 0.01})
+    assert find_tones(audio, find_clock(audio, 440.0, RATE, 64), RATE).places == pytest.approx([3.4], abs=2e-3)
+
+
+def test_a_bell_without_a_prime_gets_no_clock_from_what_its_tones_leave() -> None:
+    """As a tubular bell: with its tones off, the rounds would go to and fro between a clock that wavers and none."""
+    (audio,) = render_notes(Path(DataConfig().soundfont), 14, [67], 100)
+    sound = Sound(audio, float(midi_to_hertz(67.0)), np.full(125, 0.1))
+    analysis = analyse_note(sound, sample_rate_hz=RATE, hop=HOP, harmonics=64)
+    steps = np.diff(analysis.phase).astype(np.int64)
+    assert np.ptp(steps) <= 1
+    assert np.mean((0.1 * analysis.rest) ** 2) < 0.02 * np.mean(audio**2)
 
 
 def test_a_notes_analysis_has_tones_and_the_note_without_them() -> None:

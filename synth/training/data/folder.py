@@ -1,8 +1,8 @@
 """A musician's own folder of notes: sound files whose pitch stands in their names or in a table, or is heard.
 
 Names such as `flute_C4_v100.wav`, `Flute F#3.flac`, `flute-060-100.wav`: the instrument, then a note's name (C4 is MIDI
-60) or a MIDI number, then a velocity. `notes.csv`, where there is one, says instead: columns `file` and `pitch`, and
-where wanted `velocity` and `instrument`.
+60) or a MIDI number, then a velocity. Velocities as low as `v1`, `v2`, `v3` are layers, from soft to loud. `notes.csv`,
+where there is one, says instead: columns `file` and `pitch`, and where wanted `velocity` and `instrument`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from synth.training.data.note import BadNote, Note, NoteSource, read_recording
 
 TABLE = "notes.csv"
 VELOCITY = 100  # of a note that names none
+MOST_LAYERS = 16  # where all velocities in names are as low as that, they only count
 HEARD_SECONDS = (0.1, 1.1)  # or from the beginning, of a note that has died away by then
 HEARD_ABOVE = 0.1  # of the loudest moment there (-20 dB)
 LEAST_SURE = 0.08
@@ -36,6 +37,7 @@ _BETWEEN, _END = r"(?:^|[-_ .])", r"(?=$|[-_ .])"
 _NAMED = re.compile(_BETWEEN + _NOTE_NAME + _END)
 _NUMBERED = re.compile(_BETWEEN + r"([01]?[0-9]{2})" + _END)  # two digits at least: `piano 2` is no pitch
 _TAKE = re.compile("0[0-9]")  # behind a pitch: `Flute_C4_02` is the second take, not a velocity
+_BUT_A_TAKE = re.compile(r"(?:[-_ .]+0[0-9])?")  # behind a velocity: in `violin_A3_025_forte` 025 is none
 _DATE = r"(?<![0-9])(?:19|20)[0-9]{2}[-_. ]?[01][0-9][-_. ]?[0-3][0-9]"
 _DATED = re.compile(_DATE + r"(?:[-_ T.]*[0-2][0-9][-_.:]?[0-5][0-9](?:[-_.:]?[0-5][0-9])?)?(?![0-9])")
 _COUNTED = re.compile(r"[-_ .]*[0-9]+$")  # `take 2`, `rec001`
@@ -91,7 +93,7 @@ def label_of(stem: str, otherwise: str) -> Label:
     numbers = [match for match in _NUMBERED.finditer(rest) if int(match[1]) <= 127]
     if named:
         behind = [match for match in numbers if match.start() >= named[-1].end() and not _TAKE.fullmatch(match[1])]
-        chosen = named[-1:] + behind[:1]
+        chosen = named[-1:] + [match for match in behind[:1] if _BUT_A_TAKE.fullmatch(rest[match.end() :])]
     else:
         chosen = numbers[-2:] if spoken is None else numbers[-1:]
         is_short = len(chosen) == 1 or (len(chosen) == 2 and len(chosen[0][1]) < 3)
@@ -99,8 +101,21 @@ def label_of(stem: str, otherwise: str) -> Label:
             chosen = []
     velocity = int(spoken[1]) if spoken else int(chosen[1][1]) if len(chosen) == 2 else VELOCITY
     pitch = note_number(chosen[0][0].lstrip("-_ .")) if chosen else None
-    instrument = (rest[: chosen[0].start()] if chosen else _COUNTED.sub("", rest)).strip("-_ .").lower()
-    return Label(instrument or otherwise.lower(), pitch, min(max(velocity, 1), 127))
+    instrument = _instrument(rest[: chosen[0].start()] if chosen else _COUNTED.sub("", rest))
+    return Label(instrument or _instrument(otherwise), pitch, min(max(velocity, 1), 127))
+
+
+def _instrument(text: str) -> str:
+    """Its name, in which nothing parts names and weights as in `flute=1,organ=2`."""
+    return re.sub("[,= ]+", " ", unicodedata.normalize("NFC", text)).strip("-_ .").lower()
+
+
+def _layered(velocities: Collection[int]) -> dict[int, int]:
+    """The velocities of notes of so many, by what their names tell: the numbers of layers stand for louder ones."""
+    told = sorted({*velocities} - {VELOCITY})
+    if not told or told[-1] > MOST_LAYERS:
+        return {velocity: velocity for velocity in velocities}
+    return {VELOCITY: VELOCITY} | {layer: round(127 * number / len(told)) for number, layer in enumerate(told, 1)}
 
 
 def heard_pitch(audio: np.ndarray, rate_hz: int) -> int | None:
@@ -144,7 +159,11 @@ def _labels(folder: Path) -> list[tuple[Path, Label | str]]:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not paths:
         raise WavekeysError(f"{folder}: no sound files in it ({', '.join(sorted(SUFFIXES))})")
-    return [(path, label_of(path.stem, path.parent.resolve().name or "notes")) for path in paths]
+    labels = [label_of(path.stem, path.parent.resolve().name or "notes") for path in paths]
+    velocities = _layered([label.velocity for label in labels])
+    return [
+        (path, label._replace(velocity=velocities[label.velocity])) for path, label in zip(paths, labels, strict=True)
+    ]
 
 
 def _table(path: Path) -> list[tuple[Path, Label | str]]:
@@ -157,10 +176,11 @@ def _table(path: Path) -> list[tuple[Path, Label | str]]:
     if not rows or not {"file", "pitch"} <= rows[0].keys():
         raise WavekeysError(f"{path}: a table of notes has columns headed file and pitch, and a row for each note")
     labels: list[tuple[Path, Label | str]] = []
-    for row in rows:
-        recording = path.parent / (row["file"] or "")
-        pitch, velocity = note_number(row["pitch"] or ""), note_number(row.get("velocity") or str(VELOCITY))
-        instrument = unicodedata.normalize("NFC", row.get("instrument") or path.parent.resolve().name).lower()
+    for cells in rows:
+        row = {heading: (cells[heading] or "").strip() for heading in cells if isinstance(cells[heading], str | None)}
+        recording = path.parent / row["file"]
+        pitch, velocity = note_number(row["pitch"]), note_number(row.get("velocity") or str(VELOCITY))
+        instrument = _instrument(row.get("instrument") or path.parent.resolve().name)
         label = Label(instrument, pitch, velocity or 0)
         wrong = f"its row says pitch {row['pitch']!r}, velocity {row.get('velocity')!r}: give a note or 0 to 127"
         if not instrument.isprintable():
