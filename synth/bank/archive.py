@@ -58,6 +58,8 @@ def unpack(path: Path, folder: Path) -> None:
     lie in it, so it should be a temporary one.
     """
     try:
+        if path.is_dir():
+            raise WavekeysError(f"{path}: a folder, not a preset's file; save it among your presets by its path")
         if not path.is_file():
             raise WavekeysError(f"no preset file at {path}")
         if path.stat().st_size > sum(MEMBERS.values()) + _OVERHEAD_BYTES:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synth.cli.files import left_out, make_folder
+from synth.cli.model import model_option
 from synth.errors import UsageError, WavekeysError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def command() -> None:
 
 @command.command("build")
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--model", default="factory", show_default=True, help="A model.safetensors, or the preset that has it.")
+@model_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="PRESET", help="What to write.")
 @click.option("--name", help="The preset's name; by default its file's.")
 @click.option("--instruments", metavar="NAME,…", help="Which to take; of a SoundFont also NAME=PROGRAM,…")
@@ -44,7 +45,7 @@ def command() -> None:
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
 def build(
     source: Path,
-    model: str,
+    model_name: str,
     output: Path,
     name: str | None,
     instruments: str | None,
@@ -73,7 +74,7 @@ def build(
         raise UsageError(f"{source}: a training config says itself which notes; leave the options out")
     data = read_config(source).data if trained_on else _asked(source, instruments, pitches, velocities)
     factory_notes = not data.notes and Path(data.soundfont).name == Path(DataConfig().soundfont).name
-    path = model_file(model)
+    path = model_file(model_name)
     make_folder(output.parent)
     if output.suffix == ".wavekeys":
         check_writable(output)

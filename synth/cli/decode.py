@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def command(
     files: tuple[Path, ...],
     output: Path,
-    model_path: Path | None,
+    model_name: str,
     pitch: float | None,
     seed: int,
     temperature: float,
@@ -58,7 +58,7 @@ def command(
     from synth.stream import BatchDecoder
 
     every = plan(files, output, taken=EMBEDDINGS, suffix=".wav")
-    model = chosen_model(model_path)
+    model = chosen_model(model_name)
     config = model.config
     pitches = {job: pitch_of(job.source) if pitch is None else pitch for job in every}
     require_pitches(model, {job.source.name: pitches[job] for job in every})

@@ -121,7 +121,7 @@ def fade(
     start: float,
     end: float | None,
     zeros: bool,
-    model_path: Path | None,
+    model_name: str,
 ) -> None:
     """Out of silence, or into it, along a raised cosine. Silence is what the model embeds it as."""
     import numpy as np
@@ -130,7 +130,7 @@ def fade(
 
     silence, channels = np.zeros(CHANNELS, np.float32), None
     if not zeros:
-        model = chosen_model(model_path)
+        model = chosen_model(model_name)
         seconds = 1  # its middle is far from the edges, which an encoder sees too
         still = np.zeros((1, seconds * model.config.sample_rate_hz), np.float32)
         frames = np.asarray(model.encode(still))[0]

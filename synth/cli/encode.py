@@ -28,7 +28,7 @@ TOGETHER = 2**19  # samples encoded at once: 32 s, for which the paper's encoder
 @model_option
 @click.option("--batch", type=click.IntRange(1, 256), default=8, show_default=True, help="Files encoded together.")
 @resume_option
-def command(sounds: tuple[Path, ...], output: Path, model_path: Path | None, batch: int, resume: bool) -> None:
+def command(sounds: tuple[Path, ...], output: Path, model_name: str, batch: int, resume: bool) -> None:
     """Encode sound files of any rate and channel count, and folders of them, to .npy files of the same names.
 
     Each holds [frames, 16] float32, as NSynth's own programs read and wrote them. A frame is 512 samples at 16 kHz; the
@@ -41,7 +41,7 @@ def command(sounds: tuple[Path, ...], output: Path, model_path: Path | None, bat
 
     every = plan(sounds, output, taken=SUFFIXES, suffix=".npy")
     jobs = remaining(every, resume=resume)
-    model, skipped = chosen_model(model_path), Skipped(len(every))
+    model, skipped = chosen_model(model_name), Skipped(len(every))
     seconds = {job: sound_seconds(job.source) for job in jobs}
     watch, done_seconds = Stopwatch(), 0.0
     with progress_bar("encoding", sum(seconds.values())) as progress:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synth.cli.output import expect_suffix
 from synth.errors import UsageError, WavekeysError
+from synth.sounds import SUFFIXES
 
 if TYPE_CHECKING:
     from synth.training.data import BadNote
@@ -51,6 +53,8 @@ def plan(given: Sequence[Path], output: Path, *, taken: frozenset[str], suffix: 
     `output` is a folder, made here, unless it has the suffix of the targets: then it is the only one.
     """
     named = sources(given, taken=taken)
+    if not output.is_dir() and output.suffix.lower() in SUFFIXES | EMBEDDINGS:
+        expect_suffix(output, suffix)
     if output.suffix.lower() == suffix and not output.is_dir():
         if len(named) > 1:
             raise UsageError(f"{len(named)} files cannot become one, {output}: give a folder")

@@ -15,19 +15,24 @@ if TYPE_CHECKING:
     from synth.wavenet import WaveNet
 
 model_option = click.option(
-    "--model", "model_path", type=click.Path(path_type=Path), help="A model.safetensors [factory preset's]."
+    "--model",
+    "model_name",
+    default="factory",
+    show_default=True,
+    help="A model.safetensors, or the preset that has it.",
 )
 
 # NSynth's notes are named instrument-pitch-velocity: bass_electronic_018-036-100.
 _PITCH_IN_NAME = re.compile(r"-(\d{3})-\d{3}(?:_embeddings)?$")
 
 
-def chosen_model(path: Path | None) -> WaveNet:
-    """The model of that file, or the factory preset's."""
+def chosen_model(name_or_path: str) -> WaveNet:
+    """The model of that file, or of that preset."""
     from synth.bank import load_preset
     from synth.wavenet import load_model
 
-    return load_model(path) if path else load_preset().model
+    path = Path(name_or_path)
+    return load_model(path) if path.suffix == ".safetensors" else load_preset(name_or_path).model
 
 
 def pitch_of(path: Path) -> float | None:

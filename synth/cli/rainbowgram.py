@@ -43,7 +43,7 @@ def command(
     steps: int | None,
     pitch: float | None,
     temperature: float,
-    model_path: Path | None,
+    model_name: str,
 ) -> None:
     """Draw each IN.wav (any rate, any channels; folders too) into OUT.png or OUT.svg.
 
@@ -73,9 +73,11 @@ def command(
             raise UsageError(f"--interpolate draws what lies between two notes, not {len(notes)}")
         told = pitch_of(paths[0]) if pitch is None else pitch
         notes = _between(
-            [(name, audio) for name, audio in notes if audio is not None], steps, told, temperature, model_path
+            [(name, audio) for name, audio in notes if audio is not None], steps, told, temperature, model_name
         )
         columns, names = steps, names or ["sounds mixed", "embeddings mixed"]
+    if len(names) > (lines := -(-len(notes) // columns)):
+        raise UsageError(f"--rows {rows}: {len(names)} names for {lines} rows")
     drawn = sum(audio is not None for _, audio in notes)
     if drawn:
         draw(notes, output, columns=columns, row_names=names)
@@ -84,13 +86,13 @@ def command(
 
 
 def _between(
-    ends: list[tuple[str, np.ndarray]], steps: int, pitch: float | None, temperature: float, model_path: Path | None
+    ends: list[tuple[str, np.ndarray]], steps: int, pitch: float | None, temperature: float, model_name: str
 ) -> list[Cell]:
     from synth.analysis.rainbowgram import RATE_HZ
     from synth.experiments import between
     from synth.stream import BatchDecoder
 
-    model = chosen_model(model_path)
+    model = chosen_model(model_name)
     require_pitches(model, {ends[0][0]: pitch})
     if model.config.sample_rate_hz != RATE_HZ:
         raise WavekeysError(f"rainbowgrams are of {RATE_HZ} Hz, the model's sounds of {model.config.sample_rate_hz}")

@@ -34,6 +34,7 @@ _POLY, _LEGATO = 0, 2  # the parameter `mode`
 _DATA_ENTRY = 6
 WAYS = ("direction", "hold")  # of going through an embedded note: another one is faded to
 MORPH_MS = 30.0  # from one blend, or from one key's embedding and controllers, to the next
+SHORTEST_MS = 10.0  # of a note, if it rises as long: a trigger's are of no length at all
 EMBEDDED_FADE_MS = 50.0  # at the end of a source's own release
 SOFT_PEDAL = 0.7  # of a velocity
 MOST_POLYPHONY = MOST_VOICES // 2  # of a stream's: as many fade out
@@ -79,8 +80,8 @@ class Instrument:
         mpe: int = 0,
         programs: Mapping[int, Preset] | None = None,
     ) -> None:
-        if not 1 <= voices <= MOST_POLYPHONY:
-            raise UsageError(f"an instrument has 1 to {MOST_POLYPHONY} voices, not {voices}")
+        if not isinstance(voices, int | np.integer) or not 1 <= voices <= MOST_POLYPHONY:
+            raise UsageError(f"an instrument has 1 to {MOST_POLYPHONY} voices, not {voices!r}")
         if not 0 <= mpe <= 15:
             raise UsageError(f"an MPE zone has up to 15 member channels, not {mpe}")
         self.preset = load_preset(str(preset)) if isinstance(preset, str | Path) else preset
@@ -105,7 +106,7 @@ class Instrument:
         self.keys: list[Key] = []  # down, in the order in which they went down
         # By a channel's sostenuto pedal: its channel, a note's and its key.
         self.caught: set[tuple[int, int, int]] = set()
-        self.glide: Ramp | None = None  # the pitch of the last note: where the next one begins that glides
+        self._glide: Ramp | None = None  # the pitch of the last note: where the next one begins that glides
         self._order = 0
         self._now = 0  # the next block's first sample
 
@@ -191,7 +192,7 @@ class Instrument:
         self._voices.clear()
         self.keys.clear()
         self.caught.clear()
-        self.glide = None
+        self._glide = None
         self._order = self._now = 0
         self._channels.reset(self.values["bend_range_semitones"])
         self._steering.turn_to(self.values, 0)
@@ -274,6 +275,14 @@ class Instrument:
         parameters."""
         return self._channels.messages()
 
+    def gliding(self) -> list[tuple[int, float, float]] | None:
+        """From where the next note glides, as `Ramp.pieces` from now on; None before the first one."""
+        return None if self._glide is None else self._glide.pieces(self._now)
+
+    def glide_from(self, pieces: Sequence[tuple[int, float, float]]) -> None:
+        """Let the next note glide from there; `pieces` as `gliding` tells them."""
+        self._glide = Ramp.of(pieces, self._now)
+
     def restore(self, state: Mapping[str, Any]) -> None:
         """Be as an instrument was at `state()` that played this preset, or one of `programs`.
 
@@ -319,6 +328,8 @@ class Instrument:
             numbered = [(operator.index(offset), message) for offset, message in events]
         except TypeError:
             raise UsageError("an event's offset is a whole number of frames") from None
+        if frames < 0:
+            raise UsageError(f"a block has no {frames} frames")
         ordered = collections.deque(sorted(numbered, key=lambda event: event[0]))
         if ordered and not 0 <= ordered[0][0] <= ordered[-1][0] < max(frames, 1):
             raise UsageError(f"events at {ordered[0][0]} to {ordered[-1][0]} are not within a block of {frames} frames")
@@ -546,8 +557,9 @@ class Instrument:
         if self.values["mode"] == _LEGATO and held and zones == wanted and pitch is not None:
             for voice in held:
                 self._continue(voice, key, pitch, offset)
-            if self.glide is not None:
-                self.glide.move(self._now + offset, pitch, samples=self._glide_samples)
+            if self._glide is not None:
+                self._glide.forget(self._now + offset)
+                self._glide.move(self._now + offset, pitch, samples=self._glide_samples)
             return
         for voice in held:
             self._steal(voice, offset)
@@ -609,8 +621,8 @@ class Instrument:
         touch = key.velocity * (SOFT_PEDAL if any(c.soft for c in self._channels.of_note(key.channel)) else 1.0)
         velocity = (touch / 127.0) ** (2.0 ** (-1.5 * self.values["velocity_curve"]))
         glides = self.values["glide_ms"] > 0 and self.values["mode"] != _LEGATO
-        start = self.glide.at(self._now + offset) if glides and self.glide is not None else pitch
-        self.glide = self._line(start, pitch, offset)
+        start = self._glide.at(self._now + offset) if glides and self._glide is not None else pitch
+        self._glide = self._line(start, pitch, offset)
         zones = [(n, zone) for n, zone in enumerate(self.preset.info.zones) if zone.holds(key.key, key.velocity)]
         # Every layer is heard, in as many voices as there are for each.
         count = max(min(round(self.values["unison"]), self._polyphony // len(zones)), 1)
@@ -715,12 +727,13 @@ class Instrument:
 
     def _release(self, voice: Voice, offset: int) -> None:
         embedded = self._embedded_release()
+        at = max(voice.age + offset, min(voice.attack, self._samples(SHORTEST_MS)))
         if not embedded:
-            voice.release(voice.age + offset, samples=self.values["release_ms"] * self.sample_rate_hz / 1000)
+            voice.release(at, samples=self.values["release_ms"] * self.sample_rate_hz / 1000)
             return
         voice.let_at = self._now + offset
         fade = self._samples(EMBEDDED_FADE_MS)
-        voice.release(voice.age + offset, samples=fade, after=max(embedded - fade, 0))
+        voice.release(at, samples=fade, after=max(embedded - fade, 0))
 
     def _embedded_release(self) -> int:
         """Samples that the sources' own release takes, 0 where the envelope's is chosen."""

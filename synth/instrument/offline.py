@@ -26,13 +26,12 @@ def render(
 ) -> np.ndarray:
     """Play messages at times in seconds: [frames, 2] float32 at the instrument's rate.
 
-    Without a duration, the audio ends when all messages have come, the last voice has fallen silent and effects have
-    ended. Notes that nobody ends are released after the last message, but not before `end_seconds`; what still sounds
-    a minute later is cut. `progress` is called with the seconds rendered so far.
+    Without a duration, the audio ends when the last voice has fallen silent and effects have ended, but not before
+    `end_seconds`. Notes that nobody ends are released there, or after the last message; what sounds a minute later is
+    cut. `progress` is called with the seconds rendered so far.
     """
     rate = instrument.sample_rate_hz
     events = sorted(((round(seconds * rate), message) for seconds, message in timeline), key=lambda event: event[0])
-    given = len(events)
     end = max(events[-1][0] + 1 if events else 0, round(end_seconds * rate))
     releases = [
         mido.Message("control_change", channel=channel, control=control)
@@ -53,7 +52,7 @@ def render(
             index += 1
         blocks.append(instrument.process(due, block_frames))
         progress(min(start + block_frames, limit) / rate)
-        if duration_seconds is None and index >= given and not instrument.ringing:
+        if duration_seconds is None and index == len(events) and not instrument.ringing:
             break
     if not blocks:
         return np.zeros((0, 2), np.float32)

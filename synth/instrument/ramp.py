@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -28,6 +28,20 @@ class Ramp:
         self._times: list[int] = [0]
         self._values: list[float] = [value]
         self._rises: list[float] = [0.0]
+
+    @classmethod
+    def of(cls, pieces: Sequence[tuple[int, float, float]], now: int) -> Ramp:
+        """One that goes as another's `pieces` say, from `now` on."""
+        ramp = cls(0.0, 1)
+        ramp._times = [now + begin for begin, _, _ in pieces]
+        ramp._values, ramp._rises = ([*column] for column in [*zip(*pieces, strict=True)][1:])
+        return ramp
+
+    def pieces(self, now: int) -> list[tuple[int, float, float]]:
+        """The straight pieces from `now` on: its beginning after that, the value there, and its rise a sample."""
+        first = max(bisect.bisect_right(self._times, now) - 1, 0)
+        beginnings = [time - now for time in self._times]
+        return [*zip(beginnings, self._values, self._rises, strict=True)][first:]
 
     def copy(self) -> Ramp:
         """Another that has moved as this one."""

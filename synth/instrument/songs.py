@@ -46,7 +46,9 @@ def open_song(path: Path) -> Song:
         raise WavekeysError(f"no MIDI file at {path}") from None
     except IsADirectoryError:
         raise WavekeysError(f"{path}: a folder, not a MIDI file") from None
-    except (OSError, EOFError, ValueError, KeyError, IndexError, KeySignatureError) as error:
+    except EOFError:
+        raise WavekeysError(f"{path}: not a readable Standard MIDI File (it ends too early)") from None
+    except (OSError, ValueError, KeyError, IndexError, KeySignatureError) as error:
         told = str(error) if " " in str(error) and not isinstance(error, LookupError) else "a damaged event"
         raise WavekeysError(f"{path}: not a readable Standard MIDI File ({told})") from None
     if seconds > LONGEST_HOURS * 3600:

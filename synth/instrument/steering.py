@@ -63,6 +63,7 @@ class Steering:
             dials.begin(now)
         self._channels.forget(now)
         for voice in voices:
+            voice.pitch.forget(now)
             voice.touch.forget(now)
         common: dict[Hashable, Course] = {}
         self._courses = {voice: course_of(voice, self._times, common) for voice in voices}

@@ -22,7 +22,6 @@ from synth.instrument.instrument import Instrument
 from synth.instrument.offline import BLOCK_FRAMES
 from synth.instrument.parameters import parameter_named
 from synth.instrument.rack import Part, Rack, Replace, To
-from synth.instrument.ramp import Ramp
 from synth.instrument.songs import TAKE_MARK, Song
 from synth.instrument.tuning import FARTHEST
 
@@ -32,6 +31,7 @@ HEADER_BYTES = 1 << 20  # of a take, in which its header is
 SETTLING_S = 0.05  # controllers do not jump; what they had before the take is where they begin in it
 USUAL_VOICES = 16
 MOST_VOICES, MOST_BLOCK_FRAMES = 64, 1 << 16  # what a file asks for must not exhaust the memory
+LONGEST_GLIDE = 1 << 30  # samples since a glide's beginning
 
 _PROGRAM = "program_change"
 _KEPT = ("controllers", "tuning", "seed")  # of a state, when another preset is chosen
@@ -61,7 +61,7 @@ class Performance:
     rack: Rack  # warmed up
     timeline: list[TakeEvent]  # times in seconds
     block_frames: int  # a take is rendered in blocks as it was played: some commands take effect where one begins
-    end_seconds: float  # notes that nobody ends last until here
+    end_seconds: float  # the audio, and notes that nobody ends, last until here at least
     instruments: Sequence[Instrument]  # all that play in it, one after another too
 
     @property
@@ -130,7 +130,7 @@ def _described(instrument: Any) -> dict[str, Any]:
         "preset_sha256": _digest_without_parameters(instrument.preset.info),  # which the state has
         "state": instrument.state(),
         "learning": instrument.learning,
-        "glides_from": None if instrument.glide is None else instrument.glide.target,
+        "glides_from": instrument.gliding(),
         "controls": [message.hex("") for message in instrument.controls()],
         "keys": [list(key) for key in instrument.keys],
         "caught": sorted(instrument.caught),
@@ -254,6 +254,15 @@ def _number(value: Any, low: float, high: float) -> float:
     return float(value)
 
 
+def _piece(begin: Any, pitch: Any, rise: Any) -> tuple[int, float, float]:
+    """Of a glide, as in `Ramp.pieces`."""
+    return (
+        _whole(begin, -LONGEST_GLIDE, LONGEST_GLIDE),
+        _number(pitch, -FARTHEST, FARTHEST),
+        _number(rise, -FARTHEST, FARTHEST),
+    )
+
+
 class _Opener:
     """From JSON back to instruments and commands."""
 
@@ -300,8 +309,10 @@ class _Opener:
             instrument.process([(0, Learn(parameter_named(learning).id))], 0)
         # Takes of before it mattered whose pedal it was name a note's channel and key alone.
         instrument.caught = {(pedal[0] if pedal else at, at, key) for *pedal, at, key in row.get("caught", [])}
-        if (pitch := row.get("glides_from")) is not None:
-            instrument.glide = Ramp(_number(pitch, -FARTHEST, FARTHEST), 1)
+        if (glide := row.get("glides_from")) is not None:
+            # Takes of before it mattered that it may be on its way name a pitch alone.
+            pieces = glide if isinstance(glide, list) else [(0, glide, 0.0)]
+            instrument.glide_from([_piece(*piece) for piece in pieces])
         return instrument
 
     def _programs(self, names: Mapping[str, Any], digests: Mapping[str, Any], played: Preset) -> dict[int, Preset]:

@@ -80,6 +80,11 @@ def test_an_event_between_two_frames_is_refused_and_the_instrument_plays_on(inst
     assert instrument.sounding == 1
 
 
+def test_a_block_of_fewer_than_no_frames_is_refused(instrument: Instrument) -> None:
+    with pytest.raises(WavekeysError, match="a block has no -5 frames"):
+        instrument.process([], -5)
+
+
 def test_what_an_instrument_cannot_be_is_said_when_it_is_made(tiny_preset: Preset) -> None:
     for wrong, complaint in (({"voices": 129}, "1 to 128 voices"), ({"mpe": 16}, "up to 15 member channels")):
         with pytest.raises(WavekeysError, match=complaint):
@@ -404,3 +409,40 @@ def test_data_entry_goes_on_from_the_parameter_that_is_selected(instrument: Inst
     assert channel.tuning.target == pytest.approx(1 / 8192)
     with pytest.raises(WavekeysError, match="has a meaning of its own"):
         instrument.learn(96, "gain_db")
+
+
+def test_one_long_block_has_all_notes_of_many_short_ones(tiny_preset: Preset) -> None:
+    """More notes than there are slots, one after another."""
+    notes = [(60 + number % 5, 480 * number) for number in range(30)]
+    phrase = [event for key, at in notes for event in ((at, on(key)), (at + 240, off(key)))]
+    first = Instrument(tiny_preset, voices=1, backend="cpu")
+    first.set("release_ms", 5.0)
+    second = Instrument(tiny_preset, voices=1, backend="cpu")
+    second.set("release_ms", 5.0)
+    whole = first.process(phrase, 14_400)
+    cut = play(second, {at: [event for when, event in phrase if when == at] for at, _ in phrase}, 14_400, 240)
+    np.testing.assert_allclose(whole, cut, atol=1e-7)
+    assert np.abs(whole.reshape(30, 480, 2)).max(axis=(1, 2)).min() > 0.0
+
+
+def test_a_line_of_many_keys_is_forgotten_as_it_goes_on(tiny_preset: Preset) -> None:
+    instrument = Instrument(tiny_preset, voices=2, backend="cpu")
+    instrument.set("mode", "legato")
+    instrument.process([(0, on(60))], 48)
+    for number in range(50):
+        for message in (on(62 + number % 3), off(62 + number % 3)):
+            for _ in range(8):
+                instrument.process([(0, message)], 48)
+                message = control(20, 0)  # which moves nothing
+    (voice,) = instrument._voices.values()
+    assert len(voice.pitch.pieces(0)) <= 4
+    assert len(instrument.gliding()) <= 4
+
+
+def test_a_note_of_no_length_is_heard(tiny_preset: Preset) -> None:
+    instrument = Instrument(tiny_preset, voices=2, backend="cpu")
+    trigger = play(instrument, {0: [on(60), off(60)]}, 1600)
+    instrument.reset()
+    held = play(instrument, {0: [on(60)], 1000: [off(60)]}, 1600)
+    np.testing.assert_array_equal(trigger[:32], held[:32])  # the attack, of 2 ms
+    assert np.abs(trigger).max() > 0.5 * np.abs(held[:400]).max()

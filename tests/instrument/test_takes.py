@@ -36,7 +36,6 @@ from synth.instrument import (
 from synth.instrument import takes as takes_module
 from synth.instrument.events import Renew, SavedAs
 from synth.instrument.rack import Replace, To
-from synth.instrument.ramp import Ramp
 from synth.instrument.songs import TAKE_MARK
 from synth.instrument.takes import former_parts
 from synth.testing.playing import control, off, on
@@ -260,6 +259,16 @@ def test_another_song_has_no_header_and_is_played_by_what_is_wished(tmp_path: Pa
     assert performance.end_seconds == 0.5
 
 
+@pytest.mark.usefixtures("presets")
+def test_a_song_lasts_until_its_track_ends(tmp_path: Path) -> None:
+    """And with it a note that nobody ends."""
+    track = mido.MidiTrack([on(60), mido.MetaMessage("end_of_track", time=1920)])
+    mido.MidiFile(tracks=[track]).save(tmp_path / "song.mid")
+    audio = again(tmp_path / "song.mid", preset="tiny")
+    assert len(audio) > 2.0 * 16_000
+    assert np.abs(audio[28_000:32_000]).max() > 1e-3
+
+
 def damaged(header: dict[str, Any], *path: str | int, value: Any) -> dict[str, Any]:
     copy: Any = json.loads(json.dumps(header))
     place = copy
@@ -350,7 +359,12 @@ def test_what_was_under_way_when_the_take_began_goes_on(presets: dict[str, Prese
     instrument = Instrument(presets["tiny"], voices=2, backend="cpu")
     instrument.warm_up(BLOCK)
     instrument.set("glide_ms", 200.0)
-    instrument.glide = Ramp(72.0, 1)
+    for message in (on(48), off(48), on(72), off(72)):  # the pitch is on its way to 72 when the take begins
+        instrument.process([(0, message)], BLOCK)
+    while instrument.sounding:
+        instrument.process([], BLOCK)
+    assert instrument.gliding()[0][2] > 0.0
+    instrument._order = 0  # a take says nothing of the noise
     instrument.process([(0, Learn("gain_db"))], BLOCK)
     events = {0: [(0, control(20, 10))], 1: [(0, on(60))], 20: [(0, off(60))]}
     with pytest.MonkeyPatch.context() as patch:

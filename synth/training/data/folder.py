@@ -115,6 +115,8 @@ def _layered(velocities: Collection[int]) -> dict[int, int]:
     told = sorted({*velocities} - {VELOCITY})
     if not told or told[-1] > MOST_LAYERS:
         return {velocity: velocity for velocity in velocities}
+    if len(told) == 1:
+        return dict.fromkeys(velocities, VELOCITY)
     return {VELOCITY: VELOCITY} | {layer: round(127 * number / len(told)) for number, layer in enumerate(told, 1)}
 
 

@@ -38,6 +38,9 @@ def read(folder: Path) -> tuple[list[Note], list[BadNote]]:
         ("B3_organ_72_vel12", ("b3_organ_72_vel12", None, 100)),
         ("whistle", ("whistle", None, 100)),
         ("piano_C4_64", ("piano", 60, 64)),
+        ("piano_C4_64_02", ("piano", 60, 64)),
+        ("violin_A3_025_forte_arco-normal", ("violin", 57, 100)),
+        ("Strings, warm=1 C4", ("strings warm 1", 60, 100)),
         ("Track 02", ("track", None, 100)),
         ("rec001", ("rec", None, 100)),
         ("take 1", ("take", None, 100)),
@@ -188,3 +191,27 @@ def test_a_path_without_notes_is_refused_with_what_is_allowed(tmp_path: Path) ->
     (tmp_path / "song.mid").write_text("")
     with pytest.raises(UsageError, match="it is none of them"):
         read(tmp_path / "song.mid")
+
+
+@pytest.mark.parametrize(
+    ("names", "velocities"),
+    [
+        (("gtr_C4_v1", "gtr_C4_v2", "gtr_E4_rr1_v3"), (42, 85, 127)),
+        (("gtr_C4_v1", "gtr_E4"), (100, 100)),
+        (("gtr_C4_v1", "gtr_E4_v64"), (1, 64)),
+    ],
+)
+def test_numbers_of_layers_are_no_velocities(
+    tmp_path: Path, names: tuple[str, ...], velocities: tuple[int, ...]
+) -> None:
+    for name in names:
+        soundfile.write(tmp_path / f"{name}.wav", tone(60), 16_000)
+    notes, bad = read(tmp_path)
+    assert (tuple(note.velocity for note in notes), bad) == (velocities, [])
+
+
+def test_spaces_around_what_a_table_says_mean_nothing(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(60), 16_000)
+    (tmp_path / "notes.csv").write_text("file,pitch,velocity,instrument\n a.wav ,60, 90, Zither\n")
+    ((note,), bad) = read(tmp_path)
+    assert (note.instrument, note.velocity, bad) == ("zither", 90, [])
