@@ -214,7 +214,7 @@ def make_command(build: Callable[[Choice], Rack], library: Callable[[Choice], Li
         osc_port: int | None,
         screen: bool | None,
     ) -> None:
-        """Play PRESET (by default the factory one) from a MIDI keyboard until Ctrl-C."""
+        """Play PRESET (by default the factory one; flute@2 on channel 2 alone) from a MIDI keyboard until Ctrl-C."""
         from synth.host import PlaySettings
         from synth.host import play as play_live
         from synth.host.terminal import refusal

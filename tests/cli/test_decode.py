@@ -145,6 +145,10 @@ def test_what_was_typed_wrong_is_said(run, organ: Path, tmp_path: Path) -> None:
     code, _, said = run(tmp_path / "none.npy", "-o", tmp_path / "one.wav", "--pitch", "60")
     assert code == 1
     assert "no file" in said
+    code, _, said = run(organ / "long.npy", "-o", tmp_path / "one.mp3", "--pitch", "60")
+    assert code == 2
+    assert "one.mp3: what is written is .wav; name it one.wav" in said
+    assert not (tmp_path / "one.mp3").exists()
 
 
 def test_the_pitch_is_taken_from_names_that_tell_one(run, organ: Path, tmp_path: Path) -> None:

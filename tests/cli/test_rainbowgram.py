@@ -80,6 +80,9 @@ def test_what_cannot_be_drawn_is_said(wavekeys, notes: Path, tmp_path: Path) -> 
         code, _, complaint = wavekeys("rainbowgram", one, "-o", tmp_path / name)
         assert code == 2
         assert "ends with .png or .svg" in complaint
+    code, _, complaint = wavekeys("rainbowgram", one, "-o", tmp_path / "a.png", "--rows", "bell,horn")
+    assert code == 2
+    assert "--rows bell,horn: 2 names for 1 rows" in complaint
     code, _, complaint = wavekeys(
         "rainbowgram", one, notes / "noise.wav", "-o", tmp_path / "a.png", "--interpolate", 3, "--pitch", 60
     )

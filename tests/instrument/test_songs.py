@@ -51,7 +51,7 @@ def test_a_song_in_time_code_does_not_hear_tempo_changes(tmp_path: Path, code: i
     ("content", "complaint"),
     [
         (None, "no MIDI file at"),
-        (b"", "not a readable Standard MIDI File"),
+        (b"", "not a readable Standard MIDI File .it ends too early"),
         (b"RIFF....WAVE", "not a readable Standard MIDI File"),
         (b"MThd\x00\x00\x00\x06\x00\x01\x00\x00\x80\xe0", "time code of 128 frames"),
         (b"MThd\x00\x00\x00\x06\x00\x01\x00\x00\xe8\x00", "time in no ticks"),
