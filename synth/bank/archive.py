@@ -58,10 +58,8 @@ def unpack(path: Path, folder: Path) -> None:
     lie in it, so it should be a temporary one.
     """
     try:
-        if path.is_dir():
-            raise WavekeysError(f"{path}: a folder, not a preset's file; save it among your presets by its path")
         if not path.is_file():
-            raise WavekeysError(f"no preset file at {path}")
+            raise WavekeysError(f"no preset file at {path}" + (": it is a folder" if path.is_dir() else ""))
         if path.stat().st_size > sum(MEMBERS.values()) + _OVERHEAD_BYTES:
             raise WavekeysError(f"{path}: too large for a preset")
         with zipfile.ZipFile(path) as archive:

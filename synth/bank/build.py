@@ -20,6 +20,7 @@ KEY_UP_SECONDS = 3.0  # NSynth's notes are held so long
 SETTLED_SECONDS = (0.3, 1.9)  # a sustain begins between these
 MARGIN_FRAMES = 5  # by which the encoder foresees the release
 FAINT, LET_GO = 1e-3, 0.03  # of the loudest frame (-60 and -30 dB): a note has ended, it still sounded
+DYING_DB = 12.0  # a second, that a note falls by which dies away, as a steel drum's
 ENDING_FRAMES = 8  # a quarter of a second, in which a note that was let go or cut off ends
 SOUNDING_DB = 40.0  # below the loudest frame
 UNREST = 1.15  # a sustain may be so much more restless than its last second
@@ -171,7 +172,7 @@ def held_frames(audio: np.ndarray, frames: int, release: int) -> np.ndarray:
     """Which frame of a note [T] sounds at each frame [F] of one that is held until `release`: numbers [F].
 
     A note that was let go or cut off before is prolonged: its sustain goes to and fro, then its end follows. One that
-    has died away by itself stays as it is.
+    has died away by itself, or was about to, stays as it is.
     """
     as_recorded = np.arange(frames)
     level = np.sqrt(np.mean(np.square(audio[: frames * (len(audio) // frames)]).reshape(frames, -1), axis=1))
@@ -182,6 +183,9 @@ def held_frames(audio: np.ndarray, frames: int, release: int) -> np.ndarray:
     if end >= release or last <= first + 1 or level[last:end].max() < LET_GO * level.max():
         return as_recorded
     span = last - first
+    decibels = 20.0 * np.log10(level[first : last + 1] + FAINT * level.max())
+    if np.polyfit(np.arange(span + 1), decibels, 1)[0] * FRAMES_PER_SECOND < -DYING_DB:
+        return as_recorded
     sustain = first + np.abs(span - np.arange(release - last) % (2 * span))
     return np.concatenate([as_recorded[:last], sustain, np.minimum(last + as_recorded, frames - 1)])[:frames]
 

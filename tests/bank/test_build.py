@@ -58,7 +58,11 @@ def test_a_short_notes_tones_are_held_as_the_note_is(tiny_model: Callable[[str],
     assert held[40:].min() > 1.2 * course.min()
 
 
-@pytest.mark.parametrize("note", [sound(3.2), sound(4.0, decay_per_second=5.0)], ids=["held", "died away"])
+@pytest.mark.parametrize(
+    "note",
+    [sound(3.2), sound(4.0, decay_per_second=5.0), sound(0.9, decay_per_second=4.0)],
+    ids=["held", "died away", "cut off as it died away"],
+)
 def test_a_note_that_was_held_or_died_away_stays_as_it_is(note: np.ndarray) -> None:
     np.testing.assert_array_equal(held_frames(note, FRAMES, RELEASE), np.arange(FRAMES))
 
