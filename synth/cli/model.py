@@ -28,11 +28,10 @@ _PITCH_IN_NAME = re.compile(r"-(\d{3})-\d{3}(?:_embeddings)?$")
 
 def chosen_model(name_or_path: str) -> WaveNet:
     """The model of that file, or of that preset."""
-    from synth.bank import load_preset
+    from synth.bank import model_file
     from synth.wavenet import load_model
 
-    path = Path(name_or_path)
-    return load_model(path) if path.suffix == ".safetensors" else load_preset(name_or_path).model
+    return load_model(model_file(name_or_path))
 
 
 def pitch_of(path: Path) -> float | None:

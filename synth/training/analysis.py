@@ -60,7 +60,7 @@ def analyse_note(note: Sound, *, sample_rate_hz: int, hop: int, harmonics: int) 
     rows = tone_rows(tones.places / clock.places.pitch, tones.amplitudes[:, points] / note.levels, sounding)
     seated = Seats.of(rows[None], note.pitch_hz, sample_rate_hz, harmonics).row
     rows, plain = rows[seated], note.audio - tones.audio[seated].sum(axis=0)
-    clocked = set_to_clock(plain, clock, sample_rate_hz, harmonics)
+    clocked = set_to_clock(plain, clock, harmonics)
     gain = np.interp(np.arange(len(note.audio)), points, note.levels).astype(np.float32)
     rest = clocked.rest / gain
     stretch = np.zeros(harmonics, np.float32)
@@ -86,7 +86,7 @@ def _clock_and_tones(note: Sound, sample_rate_hz: int, harmonics: int) -> tuple[
     plain, settled = note.audio, np.zeros(0)
     for _ in range(TONE_ROUNDS):
         clock = find_clock(plain, note.pitch_hz, sample_rate_hz, harmonics)
-        tones = find_tones(note.audio, clock, sample_rate_hz)
+        tones = find_tones(note.audio, clock)
         places, bin_width = np.sort(tones.places), 1.0 / (clock.turns[-1] - clock.turns[0])
         same = len(places) == len(settled) and np.allclose(places, settled, rtol=0.0, atol=1.5 * bin_width)
         if same or clock.is_nominal:

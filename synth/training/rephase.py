@@ -30,7 +30,7 @@ class ClockedNote(NamedTuple):
     amplitudes: np.ndarray  # [H, T] float32, of the partials
 
 
-def set_to_clock(audio: np.ndarray, clock: Clock, sample_rate_hz: int, harmonics: int) -> ClockedNote:
+def set_to_clock(audio: np.ndarray, clock: Clock, harmonics: int) -> ClockedNote:
     """Find a note's partials by its clock, and give them the decoder's phases (`synth.kernels.clock.partials`).
 
     A band around a multiple of the clock is a partial as far as it is steady or stands above the noise, which the bands
@@ -39,7 +39,8 @@ def set_to_clock(audio: np.ndarray, clock: Clock, sample_rate_hz: int, harmonics
     heard where it is, and put on it. A band is narrow, so it is computed at every `every`-th sample only, and
     interpolated between them.
     """
-    turns, period = clock.turns, sample_rate_hz / clock.pitch_hz
+    turns, sample_rate_hz = clock.turns, clock.sample_rate_hz
+    period = sample_rate_hz / clock.pitch_hz
     narrow = low_pass(max(4 * period, 0.008 * sample_rate_hz))  # separates neighbouring partials
     every = -(-len(narrow) // THINNING)
     apart = THINNING  # two values of a band so far apart share no sample, hence no noise

@@ -39,14 +39,14 @@ class Tones(NamedTuple):
     audio: np.ndarray  # [K, T] float32
 
 
-def find_tones(audio: np.ndarray, clock: Clock, sample_rate_hz: int) -> Tones:
+def find_tones(audio: np.ndarray, clock: Clock) -> Tones:
     """The tones of a note [T] beside its partials.
 
     A tone is a line in the spectrum over the clock's turns, the note's level taken off: a peak that stands out, with
     most of the power around it within its line, apart from all partials, and no higher than they are. Each is what
     passes through a narrow band around its place, which has nothing of a partial.
     """
-    turns = clock.turns
+    turns, sample_rate_hz = clock.turns, clock.sample_rate_hz
     power = power_spectrum(over_turns(audio / loudness(audio, sample_rate_hz), turns))
     faintest = 10.0 ** (FAINTEST_DB / 10.0) * power.sum()
     per_multiple = turns[-1] - turns[0]  # bins

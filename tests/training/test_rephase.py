@@ -22,7 +22,7 @@ RATE = 16_000
 def set_to_its_clock(audio: np.ndarray, pitch_hz: float, harmonics: int) -> tuple[Clock, ClockedNote]:
     audio = audio.astype(np.float32)
     clock = find_clock(audio, pitch_hz, RATE, harmonics)
-    return clock, set_to_clock(audio, clock, RATE, harmonics)
+    return clock, set_to_clock(audio, clock, harmonics)
 
 
 def test_a_note_set_to_its_clock_keeps_its_partials_amplitudes_and_gets_known_phases() -> None:

@@ -32,7 +32,7 @@ def note(tones: dict[float, float], *, hertz: float = 440.0, noise: float = 1e-4
 def test_tones_are_found_where_they_are_and_as_loud_as_they_are() -> None:
     tones = {1.5: 0.03, 0.52: 0.02, 3.4: 0.01}
     audio = note(tones, vibrato=0.2)  # 8 cents, 5 times a second
-    found = find_tones(audio, find_clock(audio, 440.0, RATE, 16), RATE)
+    found = find_tones(audio, find_clock(audio, 440.0, RATE, 16))
     np.testing.assert_allclose(found.places, [*tones], atol=2e-4)
     for amplitude, course in zip(tones.values(), found.amplitudes, strict=True):
         np.testing.assert_allclose(course[INNER], amplitude, rtol=0.03)
@@ -42,12 +42,12 @@ def test_tones_are_found_where_they_are_and_as_loud_as_they_are() -> None:
 
 def test_a_note_of_partials_and_noise_has_none() -> None:
     for audio in (note({}), note({}, noise=0.02), note({2.001: 0.05, 3.004: 0.03}), np.zeros(4 * RATE, np.float32)):
-        assert not len(find_tones(audio, find_clock(audio, 440.0, RATE, 16), RATE).places)
+        assert not len(find_tones(audio, find_clock(audio, 440.0, RATE, 16)).places)
 
 
 def test_what_is_faint_is_left_to_the_noise() -> None:
     audio = note({1.5: 1e-4, 2.5: 1e-3})  # -60 and -40 dB of the fundamental
-    assert find_tones(audio, find_clock(audio, 440.0, RATE, 16), RATE).places == pytest.approx([2.5], abs=1e-3)
+    assert find_tones(audio, find_clock(audio, 440.0, RATE, 16)).places == pytest.approx([2.5], abs=1e-3)
 
 
 def test_a_bells_tierce_is_whole_beside_its_prime() -> None:
@@ -79,15 +79,15 @@ def test_a_low_notes_tones_without_a_seat_are_left_in_it() -> None:
 @pytest.mark.parametrize("hertz", [8000.0, 12_000.0])
 def test_a_note_too_high_for_any_partial_is_analysed_too(hertz: float) -> None:
     audio = note({0.05: 0.1}, hertz=hertz)
-    assert find_tones(audio, find_clock(audio, hertz, RATE, 16), RATE).places.min() > 0.0
+    assert find_tones(audio, find_clock(audio, hertz, RATE, 16)).places.min() > 0.0
 
 
 def test_no_tone_is_higher_than_the_partials_that_are_played() -> None:
     """A low note's 65th partial is none, nor what is too high to be played."""
     audio = note({17.0: 0.01, 20.4: 0.01, 3.4: 0.01}, hertz=110.0)
-    assert find_tones(audio, find_clock(audio, 110.0, RATE, 16), RATE).places == pytest.approx([3.4], abs=2e-3)
+    assert find_tones(audio, find_clock(audio, 110.0, RATE, 16)).places == pytest.approx([3.4], abs=2e-3)
     audio = note({7700 / 440: 0.02, 3.4: 0.01})
-    assert find_tones(audio, find_clock(audio, 440.0, RATE, 64), RATE).places == pytest.approx([3.4], abs=2e-3)
+    assert find_tones(audio, find_clock(audio, 440.0, RATE, 64)).places == pytest.approx([3.4], abs=2e-3)
 
 
 def test_a_bell_without_a_prime_gets_no_clock_from_what_its_tones_leave() -> None:
@@ -119,6 +119,6 @@ def test_a_notes_analysis_has_tones_and_the_note_without_them() -> None:
 def test_a_church_organs_mixture_has_a_fifth() -> None:
     """From C5 on; it is 9 dB below the note."""
     (audio,) = render_notes(Path(DataConfig().soundfont), 19, [72], 100)
-    found = find_tones(audio, find_clock(audio, midi_to_hertz(72.0), RATE, 64), RATE)
+    found = find_tones(audio, find_clock(audio, midi_to_hertz(72.0), RATE, 64))
     assert found.places[0] == pytest.approx(1.5, abs=0.002)
     assert np.mean(found.audio[0] ** 2) == pytest.approx(10 ** (-10.3 / 10) * np.mean(audio**2), rel=0.2)
