@@ -107,7 +107,9 @@ def encode(sounds: tuple[Path, ...], output: Path, model_path: Path, resume: boo
 @click.argument("sounds", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IN.wav…")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR_OR_WAV")
 @_model
-@click.option("--pitch", type=click.IntRange(0, 127), help="MIDI pitch [what names such as flute-060-100 tell].")
+@click.option(
+    "--pitch", type=click.IntRange(0, 127), help="MIDI pitch [what names such as flute-060-100 and flute_C4 tell]."
+)
 @click.option("--iterations", type=click.IntRange(1), default=1000, show_default=True, help="Of Griffin and Lim.")
 @resume_option
 def reconstruct(

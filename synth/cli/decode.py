@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--pitch",
     type=FloatRange(0, 127),
-    help="MIDI pitch, for models with a pitch clock [what names such as flute-060-100 tell].",
+    help="MIDI pitch, for models with a pitch clock [what names such as flute-060-100 and flute_C4 tell].",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="File i uses seed + i.")
 @click.option("--temperature", type=FloatRange(0, 4), default=1.0, show_default=True)

@@ -55,7 +55,6 @@ def plan(given: Sequence[Path], output: Path, *, taken: frozenset[str], suffix: 
     named = sources(given, taken=taken)
     if not output.is_dir() and output.suffix.lower() in SUFFIXES | EMBEDDINGS:
         expect_suffix(output, suffix)
-    if output.suffix.lower() == suffix and not output.is_dir():
         if len(named) > 1:
             raise UsageError(f"{len(named)} files cannot become one, {output}: give a folder")
         make_folder(output.parent)

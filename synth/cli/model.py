@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synth.errors import UsageError
+from synth.pitch import NAMED, note_number
 
 if TYPE_CHECKING:
     from synth.wavenet import WaveNet
@@ -23,7 +24,7 @@ model_option = click.option(
 )
 
 # NSynth's notes are named instrument-pitch-velocity: bass_electronic_018-036-100.
-_PITCH_IN_NAME = re.compile(r"-(\d{3})-\d{3}(?:_embeddings)?$")
+_NSYNTHS = re.compile(r"-(\d{3})-\d{3}$")
 
 
 def chosen_model(name_or_path: str) -> WaveNet:
@@ -35,10 +36,12 @@ def chosen_model(name_or_path: str) -> WaveNet:
 
 
 def pitch_of(path: Path) -> float | None:
-    """The MIDI pitch that a file's name tells."""
-    told = _PITCH_IN_NAME.search(path.stem)
-    number = int(told[1]) if told else 128
-    return float(number) if number <= 127 else None
+    """The MIDI pitch that a file's name tells: as NSynth's do, flute-060-100, or by a note's own name, flute_C4."""
+    stem = path.stem.removesuffix("_embeddings")
+    nsynths, named = _NSYNTHS.search(stem), list(NAMED.finditer(stem))
+    told = nsynths[1] if nsynths else named[-1]["note"] if named else ""
+    number = note_number(told)
+    return None if number is None else float(number)
 
 
 def require_pitches(model: WaveNet, pitches: Mapping[str, float | None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mido.midifiles import KeySignatureError
 from synth.errors import WavekeysError
 
 _FRAMES_PER_SECOND = {24: 24.0, 25: 25.0, 29: 30_000 / 1001, 30: 30.0}  # of SMPTE time code; 29 is drop frame
+_KEY_SIGNATURE = re.compile(rb"\xff\x59\x02..", re.DOTALL)
 LONGEST_HOURS = 6
 TAKE_MARK = "wavekeys take "  # begins the text that tells what played a take, which may go on with notes begun before
 
@@ -34,7 +36,7 @@ class Song:
 def open_song(path: Path) -> Song:
     """Read a Standard MIDI File of type 0 or 1, tempo changes applied; ticks are parts of a beat or of a frame."""
     try:
-        song = mido.MidiFile(file=io.BytesIO(_chunks(path.read_bytes())), clip=True)
+        song = _parsed(_chunks(path.read_bytes()))
         if song.type == 2:
             raise WavekeysError(f"{path}: a type 2 MIDI file holds independent songs; save it as type 0 or 1")
         seconds, events = 0.0, []
@@ -48,7 +50,7 @@ def open_song(path: Path) -> Song:
         raise WavekeysError(f"{path}: a folder, not a MIDI file") from None
     except EOFError:
         raise WavekeysError(f"{path}: not a readable Standard MIDI File (it ends too early)") from None
-    except (OSError, ValueError, KeyError, IndexError, KeySignatureError) as error:
+    except (OSError, ValueError, KeyError, IndexError) as error:
         told = str(error) if " " in str(error) and not isinstance(error, LookupError) else "a damaged event"
         raise WavekeysError(f"{path}: not a readable Standard MIDI File ({told})") from None
     if seconds > LONGEST_HOURS * 3600:
@@ -64,19 +66,32 @@ def read_song(path: Path) -> list[tuple[float, mido.Message]]:
     return open_song(path).timeline
 
 
+def _parsed(data: bytes) -> mido.MidiFile:
+    """The file as mido reads it, which refuses keys of more than seven accidentals; nothing here plays by the key."""
+    try:
+        return mido.MidiFile(file=io.BytesIO(data), clip=True)
+    except KeySignatureError:
+        return mido.MidiFile(file=io.BytesIO(_KEY_SIGNATURE.sub(b"\xff\x59\x02\0\0", data)), clip=True)
+
+
 def _chunks(data: bytes) -> bytes:
-    """What a file says, without what is around it (RIFF's RMID) or between, which readers are to skip (SMF 1.0)."""
+    """What a file says, without what is around it (RIFF's RMID) or between, which readers are to skip (SMF 1.0).
+
+    The header tells the number of tracks that there are, whatever it told.
+    """
     if data[:4] == b"RIFF" and data[8:12] == b"RMID":
         data = data[max(data.find(b"MThd"), 0) :]
     if data[:4] != b"MThd":
         return data
-    at, known = 0, []
+    at, header, tracks = 0, b"", []
     while at < len(data):
         end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
-        if data[at : at + 4] in (b"MThd", b"MTrk"):
-            known.append(data[at:end])
+        if data[at : at + 4] == b"MTrk":
+            tracks.append(data[at:end])
+        elif not at:
+            header = data[:end]
         at = end
-    return b"".join(known)
+    return b"".join([header[:10], min(len(tracks), 0xFFFF).to_bytes(2, "big"), header[12:], *tracks])
 
 
 def _steps(song: mido.MidiFile) -> Iterator[tuple[float, mido.Message | mido.MetaMessage]]:

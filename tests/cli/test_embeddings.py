@@ -48,6 +48,21 @@ def test_an_interpolation_is_a_folder_of_steps(wavekeys, pair: tuple[Path, Path]
     assert steps == {"000-a-b.npy": 1.0, "001-a-b.npy": 2.0, "002-a-b.npy": 3.0}
 
 
+@pytest.mark.parametrize(
+    ("name", "pitch"),
+    [
+        ("flute-060-100.npy", 60.0),
+        ("bass_synthetic_033-022-025_embeddings.npy", 22.0),
+        ("Flute C#4 v100.npy", 61.0),
+        ("030-flute_C4-organ_D4.npy", 62.0),
+        ("030-flute-organ.npy", None),
+        ("flute-200-100.npy", None),
+    ],
+)
+def test_a_files_name_tells_the_pitch_to_decode_at(name: str, pitch: float | None) -> None:
+    assert pitch_of(Path(name)) == pitch
+
+
 def test_a_step_is_decoded_at_the_pitch_of_its_notes(wavekeys, pair: tuple[Path, Path], tmp_path: Path) -> None:
     notes = [path.rename(tmp_path / f"{name}-060-100.npy") for path, name in zip(pair, ("flute", "organ"), strict=True)]
     assert wavekeys("embeddings", "interpolate", *notes, "-o", tmp_path / "steps", "--steps", 9)[0] == 0

@@ -18,6 +18,7 @@ import numpy as np
 
 from synth.analysis.compiled import librosa
 from synth.errors import WavekeysError
+from synth.pitch import BETWEEN, END, NAMED, note_number
 from synth.sounds import SUFFIXES
 from synth.training.config import DataConfig
 from synth.training.data.note import BadNote, Note, NoteSource, read_recording
@@ -30,19 +31,14 @@ HEARD_ABOVE = 0.1  # of the loudest moment there (-20 dB)
 LEAST_SURE = 0.08
 _FRAME, _HOP = 2048, 512
 
-_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_ACCIDENTALS = {"": 0, "#": 1, "s": 1, "\N{MUSIC SHARP SIGN}": 1, "b": -1, "\N{MUSIC FLAT SIGN}": -1}
-_NOTE_NAME = f"([A-Ga-g])([{''.join(_ACCIDENTALS)}]?)(-?[0-9])"
-_BETWEEN, _END = r"(?:^|[-_ .])", r"(?=$|[-_ .])"
-_NAMED = re.compile(_BETWEEN + _NOTE_NAME + _END)
-_NUMBERED = re.compile(_BETWEEN + r"([01]?[0-9]{2})" + _END)  # two digits at least: `piano 2` is no pitch
+_NUMBERED = re.compile(BETWEEN + r"([01]?[0-9]{2})" + END)  # two digits at least: `piano 2` is no pitch
 _TAKE = re.compile("0[0-9]")  # behind a pitch: `Flute_C4_02` is the second take, not a velocity
 _BUT_A_TAKE = re.compile(r"(?:[-_ .]+0[0-9])?")  # behind a velocity: in `violin_A3_025_forte` 025 is none
 _DATE = r"(?<![0-9])(?:19|20)[0-9]{2}[-_. ]?[01][0-9][-_. ]?[0-3][0-9]"
 _DATED = re.compile(_DATE + r"(?:[-_ T.]*[0-2][0-9][-_.:]?[0-5][0-9](?:[-_.:]?[0-5][0-9])?)?(?![0-9])")
 _COUNTED = re.compile(r"[-_ .]*[0-9]+$")  # `take 2`, `rec001`
 LOWEST_NUMBER = 21  # a piano's lowest key: `Track 02` is no pitch either; in a pair, three digits are one, as NSynth's
-_SPOKEN_VELOCITY = re.compile(_BETWEEN + r"v(?:el)?([0-9]{1,3})" + _END, re.IGNORECASE)
+_SPOKEN_VELOCITY = re.compile(BETWEEN + r"v(?:el)?([0-9]{1,3})" + END, re.IGNORECASE)
 
 
 class Label(NamedTuple):
@@ -70,25 +66,12 @@ def folder_notes(folder: Path, data: DataConfig, rate_hz: int) -> NoteSource:
     return NoteSource(where=str(folder), at_most=len(labels), read=read)
 
 
-def note_number(text: str) -> int | None:
-    """A pitch as people write it, `C#4` or `61`, as a MIDI number; None where it is none from 0 to 127."""
-    named = re.fullmatch(_NOTE_NAME, text.strip())
-    if named:
-        letter, accidental, octave = named.groups()
-        number = 12 * (int(octave) + 1) + _SEMITONES[letter.upper()] + _ACCIDENTALS[accidental]
-    elif text.strip().isdecimal():
-        number = int(text)
-    else:
-        return None
-    return number if 0 <= number <= 127 else None
-
-
 def label_of(stem: str, otherwise: str) -> Label:
     """What a file's name says; `otherwise` is the instrument of a name that tells none."""
     stem = _DATED.sub("", unicodedata.normalize("NFC", stem))
     spoken = _SPOKEN_VELOCITY.search(stem)
     rest = stem if spoken is None else stem[: spoken.start()] + stem[spoken.end() :]
-    named = list(_NAMED.finditer(rest))
+    named = list(NAMED.finditer(rest))
     # The last two numbers, so that NSynth's own names work: bass_synthetic_033-022-050. Behind a name, C4_64, only one.
     numbers = [match for match in _NUMBERED.finditer(rest) if int(match[1]) <= 127]
     if named:

@@ -75,6 +75,8 @@ def read_recording(path: Path, rate_hz: int, *, from_onset: bool) -> np.ndarray:
             longest = min(file.frames, round(LONGEST_SECONDS * own_rate_hz))
             audio = file.read(longest, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:
+        if not path.exists():
+            raise ValueError("there is no such file") from None
         raise ValueError(f"not a readable sound file ({getattr(error, 'error_string', error)})") from None
     return as_note(audio, own_rate_hz, rate_hz, from_onset=from_onset)
 

@@ -10,9 +10,10 @@ import pytest
 import soundfile
 
 from synth import UsageError, WavekeysError
+from synth.pitch import note_number
 from synth.training.config import WHOLE, DataConfig
 from synth.training.data import BadNote, Note, good_notes, open_notes
-from synth.training.data.folder import heard_pitch, label_of, note_number
+from synth.training.data.folder import heard_pitch, label_of
 from synth.training.soundfont import render_notes
 
 from .conftest import tone
