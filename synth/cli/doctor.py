@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synth.cli.play import block_option, spare_option
+
 if TYPE_CHECKING:
     from synth.host.doctor import Finding, Load
     from synth.instrument import Instrument
@@ -21,8 +23,8 @@ MARKS = {"well": "ok  ", "note": "note", "fault": "FAIL"}
 @click.argument("preset", required=False)
 @click.option("--audio", metavar="DEVICE", help="The output to measure; by default the one that `play` takes.")
 @click.option("--input", "wanted_input", metavar="DEVICE", help="The input that hears it; by default the output's own.")
-@click.option("--block", default=48, show_default=True, type=click.IntRange(16, 2048), help="As in `play`.")
-@click.option("--spare", default=1, show_default=True, type=click.IntRange(1, 32), help="As in `play`.")
+@block_option
+@spare_option
 @click.option("--loop/--no-loop", default=True, help="Play some notes and listen for them at an input.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def command(
@@ -31,7 +33,7 @@ def command(
     audio: str | None,
     wanted_input: str | None,
     block: int,
-    spare: int,
+    spare: float,
     loop: bool,
     as_json: bool,
 ) -> None:
@@ -80,7 +82,7 @@ def _speed(instrument: Instrument, loads: list[Load]) -> Finding:
 
 
 def _latency(
-    instrument: Instrument, audio: str | None, wanted_input: str | None, block: int, spare: int
+    instrument: Instrument, audio: str | None, wanted_input: str | None, block: int, spare: float
 ) -> tuple[Finding, dict[str, Any]]:
     from synth.errors import UsageError, WavekeysError
     from synth.host.audio import choose_input, choose_output

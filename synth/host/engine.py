@@ -7,10 +7,10 @@ A block is due when the ring reaches less than a period and the spare blocks bey
 by its smooth clock (`clock`). So blocks are spread evenly, however large the device's period is, and nobody has to
 wake the engine (`output` says why the callback does not): it sleeps until the next block is due.
 
-Constant latency: an event that arrives when the device is at p sounds at p + lead, where lead is that spare part,
-one block, and the resampler's look-ahead. The next block never begins later than that: when the one before it was
-rendered, the ring reached less than the spare part beyond the p of that time, and the event came after it. So the
-place of a note inside its block follows its arrival alone.
+Constant latency: an event that arrives when the device is at p sounds at p + lead (and the resampler's lag), where lead
+is that spare part and one block. The next block never begins later than that: when the one before it was rendered, the
+ring reached less than the spare part beyond the p of that time, and the event came after it. So the place of a note
+inside its block follows its arrival alone.
 
 The thread is a real-time one where the system grants it. So it rests now and then even when it is late: a model that
 is too large for the machine must not take the machine away from who would end it.
@@ -44,10 +44,10 @@ WORK_S = 0.1  # without rest, at most; then LONGEST_SLEEP_S
 MARGIN_MS = 0.5  # a correction of the clock may be this large before an event's offset feels it
 
 
-def ring_frames(*, block_frames: int, spare_blocks: int, source_hz: int, rate_hz: int) -> int:
+def ring_frames(*, block_frames: int, spare_blocks: float, source_hz: int, rate_hz: int) -> int:
     """The capacity of a ring that can be as far ahead as asked, beyond the largest period of a device."""
     block = math.ceil(block_frames * rate_hz / source_hz)
-    return 1 << (LARGEST_PERIOD_FRAMES + (spare_blocks + 2) * block - 1).bit_length()
+    return 1 << (LARGEST_PERIOD_FRAMES + math.ceil((spare_blocks + 2) * block) - 1).bit_length()
 
 
 class Playable(Protocol):
@@ -82,7 +82,7 @@ class Engine:
         *,
         instrument: Playable,
         block_frames: int,
-        spare_blocks: int,
+        spare_blocks: float,
         rate_hz: int,
         events: EventQueue,
         ring: Ring,
@@ -146,7 +146,7 @@ class Engine:
             midi_ms=MARGIN_MS,
             block_ms=self._resampler.block_frames * to_ms,
             ring_ms=self.target_frames * to_ms,
-            resampler_ms=self._resampler.backlog_frames * to_ms,
+            resampler_ms=self._resampler.lag_s * 1e3,
             instrument_ms=self._instrument.latency_frames * 1e3 / self._instrument.sample_rate_hz,
             device_ms=device_s * 1e3,
         )
@@ -186,8 +186,8 @@ class Engine:
         block = self._resampler.block_frames
         margin = round(MARGIN_MS * 1e-3 * self._rate_hz)
         self._period_frames = period_frames
-        self.target_frames = min(period_frames + self._spare_blocks * block, self._ring.capacity_frames - block)
-        self._lead_frames = self.target_frames + block + self._resampler.backlog_frames + margin
+        self.target_frames = min(period_frames + round(self._spare_blocks * block), self._ring.capacity_frames - block)
+        self._lead_frames = self.target_frames + block + margin
         self._output.resume_frames = self.target_frames
 
     def _render(self, first_gain: float, last_gain: float) -> None:

@@ -51,7 +51,7 @@ class Latency:
     midi_ms: float  # room for corrections of the device's clock, so that they do not reach the notes
     block_ms: float  # a block is rendered whole
     ring_ms: float  # the device's period, which it takes at once, and the spare blocks
-    resampler_ms: float  # its look-ahead
+    resampler_ms: float  # the lag of its filter
     instrument_ms: float
     device_ms: float  # as the driver reports it
 

@@ -52,8 +52,8 @@ class PlaySettings:
 
     midi: str = "all"  # "all", "virtual", or a part of a port's name
     audio: str | None = None  # index or part of a name; None: the default device
-    block_frames: int = 48  # at the model's rate; smaller is quicker to answer and costs more
-    spare_blocks: int = 1  # rendered ahead of what the device takes; each adds a block to the latency
+    block_frames: int  # at the model's rate; smaller is quicker to answer and costs more
+    spare_blocks: float  # rendered ahead of what the device takes; each adds a block to the latency
     record: Path | None = None  # from the start
     encoding: EncodingName = "pcm24"  # of recordings
     stems: bool = False  # record each instrument apart as well
@@ -282,7 +282,8 @@ class _Session:
         say(f"device     {device.name} ({device.host_api})")
         say(f"rate       {rate_hz} Hz, {self._output.period_frames} frames a period")
         say(f"block      {settings.block_frames} frames at {rack.sample_rate_hz} Hz ({block_ms:.1f} ms)")
-        say(f"ring       {engine.target_frames} frames ({ring_ms:.1f} ms): a period and {settings.spare_blocks} blocks")
+        spare = f"a period and {settings.spare_blocks:g} blocks"
+        say(f"ring       {engine.target_frames} frames ({ring_ms:.1f} ms): {spare}")
         say(f"latency    {engine.latency(device_s=self._speaker.latency_s)}")
         for name, part in rack.parts.items():
             channel = "" if part.channel is None else f" on channel {part.channel + 1}"

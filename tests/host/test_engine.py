@@ -149,7 +149,7 @@ def test_the_parts_of_the_latency_add_up() -> None:
     rig = Rig(SineInstrument())
     rig.run(0.1)
     latency = rig.engine.latency(device_s=0.005)
-    assert str(latency) == "24.1 ms = midi 0.5 + block 4.0 + ring 13.3 + resampler 1.2 + device 5.0"
+    assert str(latency) == "23.0 ms = midi 0.5 + block 4.0 + ring 13.3 + resampler 0.2 + device 5.0"
 
 
 def test_a_failing_instrument_ends_the_engine_and_is_kept_for_the_report() -> None:

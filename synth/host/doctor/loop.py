@@ -83,7 +83,7 @@ class _Ears:
 
 
 def listen(
-    instrument: Playable, device: OutputDevice, *, input_index: int, block_frames: int, spare_blocks: int
+    instrument: Playable, device: OutputDevice, *, input_index: int, block_frames: int, spare_blocks: float
 ) -> Heard:
     """Play some short notes on `device` and hear them at an input. Raises WavekeysError where it cannot be opened."""
     events = EventQueue()
