@@ -1,14 +1,20 @@
-"""Files that are there whole or not at all, whatever happens while they are written."""
+"""Files that are there whole or not at all, whatever happens while they are written, and what they may be called."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from synth.errors import WavekeysError
+
+
+def file_name(name: str) -> str:
+    """A preset's or an instrument's name without what a file system could take for something else."""
+    return re.sub(r"[^\w .+-]", "_", name)
 
 
 @contextlib.contextmanager

@@ -9,3 +9,9 @@ class WavekeysError(Exception):
 
 class UsageError(WavekeysError):
     """What was typed was wrong (an unknown name, a value out of range). Exit code 2."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception of a library says, in a line; its type's name if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

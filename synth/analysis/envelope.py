@@ -41,6 +41,8 @@ def click_positions(audio: np.ndarray) -> np.ndarray:
     And of what is before and after: the first periods of a sound that swells out of silence are none, nor the last ones
     of a sound that ends.
     """
+    if len(audio) < 3:
+        return np.zeros(0, int)
     second = np.abs(np.diff(audio, 2))
     padded = np.pad(second, (0, -len(second) % _CLICK_WINDOW)).reshape(-1, _CLICK_WINDOW)
     local = np.sqrt(np.mean(padded**2, axis=1, keepdims=True)) + 1e-5

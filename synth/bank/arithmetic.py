@@ -21,6 +21,8 @@ SAFE_QUANTILES = (0.005, 0.995)  # of a channel over a bank: between them lies w
 
 def mix(embeddings: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
     """The weighted mean of some [F, C]; the weights need not sum to 1."""
+    if not len(embeddings):
+        raise UsageError("nothing to mix: give one embedding or more")
     shares = np.ones(len(embeddings)) if weights is None else np.asarray(weights, np.float64)
     if shares.shape != (len(embeddings),) or not np.isfinite(shares).all() or shares.min() < 0 or not shares.any():
         raise UsageError(
@@ -32,6 +34,8 @@ def mix(embeddings: Sequence[np.ndarray], weights: Sequence[float] | None = None
 
 def interpolate(first: np.ndarray, second: np.ndarray, steps: int) -> np.ndarray:
     """From one to the other in even steps, both included: [steps, F, C]."""
+    if steps < 1:
+        raise UsageError(f"an interpolation has one step or more, not {steps}")
     return np.stack([mix([first, second], [1.0 - t, t]) for t in np.linspace(0.0, 1.0, steps)])
 
 
@@ -94,6 +98,8 @@ def loop(z: np.ndarray, *, first: int, last: int, frames: int) -> np.ndarray:
 
 def splice(parts: Sequence[np.ndarray], *, overlap: int = 2) -> np.ndarray:
     """One after the other, each crossfaded with the next over `overlap` frames, which they share."""
+    if not parts:
+        raise UsageError("nothing to splice: give one part or more")
     if not 0 <= overlap <= min(map(len, parts)):
         raise UsageError(f"{min(map(len, parts))} frames are the shortest part, {overlap} are to overlap")
     joined = np.asarray(parts[0], np.float32)

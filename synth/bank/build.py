@@ -125,6 +125,8 @@ def bank_of_notes(
         order = held_frames(note.audio, len(frames), release)
         held = _Note(frames[order], vibrato, stretch, tuning, _tones_in(order, tones))
         found.setdefault(note.instrument, {})[note.pitch, note.velocity] = held
+    if not found:
+        raise WavekeysError("a bank has at least one note")
     pitches = sorted({pitch for own in found.values() for pitch, _ in own})
     velocities = sorted({velocity for own in found.values() for _, velocity in own})
 
@@ -177,6 +179,8 @@ def held_frames(audio: np.ndarray, frames: int, release: int) -> np.ndarray:
     as_recorded = np.arange(frames)
     level = np.sqrt(np.mean(np.square(audio[: frames * (len(audio) // frames)]).reshape(frames, -1), axis=1))
     sounding = np.flatnonzero(level > FAINT * level.max())
+    if not sounding.size:
+        return as_recorded
     end = int(sounding[-1]) + 1
     last = end - ENDING_FRAMES
     first = round(SETTLED_SECONDS[0] * FRAMES_PER_SECOND)

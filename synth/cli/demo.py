@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synth.errors import first_line
+
 if TYPE_CHECKING:
     import mido
     import numpy as np
@@ -85,4 +87,4 @@ def _play(audio: np.ndarray, rate_hz: int) -> None:
         device_hz = int(sounddevice.query_devices(kind="output")["default_samplerate"])
         sounddevice.play(samplerate.resample(audio, device_hz / rate_hz, "sinc_medium"), device_hz, blocking=True)
     except Exception as error:  # no PortAudio, no device, a device that is busy: the file is there all the same
-        click.echo(f"not played: no audio device ({str(error).splitlines()[0]})")
+        click.echo(f"not played: no audio device ({first_line(error)})")

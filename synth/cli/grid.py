@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from synth.atomic import file_name
 from synth.cli.files import make_folder, resume_option
 from synth.cli.numbers import FloatRange
 from synth.cli.play import BACKENDS, PRECISIONS
@@ -125,7 +126,7 @@ def command(
             progress=lambda samples: progress(samples / rate_hz),
         ):
             over += write_wav(output / "wav" / cells[place].name, sound[:, None], rate_hz=rate_hz, wanted_hz=rate_hz)
-    instrument = output / f"{loaded.info.name}.sfz"
+    instrument = output / f"{file_name(loaded.info.name)}.sfz"
     write_text(instrument, grid.sfz("wav"))
     kept = f", {len(every) - len(cells)} kept" if resume else ""
     click.echo(f"{instrument}: {len(cells)} note{'s' * (len(cells) != 1)}{kept}, {watch.summary(total)}")

@@ -17,6 +17,7 @@ import click
 from synth.cli.blend import blend_option
 from synth.cli.numbers import FloatRange
 from synth.cli.tuning import read_tuning, tuning_options
+from synth.errors import first_line
 
 if TYPE_CHECKING:
     from synth.bank import Preset
@@ -124,7 +125,7 @@ class EffectType(click.ParamType):
                 self.fail(f"{name} has no setting {key!r}; it has {', '.join(known) or 'none'}", param, ctx)
             return kind(**settings)
         except (TypeError, ValueError, ImportError, OSError) as error:
-            why = "it cannot be made from numbers alone" if isinstance(error, TypeError) else str(error).splitlines()[0]
+            why = "it cannot be made from numbers alone" if isinstance(error, TypeError) else first_line(error)
             self.fail(f"{value!r}: {why}", param, ctx)
 
     def _number(self, key: str, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:

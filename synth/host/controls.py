@@ -16,7 +16,7 @@ from typing import Protocol
 import mido
 
 from synth.bank import Preset, PresetInfo, own_name, save_preset
-from synth.errors import WavekeysError
+from synth.errors import WavekeysError, first_line
 from synth.host.desk import PartStatus, Status
 from synth.host.engine import Engine
 from synth.host.events import EventQueue
@@ -209,7 +209,7 @@ class Controls:
             self._rack.check(instrument)
             instrument.warm_up(self._block_frames)
         except RuntimeError as error:  # XLA's, such as of a memory that is too small
-            raise WavekeysError(f"{name} cannot be played: {str(error).splitlines()[0]}") from error
+            raise WavekeysError(f"{name} cannot be played: {first_line(error)}") from error
         if isinstance(instrument, Instrument):
             instrument.controllers = dict(coming.controllers)  # what was learnt stays learnt
             self._coming[part] = instrument

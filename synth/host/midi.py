@@ -135,9 +135,9 @@ class Inputs:
         """Open our own ports, and at the next look all others, once more: a system that ended took them with it."""
         own, self._own = self._own, []
         for port in (*own, *self._ports.values()):
+            port.close()  # before what it holds is let go: nothing comes after that
             for message in port.held.let_go():
                 self._deliver(time.perf_counter(), message)
-            port.close()
         self._ports.clear()
         _leave(_systems())
         _systems.cache_clear()

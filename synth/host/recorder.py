@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from synth.atomic import file_name
 from synth.errors import WavekeysError
 from synth.host.midi_take import MidiTake, Performer
 from synth.host.ring import Ring
@@ -187,19 +187,16 @@ def refuse_unwritable(path: Path) -> None:
 
 def _stem_path(path: Path, instrument: str) -> Path:
     """Where an instrument's share of the take at `path` is."""
-    return path.with_name(f"{path.stem}-{_file_name(instrument)}{path.suffix}")
-
-
-def _file_name(instrument: str) -> str:
-    """An instrument's name without what a file system could take for something else."""
-    return re.sub(r"[^\w .+-]", "_", instrument)
+    return path.with_name(f"{path.stem}-{file_name(instrument)}{path.suffix}")
 
 
 def _set_aside(paths: Sequence[Path], former: Sequence[Path]) -> Path | None:
     """Rename what is there of an earlier take, in the way of this one or not; returns what the first of its files is
     called now."""
     if len(set(paths)) < len(paths):
-        raise WavekeysError(f"cannot record to {paths[0]}: files of this take would share a name; end it in .wav")
+        twice = next(path for path in paths if paths.count(path) > 1)
+        mend = "rename an instrument" if paths[0].suffix.lower() == ".wav" else "end it in .wav"
+        raise WavekeysError(f"cannot record to {paths[0]}: two files of this take would be {twice.name}; {mend}")
     paths = [*paths, *dict.fromkeys(former)]
     earlier = [path for path in paths if path.is_file() and path.stat().st_size > 0]
     number = 1

@@ -302,7 +302,7 @@ class Channels:
             mido.Message("control_change", channel=master, control=control, value=value)
             for master, members in self._members.items()
             if members != (self.mpe_members if master == _LOWER_MASTER else 0)
-            for control, value in registered_controls(6, members << 7)[:-1]
+            for control, value in (*registered_controls(6, members << 7)[:-1], (101, 127), (100, 127))
         ]
         return zones + [message for number, channel in enumerate(self._all) for message in channel.messages(number)]
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from synth.errors import WavekeysError
 
+LONGEST_SECONDS = 10.0  # that an effect may look ahead
 _NOTHING = np.zeros((2, 0), np.float32)
 
 
@@ -70,6 +71,9 @@ class Effects:
         """Play silence in blocks of so many frames, until those that look ahead have shown how far."""
         known = -1
         while self.latency_frames > known:
+            if self.latency_frames > LONGEST_SECONDS * self._rate_hz:
+                names = ", ".join(type(effect).__name__ for effect in self._chain)
+                raise WavekeysError(f"{names}: no sound comes out of it in {LONGEST_SECONDS:g} s; leave it out")
             known = self.latency_frames
             self.process(np.zeros((frames, 2), np.float32))
 

@@ -124,7 +124,8 @@ class Instrument:
     @property
     def tail_frames(self) -> int:
         """Frames that can sound after the last note-off."""
-        own = self._samples(max(self.values["release_ms"], STEAL_MS)) + self._embedded_release() + 1
+        rise = min(self._samples(self.values["attack_ms"]), self._samples(SHORTEST_MS))
+        own = rise + self._samples(max(self.values["release_ms"], STEAL_MS)) + self._embedded_release() + 1
         return max([own, *(voice.tail for voice in self._voices.values())])  # they may have another preset's release
 
     @property
@@ -185,10 +186,13 @@ class Instrument:
         self._start_voice(key, 0, zone, timbre, 0.0, way=(60.0, 60.0), detune=0.0, place=0.0, together=1, offset=0)
         self.process([], frames)
         self.reset()
-        self.process([], frames)
 
     def reset(self) -> None:
-        """All sound off, all controllers at rest; the next performance repeats the first. Parameters stay."""
+        """All sound off, all controllers at rest; the next performance repeats the first.
+
+        Parameters, preset and what controllers have learnt stay.
+        """
+        self.learning = None
         self._voices.clear()
         self.keys.clear()
         self.caught.clear()
@@ -220,7 +224,13 @@ class Instrument:
         self.controllers[controller] = parameter
 
     def saved_as(self, info: PresetInfo) -> None:
-        """What it played when `as_preset_info` was asked is this preset now; no note hears of it."""
+        """What it played when `as_preset_info` was asked is this preset now; no note hears of it.
+
+        Raises WavekeysError for a preset that this cannot be: of another model, or of other zones.
+        """
+        check_parameters(info)
+        if info.model_sha256 != self.preset.info.model_sha256 or _ranges(info) != _ranges(self.preset.info):
+            raise WavekeysError(f"preset {info.name!r} is not what plays")
         override = None if self._override == info.blend else self._override
         self._blends = blends_of(info, self.preset.bank, override)
         self._override = override
@@ -230,6 +240,7 @@ class Instrument:
         """A preset was saved: where a program of this name has its instruments, it plays as saved."""
         for number, program in self.programs.items():
             if program.info.name == info.name and program.info.model_sha256 == info.model_sha256:
+                check_parameters(info)
                 blends_of(info, program.bank, None)  # refuses instruments that it does not have
                 self.programs[number] = dataclasses.replace(program, info=info)
 
@@ -315,7 +326,7 @@ class Instrument:
             raise WavekeysError("not a state of this instrument: its tuning or its controllers are not whole")
         self.preset, self.values, self._blends, self.controllers = preset, values, blends, controllers
         self._override = None if blend is None else dict(blend)
-        self._tuning, self._seed, self.learning = tuning, seed, None
+        self._tuning, self._seed = tuning, seed
         self.reset()
 
     def process(self, events: Sequence[Event], frames: int) -> np.ndarray:
@@ -350,15 +361,25 @@ class Instrument:
     def __call__(self, messages: Sequence[mido.Message], duration: float, sample_rate: int | None = None) -> np.ndarray:
         """Play messages whose `time` is in seconds from the start, offline and anew: [frames, 2] float32.
 
+        Parameters and preset are afterwards what they were before, whatever the messages move.
+
         Args:
           duration: of the audio, in seconds.
           sample_rate: of the audio, in hertz; None is the instrument's own.
         """
         from synth.instrument.offline import render, resampled  # they know this class
 
+        rate_hz = self.sample_rate_hz if sample_rate is None else sample_rate
+        if rate_hz <= 0:
+            raise UsageError(f"a sample rate is more than 0 Hz, not {rate_hz}")
+        preset, state = self.preset, self.state()
         self.reset()
-        audio = render(self, [(message.time, message) for message in messages], duration_seconds=duration)
-        return resampled(audio, self.sample_rate_hz, sample_rate or self.sample_rate_hz)
+        try:
+            audio = render(self, [(message.time, message) for message in messages], duration_seconds=duration)
+        finally:
+            self.preset = preset
+            self.restore(state)
+        return resampled(audio, self.sample_rate_hz, rate_hz)
 
     def _render(self, mix: np.ndarray) -> None:
         frames = len(mix)
@@ -745,6 +766,11 @@ class Instrument:
 
     def _samples(self, milliseconds: float) -> int:
         return round(milliseconds * self.sample_rate_hz / 1000)
+
+
+def _ranges(info: PresetInfo) -> list[Zone]:
+    """A preset's zones but for their blends."""
+    return [dataclasses.replace(zone, blend=None) for zone in info.zones]
 
 
 def _is_tuning(pitches: Sequence[float | None]) -> bool:

@@ -129,7 +129,7 @@ class Rack:
     def ringing(self) -> bool:
         """Whether anything is heard yet: a voice, or what effects make of those that were."""
         effects = self._has_effects and self._quiet_frames < QUIET_SECONDS * self.sample_rate_hz
-        return effects or any(part.instrument.ringing for part in self.parts.values())
+        return effects or bool(self._leaving) or any(part.instrument.ringing for part in self.parts.values())
 
     def part(self, name: str) -> Part:
         """The part of that name; raises WavekeysError if there is none."""

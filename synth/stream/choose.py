@@ -7,7 +7,7 @@ import time
 import jax.numpy as jnp
 
 from synth import kernels
-from synth.errors import WavekeysError
+from synth.errors import WavekeysError, first_line
 from synth.stream.stream import Stream
 from synth.wavenet import WaveNet
 
@@ -30,7 +30,7 @@ def choose(model: WaveNet, *, voices: int, precision: str) -> tuple[str, str]:
             taken[name] = step_us(Stream(model, voices=voices, backend=name, precision=precision))
             said.append(f"{name} {taken[name]:.1f} µs a step")
         except (WavekeysError, RuntimeError) as error:
-            said.append(f"{name} cannot: {str(error).splitlines()[0]}")
+            said.append(f"{name} cannot: {first_line(error)}")
     fastest = min(taken, key=taken.__getitem__, default=names[-1])
     return fastest, f"{fastest}: {', '.join(said)}; real time is {budget_us:.1f}"
 

@@ -91,6 +91,9 @@ class Stream:
           progress: is told after each block how many samples of every voice are done.
         """
         z, pitch = self._checked(z, pitch_hz)
+        wanted = (*z.shape[:2], self.config.harmonics)
+        if tones is not None and (stretch is None or np.shape(tones) != wanted):
+            raise ValueError(f"tones must be {list(wanted)}, beside stretches, not {list(np.shape(tones))}")
         if not temperature >= 0.0:
             raise ValueError(f"the temperature must be 0 or more, not {temperature}")
         if not np.all((np.asarray(seed) >= 0) & (np.asarray(seed) < 2**32)):

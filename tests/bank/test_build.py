@@ -65,6 +65,7 @@ def test_a_short_notes_tones_are_held_as_the_note_is(tiny_model: Callable[[str],
 )
 def test_a_note_that_was_held_or_died_away_stays_as_it_is(note: np.ndarray) -> None:
     np.testing.assert_array_equal(held_frames(note, FRAMES, RELEASE), np.arange(FRAMES))
+    np.testing.assert_array_equal(held_frames(0.0 * note, FRAMES, RELEASE), np.arange(FRAMES))
 
 
 def test_a_note_that_ends_early_is_held_to_and_fro_and_then_ends() -> None:

@@ -44,6 +44,14 @@ def test_a_grid_is_a_folder_of_notes_and_an_instrument_and_goes_on_where_it_was(
     assert (out / "wav" / names[0]).read_bytes() == first
 
 
+def test_no_name_of_a_preset_leads_out_of_the_folder(wavekeys, tiny_folder: Path, tmp_path: Path) -> None:
+    preset = shutil.copytree(tiny_folder, tmp_path / "preset") / "preset.toml"
+    preset.write_text(re.sub(r"(?m)^name = .*$", 'name = "../../escaped"', preset.read_text()))
+    grid = ("--corners", "bell,pipe,pipe,bell", "--steps", 2, "--pitches", "60", "--held", 0.1)
+    assert wavekeys("grid", preset.parent, "-o", tmp_path / "x" / "out", *grid, "--backend", "jax")[0] == 0
+    assert [path.parent for path in tmp_path.rglob("*.sfz")] == [tmp_path / "x" / "out"]
+
+
 def test_what_was_typed_wrong_is_said(wavekeys, tiny_folder: Path, tmp_path: Path) -> None:
     for options, complaint in (
         ((), "four corners, not 2"),

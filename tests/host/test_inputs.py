@@ -30,6 +30,7 @@ class FakeSystem:
         self.open: dict[str, Any] = {}
         self.opened: list[Any] = []
         self.alive = 0  # inputs that were made and not deleted
+        self.late: list[mido.Message] = []  # that come while a port is being closed
         system = self
 
         class MidiIn:
@@ -56,6 +57,8 @@ class FakeSystem:
 
             def close_port(self) -> None:
                 system.open.pop(self.name, None)
+                for message in system.late:
+                    self.callback((message.bytes(), 0.0), None)
 
             def delete(self) -> None:
                 system.alive -= 1
@@ -177,8 +180,10 @@ def test_after_the_system_was_restarted_every_port_is_opened_anew(system: FakeSy
     inputs = opened("all", heard)
     system.play("Keystation", on(60))
     before = system.open["Keystation"]
+    system.late = [on(62)]
     inputs.renew()
-    assert heard[-1] == [0x80, 60, 0]
+    system.late = []
+    assert heard[-3:] == [[0x90, 62, 64], [0x80, 60, 0], [0x80, 62, 0]]
     inputs.look()
     assert system.open["Keystation"] is not before
 

@@ -223,6 +223,7 @@ def test_the_page_is_what_the_table_says() -> None:
         (("/wavekeys/duo/learn", ""), ("learn", "duo", None)),
         (("/wavekeys/glass_bow/mode", "legato"), ("set", "glass bow", "mode", 2.0)),
         (("/wavekeys/duo/mode", 1), ("set", "duo", "mode", 1.0)),
+        (("/wavekeys/duo/hold", True), ("set", "duo", "hold", 1.0)),
     ],
 )
 def test_a_message_calls_the_desk(

@@ -193,8 +193,16 @@ def test_stems_of_an_earlier_take_do_not_stay_beside_one_without(tmp_path: Path)
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
-@pytest.mark.parametrize(("name", "stems"), [("take.mid", ()), ("take.wav", ("a/b", "a:b"))])
-def test_files_that_would_share_a_name_are_refused(tmp_path: Path, name: str, stems: tuple[str, ...]) -> None:
-    with pytest.raises(WavekeysError, match="would share a name"):
+@pytest.mark.parametrize(
+    ("name", "stems", "complaint"),
+    [
+        ("take.mid", (), "would be take.mid; end it in .wav"),
+        ("take.wav", ("a/b", "a:b"), "would be take-a_b.wav; rename an instrument"),
+    ],
+)
+def test_files_that_would_share_a_name_are_refused(
+    tmp_path: Path, name: str, stems: tuple[str, ...], complaint: str
+) -> None:
+    with pytest.raises(WavekeysError, match=complaint):
         make(tmp_path / name, stems=stems, performer=Performer(rate_hz=16_000))
     assert list(tmp_path.iterdir()) == []

@@ -121,3 +121,17 @@ def test_a_zone_that_is_pushed_out_leaves_its_master_the_usual_bend_range() -> N
 def test_pressure_is_of_one_kind_whether_a_key_has_any_or_not(channels: Channels) -> None:
     channels[0].set_key_pressure(0, 60, 64)
     assert type(channels[0].pressure_over(60, 5)) is type(channels[0].pressure_over(61, 5)) is float
+
+
+def test_a_zone_that_is_brought_back_leaves_no_registered_parameter_to_stray_data() -> None:
+    members = Channels(16_000, mpe_members=3)
+    for number, value in ((101, 0), (100, 6), (6, 0), (121, 0)):
+        members.control(0, 0, number, value)
+    for number in members.zone(0):
+        members[number].reset_controllers(0)
+    again = Channels(16_000, mpe_members=3)
+    for message in members.messages():
+        again.control(0, message.channel, message.control, message.value)
+    assert again.zone(0) == [0]
+    again.control(0, 0, 6, 15)
+    assert again.zone(0) == [0]

@@ -44,6 +44,27 @@ def test_a_released_note_ends_in_true_silence_within_its_tail(instrument: Instru
     assert instrument.sounding == 0
 
 
+def test_a_note_that_was_no_more_than_a_touch_ends_within_the_tail_that_is_told(instrument: Instrument) -> None:
+    for name, value in (("attack_ms", 2000.0), ("release_ms", 5.0)):
+        instrument.set(name, value)
+    audio = play(instrument, {0: [on(60), off(60)]}, 640)
+    assert (audio[:160] != 0).any()
+    assert (audio[instrument.tail_frames :] == 0).all()
+
+
+def test_to_play_messages_offline_changes_nothing(tiny_preset: Preset) -> None:
+    second = dataclasses.replace(tiny_preset, info=dataclasses.replace(tiny_preset.info, name="second"))
+    instrument = Instrument(tiny_preset, voices=2, programs={1: second})
+    messages = [on(60), off(60).copy(time=0.05), control(72, 127).copy(time=0.06)]
+    messages += [mido.Message("program_change", program=1, time=0.07)]
+    state = instrument.state()
+    first = instrument(messages, 0.1)
+    assert instrument.state() == state
+    np.testing.assert_array_equal(instrument(messages, 0.1), first)
+    with pytest.raises(WavekeysError, match="more than 0 Hz"):
+        instrument(messages, 0.1, sample_rate=-1)
+
+
 @settings(max_examples=8, deadline=None)
 @given(shift=st.integers(0, 200))
 def test_a_shifted_phrase_is_the_same_audio_shifted(tiny_preset: Preset, shift: int) -> None:

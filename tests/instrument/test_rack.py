@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pedalboard
 import pytest
@@ -40,6 +42,13 @@ class Gain:
         self.kept = np.zeros((2, 0), np.float32)
 
 
+class Mute(Gain):
+    """Keeps all that it gets."""
+
+    def process(self, *arguments: Any) -> np.ndarray:
+        return super().process(*arguments)[:, :0]
+
+
 def instrument(preset: Preset, seed: int = 0) -> Instrument:
     return Instrument(preset, voices=2, backend="cpu", seed=seed)
 
@@ -53,6 +62,22 @@ def test_a_rack_of_one_is_its_instrument(tiny_preset: Preset) -> None:
     alone = play(instrument(tiny_preset), blocks)
     assert np.array_equal(play(Rack([Part(name="a", instrument=instrument(tiny_preset))]), blocks), alone)
     assert alone.any()
+
+
+def test_an_effect_that_gives_nothing_back_is_refused(tiny_preset: Preset) -> None:
+    rack = Rack([Part(name="a", instrument=instrument(tiny_preset), effects=[Mute(1.0)])])
+    with pytest.raises(WavekeysError, match="Mute: no sound comes out of it in 10 s"):
+        rack.warm_up(16_384)
+
+
+def test_what_was_replaced_rings_until_it_has_faded(tiny_preset: Preset) -> None:
+    rack = Rack([Part(name="a", instrument=instrument(tiny_preset))])
+    rack.process([(0, on(60))], FRAMES)
+    rack.process([(0, Replace("a", instrument(tiny_preset)))], FRAMES)
+    assert rack.ringing
+    while rack.ringing:
+        rack.process([], FRAMES)
+    assert not np.any(rack.process([], FRAMES))
 
 
 def test_each_part_hears_its_own_channel_and_an_omni_part_hears_all(tiny_preset: Preset) -> None:

@@ -89,17 +89,6 @@ def test_the_tracks_that_there_are_are_played_whatever_the_header_tells(tmp_path
     assert read_song(path) == known
 
 
-def test_a_key_that_does_not_exist_keeps_no_song_from_playing(tmp_path: Path) -> None:
-    path = song(tmp_path / "song.mid", 1)
-    known, whole = read_song(path), path.read_bytes()
-    tempo = b"\x00\xff\x51\x03"  # the first event
-    strange = b"\x00\xff\x59\x02\x0a\x05"
-    length = int.from_bytes(whole[18:22], "big") + len(strange)
-    content = whole[:18] + length.to_bytes(4, "big") + whole[22:].replace(tempo, strange + tempo, 1)
-    path.write_bytes(content)
-    assert read_song(path) == known
-
-
 def test_a_song_without_an_end_is_refused_before_it_is_played(tmp_path: Path) -> None:
     path = tmp_path / "long.mid"
     notes = [mido.Message("note_on", note=60), mido.Message("note_off", note=60, time=0x0FFFFFFF)]

@@ -416,6 +416,22 @@ def test_what_was_saved_while_a_take_was_played_counts_for_what_came_after(
     np.testing.assert_array_equal(again(tmp_path / "take.mid")[: len(played)], played)
 
 
+def test_a_preset_that_cannot_be_what_plays_is_refused(presets: dict[str, Preset]) -> None:
+    """A take's text may say anything."""
+    tiny = presets["tiny"].info
+    instrument = Instrument(presets["tiny"], voices=2, backend="cpu", programs={1: presets["second"]})
+    strange = [
+        dataclasses.replace(tiny, zones=(dataclasses.replace(tiny.zones[0], key_high=40),)),
+        dataclasses.replace(tiny, model_sha256="0" * 64),
+        dataclasses.replace(tiny, parameters={"reverb": 1.0}),
+    ]
+    instrument.process([(0, SavedAs(tiny, info)) for info in strange], 64)
+    instrument.process([(0, Renew(dataclasses.replace(presets["second"].info, parameters={"reverb": 1.0})))], 64)
+    assert len(instrument.refused) == 4
+    instrument.process([(0, mido.Message("program_change", program=1)), (1, on(60))], 64)
+    assert (instrument.sounding, instrument.edited) == (1, False)
+
+
 def test_presets_that_were_chosen_and_have_changed_since_are_told(presets: dict[str, Preset], tmp_path: Path) -> None:
     path = tmp_path / "take.mid"
     events = {2: [(0, mido.Message("program_change", program=1))], 4: [(0, Load(presets["second"])), (1, on(60))]}

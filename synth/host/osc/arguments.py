@@ -97,7 +97,7 @@ class Setting:
         value = _next(rest, self.usage)
         if not isinstance(value, str | int | float):
             raise WavekeysError(f"parameter {self.parameter.id!r} must be a number or a string, not {value!r}")
-        return self.parameter.checked(value)
+        return self.parameter.checked(float(value) if isinstance(value, bool) else value)
 
 
 @dataclasses.dataclass(frozen=True)

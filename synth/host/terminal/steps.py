@@ -24,7 +24,7 @@ def next_value(parameter: Parameter, value: float, steps: int) -> float:
         moved = parameter.at((round(fraction(parameter, value) * STEPS) + steps) / STEPS)
         moved = float(f"{moved:.3g}")
     else:
-        step = 1.0 if parameter.choices else _round_number((parameter.high - parameter.low) / STEPS)
+        step = 1.0 if parameter.choices or parameter.whole else _round_number((parameter.high - parameter.low) / STEPS)
         moved = round((round(value / step) + steps) * step, 9)
     return min(max(moved, parameter.low), parameter.high)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from synth.errors import UsageError, WavekeysError
 from synth.training.config import DataConfig
 from synth.training.data.folder import folder_notes
-from synth.training.data.note import BadNote, Note, NoteSource
+from synth.training.data.note import SILENT, BadNote, Note, NoteSource
 from synth.training.data.nsynth import is_nsynth, nsynth_notes
 from synth.training.soundfont import render_notes
 
@@ -45,7 +47,7 @@ def _rendered_notes(soundfont: Path, data: DataConfig, rate_hz: int) -> NoteSour
             for velocity in data.velocities:
                 rendered = render_notes(soundfont, program, data.pitches, velocity, sample_rate_hz=rate_hz)
                 for pitch, audio in zip(data.pitches, rendered, strict=True):
-                    if audio.any():
+                    if np.abs(audio).max() >= SILENT:
                         yield Note(name, pitch, velocity, audio)
                     else:
                         yield BadNote(f"{name}, pitch {pitch}, velocity {velocity}", "silent in this SoundFont")

@@ -18,6 +18,7 @@ from synth.training.evaluation.playing import HELD_SECONDS, STEADY, cut, note_ce
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the second instrument
 PAIRS = 10
 BENDS = (-2.0, -1.0, 0.5, 2.0)  # semitones, of a note that sounds
+BEND_RANGE = 2.0  # semitones
 
 
 def pairs_of(instruments: Sequence[str]) -> list[tuple[str, str]]:
@@ -69,11 +70,12 @@ def measure_bends(preset: Preset, pitches: Sequence[int]) -> list[dict[str, Any]
     rows = []
     for name, pitch in itertools.product(preset.bank.instruments, map(int, pitches)):
         instrument = Instrument(preset, voices=1, blend={name: 1.0})
-        for own in ("own_vibrato", "own_tuning", "own_stretch"):
+        for own in ("own_vibrato", "own_tuning", "own_stretch", "own_tones"):
             instrument.set(own, 0.0)
+        instrument.set("bend_range_semitones", BEND_RANGE)
         for semitones in BENDS:
             instrument.reset()
-            wheel = round(8191 * semitones / instrument.values["bend_range_semitones"])
+            wheel = round(8191 * semitones / BEND_RANGE)
             timeline = [
                 (0.0, mido.Message("note_on", note=pitch, velocity=velocity)),
                 (0.5, mido.Message("pitchwheel", pitch=wheel)),

@@ -15,12 +15,12 @@ def test_every_parameter_is_walked_from_end_to_end_in_a_hundred_presses(paramete
     value = float(parameter.low)
     walked = [value]
     while value < parameter.high:
-        value = next_value(parameter, value, 1)
+        value = parameter.checked(next_value(parameter, value, 1))
         assert value > walked[-1]
         walked.append(value)
     assert len(walked) <= 126
     while value > parameter.low:
-        value = next_value(parameter, value, -1)
+        value = parameter.checked(next_value(parameter, value, -1))
     assert value == parameter.low
 
 
