@@ -20,8 +20,9 @@ def tuning_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def read_tuning(scale: Path | None, keys: Path | None) -> list[float | None] | None:
     """Each key's pitch, or None where neither option is given."""
-    from synth.instrument.tuning import TWELVE_EQUAL, Mapping, key_semitones, read_mapping, read_scale
+    from synth.instrument.tuning import TWELVE_EQUAL, KeyboardMapping, key_semitones, read_mapping, read_scale
 
     if scale is None and keys is None:
         return None
-    return key_semitones(read_scale(scale) if scale else TWELVE_EQUAL, read_mapping(keys) if keys else Mapping())
+    mapping = read_mapping(keys) if keys else KeyboardMapping()
+    return key_semitones(read_scale(scale) if scale else TWELVE_EQUAL, mapping)

@@ -63,11 +63,11 @@ class Channel:
         self.tuning = Ramp(0.0, smoothing)  # semitones
         self.wheel = Ramp(0.0, smoothing)
         self.pressure = Ramp(0.0, smoothing)
-        self.timbre = Ramp(0.0, smoothing)  # -1 to 1
+        self.brightness = Ramp(0.0, smoothing)  # -1 to 1
         self.gain = Ramp(0.0, smoothing)
         self.pan = Ramp(0.0, smoothing)  # -1 to 1
         self._ramps = [self.bend, self.bend_range, self.tuning]
-        self._ramps += [self.wheel, self.pressure, self.timbre, self.gain, self.pan]
+        self._ramps += [self.wheel, self.pressure, self.brightness, self.gain, self.pan]
         self.key_pressure: dict[int, Ramp] = {}
         self.reset()
 
@@ -80,7 +80,7 @@ class Channel:
         self._fine, self._coarse = 0.0, 0.0
         self._registered: tuple[int, int] | None = None
         self._data = 0
-        for ramp in (self.bend, self.tuning, self.wheel, self.pressure, self.timbre, self.pan):
+        for ramp in (self.bend, self.tuning, self.wheel, self.pressure, self.brightness, self.pan):
             ramp.jump(0.0)
         self.gain.jump(self._loudness())
         self.key_pressure.clear()
@@ -100,7 +100,7 @@ class Channel:
         places = (
             *((0, self.bank >> 7, 0), (32, self.bank & 0x7F, 0), (1, round(127 * self.wheel.target), 0)),
             *((7, round(127 * self._volume), 100), (11, round(127 * self._expression), 127)),
-            *((10, round(64 + 63 * self.pan.target), 64), (74, round(64 + 63 * self.timbre.target), 64)),
+            *((10, round(64 + 63 * self.pan.target), 64), (74, round(64 + 63 * self.brightness.target), 64)),
             *((64, 127 * self.sustain, 0), (66, 127 * self.sostenuto, 0), (67, 127 * self.soft, 0)),
         )
         controls = [(control, value) for control, value, rest in places if value != rest]
@@ -166,7 +166,7 @@ class Channel:
         elif number == 10:
             self.pan.move(at, float(np.clip((value - 64) / 63.0, -1.0, 1.0)))
         elif number == 74:
-            self.timbre.move(at, float(np.clip((value - 64) / 63.0, -1.0, 1.0)))
+            self.brightness.move(at, float(np.clip((value - 64) / 63.0, -1.0, 1.0)))
         elif number == 67:
             self.soft = value >= 64
         elif number in _REGISTERED:
@@ -280,7 +280,7 @@ class Channels:
     def set_zone(self, at: int, master: int, members: int) -> None:
         """Give a master channel (0 or 15) so many members next to it; the other zone shrinks to make room."""
         members = min(members, 15)
-        former = [number for other, count in self._members.items() if count for number in self.zone(other)]
+        former = [number for other, count in self._members.items() if count for number in self.under(other)]
         other = _UPPER_MASTER if master == _LOWER_MASTER else _LOWER_MASTER
         self._members[master] = members
         self._members[other] = max(0, min(self._members[other], 14 - members))
@@ -288,7 +288,7 @@ class Channels:
             if self.master(number) is None and not self._members.get(number):  # in no zone any more
                 self._all[number].set_bend_range(at, self._usual_range, own=False)
         self._all[master].set_bend_range(at, MASTER_BEND_SEMITONES if members else self._usual_range, own=members > 0)
-        for number in self.zone(master)[1:]:
+        for number in self.under(master)[1:]:
             self._all[number].set_bend_range(at, MEMBER_BEND_SEMITONES, own=True)
 
     def forget(self, before: int) -> None:
@@ -306,7 +306,7 @@ class Channels:
         ]
         return zones + [message for number, channel in enumerate(self._all) for message in channel.messages(number)]
 
-    def zone(self, number: int) -> list[int]:
+    def under(self, number: int) -> list[int]:
         """The channels that a message on this one concerns: its members too if it is a zone's master."""
         members = self._members.get(number, 0)
         step = 1 if number == _LOWER_MASTER else -1
@@ -336,5 +336,5 @@ class Channels:
         if control == 6 and channel.registered == 6 and number in self._members:
             self.set_zone(at, number, value)
         if control in (6, 38, 96, 97) and channel.registered == 0 and (master := self.master(number)) is not None:
-            for member in self.zone(master)[1:]:
+            for member in self.under(master)[1:]:
                 self._all[member].set_bend_range(at, channel.bend_range.target, own=True)

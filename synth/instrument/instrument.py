@@ -15,30 +15,26 @@ import numpy as np
 
 from synth.bank import Preset, PresetInfo, Zone, load_preset
 from synth.errors import UsageError, WavekeysError
-from synth.instrument.blend import blends_of
 from synth.instrument.channels import Channels
 from synth.instrument.events import Command, Describe, Event, Learn, Load, Renew, Resume, SavedAs, Set, SetBlend
-from synth.instrument.parameters import PARAMETERS, check_parameters, initial_values, parameter_named, stored_values
+from synth.instrument.parameters import PARAMETERS, initial_values, parameter_named
+from synth.instrument.patch import WAYS, Patch
+from synth.instrument.pool import MOST_POLYPHONY, VoicePool
 from synth.instrument.ramp import Crossfade, Ramp
 from synth.instrument.steering import Steering
-from synth.instrument.tuning import FARTHEST, KEYS
-from synth.instrument.voice import STEAL_MS, Phase, Timbre, Touch, Voice, stealing_order
-from synth.pitch import midi_to_hertz
-from synth.stream import MOST_VOICES, Player
-from synth.tones import Seats
+from synth.instrument.timbre import Timbre
+from synth.instrument.voice import STEAL_MS, Phase, Touch, Voice
+from synth.stream import Player
 
 _SUSTAIN, _SOSTENUTO, _ALL_SOUND_OFF, _RESET_CONTROLLERS = 64, 66, 120, 121
 _NOTES_OFF = range(123, 128)  # 124 to 127 change a mode that is not ours to change, and let all notes go
 NOT_LEARNT = {0, 6, 32, 38, 64, 66, 67, *range(96, 102), *range(120, 128)}  # that no parameter can take over
 _POLY, _LEGATO = 0, 2  # the parameter `mode`
 _DATA_ENTRY = 6
-WAYS = ("direction", "hold")  # of going through an embedded note: another one is faded to
 MORPH_MS = 30.0  # from one blend, or from one key's embedding and controllers, to the next
 SHORTEST_MS = 10.0  # of a note, if it rises as long: a trigger's are of no length at all
 EMBEDDED_FADE_MS = 50.0  # at the end of a source's own release
 SOFT_PEDAL = 0.7  # of a velocity
-MOST_POLYPHONY = MOST_VOICES // 2  # of a stream's: as many fade out
-LEAST_SPARE = 12  # slots: three notes of four voices each can be struck while as many fade out for them
 STATE_VERSION = 1
 
 
@@ -84,33 +80,34 @@ class Instrument:
             raise UsageError(f"an instrument has 1 to {MOST_POLYPHONY} voices, not {voices!r}")
         if not 0 <= mpe <= 15:
             raise UsageError(f"an MPE zone has up to 15 member channels, not {mpe}")
-        self.preset = load_preset(str(preset)) if isinstance(preset, str | Path) else preset
-        self.values = initial_values(self.preset.info.parameters)
+        preset = load_preset(str(preset)) if isinstance(preset, str | Path) else preset
+        self._patch = Patch.of(preset, blend=blend, tuning=tuning)
         self.controllers = {p.controller: p.id for p in PARAMETERS.values() if p.controller is not None}
         self.learning: str | None = None  # the parameter that the next controller will move
         self.refused: collections.deque[str] = collections.deque(maxlen=8)  # why commands were not obeyed
-        self.programs = {number: self._checked(program) for number, program in (programs or {}).items()}
-        self._polyphony = voices
-        self._slots = voices + max(voices, LEAST_SPARE)
-        self._player = Player(self.preset.model, voices=self._slots, backend=backend, precision=precision)
+        self.programs = {number: self._patch.fitting(program) for number, program in (programs or {}).items()}
+        self._voices = VoicePool(voices, self.sample_rate_hz)
+        self._player = Player(preset.model, voices=self._voices.slots, backend=backend, precision=precision)
         bend_range = self.values["bend_range_semitones"]
         self._channels = Channels(self.sample_rate_hz, mpe_members=mpe, bend_range=bend_range)
         self._steering = Steering(self._channels, self.values, self._player, self.sample_rate_hz)
-        self._override = dict(blend) if blend is not None else None
-        self._blends = blends_of(self.preset.info, self.preset.bank, self._override)
         self._seed = seed
-        self._tuning = list(range(128)) if tuning is None else list(tuning)
-        if not _is_tuning(self._tuning):
-            raise WavekeysError(f"a tuning has 128 keys, each a MIDI number within {FARTHEST:g} of 0, or silent")
-        self._voices: dict[int, Voice] = {}  # by slot
         self.keys: list[Key] = []  # down, in the order in which they went down
         # By a channel's sostenuto pedal: its channel, a note's and its key.
         self.caught: set[tuple[int, int, int]] = set()
         self._glide: Ramp | None = None  # the pitch of the last note: where the next one begins that glides
-        self._order = 0
         self._now = 0  # the next block's first sample
 
     # What a host asks.
+
+    @property
+    def preset(self) -> Preset:
+        return self._patch.preset
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Of all parameters, by name."""
+        return self._patch.values
 
     @property
     def sample_rate_hz(self) -> int:
@@ -125,8 +122,8 @@ class Instrument:
     def tail_frames(self) -> int:
         """Frames that can sound after the last note-off."""
         rise = min(self._samples(self.values["attack_ms"]), self._samples(SHORTEST_MS))
-        own = rise + self._samples(max(self.values["release_ms"], STEAL_MS)) + self._embedded_release() + 1
-        return max([own, *(voice.tail for voice in self._voices.values())])  # they may have another preset's release
+        own = rise + self._samples(max(self.values["release_ms"], STEAL_MS)) + self._patch.embedded_release() + 1
+        return max([own, *(voice.tail for voice in self._voices)])  # they may have another preset's release
 
     @property
     def sounding(self) -> int:
@@ -141,7 +138,7 @@ class Instrument:
     @property
     def voices(self) -> int:
         """That sound at a time, at most."""
-        return self._polyphony
+        return self._voices.polyphony
 
     @property
     def mpe(self) -> int:
@@ -164,17 +161,16 @@ class Instrument:
     @property
     def blend(self) -> dict[str, float]:
         """The weights that were chosen, or the preset's."""
-        return dict(self.preset.info.blend if self._override is None else self._override)
+        return self._patch.blend
 
     @property
     def edited(self) -> bool:
         """Whether it would sound otherwise than its preset."""
-        return self._override is not None or self.values != initial_values(self.preset.info.parameters)
+        return self._patch.edited
 
     def as_preset_info(self) -> PresetInfo:
         """What it plays now, for `synth.bank.save_preset` to write under a name."""
-        info = self.preset.info if self._override is None else self.preset.info.blended(self._override)
-        return dataclasses.replace(info, parameters=stored_values(self.values))
+        return self._patch.as_info()
 
     # What a host does.
 
@@ -182,7 +178,7 @@ class Instrument:
         """Compile for blocks of `frames`, and touch all memory."""
         # A voice by itself: there may be no key and no velocity that every tuning and every zone lets sound.
         key, zone = Key(0, 60, 1), self.preset.info.zones[0]
-        timbre = self._timbre(0, key.key, 60.0, 0.0)
+        timbre = self._patch.timbre(0, key.key, 60.0, 0.0)
         self._start_voice(key, 0, zone, timbre, 0.0, way=(60.0, 60.0), detune=0.0, place=0.0, together=1, offset=0)
         self.process([], frames)
         self.reset()
@@ -197,7 +193,7 @@ class Instrument:
         self.keys.clear()
         self.caught.clear()
         self._glide = None
-        self._order = self._now = 0
+        self._now = 0
         self._channels.reset(self.values["bend_range_semitones"])
         self._steering.turn_to(self.values, 0)
 
@@ -210,9 +206,7 @@ class Instrument:
 
     def set_blend(self, blend: Mapping[str, float] | None, offset: int = 0) -> None:
         """Blend the instruments otherwise (None: as the preset does); notes that sound change over smoothly."""
-        blends = blends_of(self.preset.info, self.preset.bank, blend)
-        self._override = dict(blend) if blend is not None else None
-        self._blends = blends
+        self._patch = self._patch.blended(blend)
         self._change_timbres(offset)
 
     def learn(self, controller: int, parameter: str) -> None:
@@ -228,45 +222,26 @@ class Instrument:
 
         Raises WavekeysError for a preset that this cannot be: of another model, or of other zones.
         """
-        check_parameters(info)
-        if info.model_sha256 != self.preset.info.model_sha256 or _ranges(info) != _ranges(self.preset.info):
-            raise WavekeysError(f"preset {info.name!r} is not what plays")
-        override = None if self._override == info.blend else self._override
-        self._blends = blends_of(info, self.preset.bank, override)
-        self._override = override
-        self.preset = dataclasses.replace(self.preset, info=info)
+        self._patch = self._patch.saved_as(info)
 
     def _renew(self, info: PresetInfo) -> None:
         """A preset was saved: where a program of this name has its instruments, it plays as saved."""
         for number, program in self.programs.items():
             if program.info.name == info.name and program.info.model_sha256 == info.model_sha256:
-                check_parameters(info)
-                blends_of(info, program.bank, None)  # refuses instruments that it does not have
-                self.programs[number] = dataclasses.replace(program, info=info)
+                self.programs[number] = Patch.of(program).saved_as(info).preset
 
     def load(self, preset: Preset, offset: int = 0) -> None:
         """Play another preset of the same model from so many frames of the next block on; notes that sound end as they
         began."""
-        self._checked(preset)
-        blends = blends_of(preset.info, preset.bank, None)
+        patch = self._patch.loaded(preset)
         self.keys.clear()
         self.caught.clear()
-        for voice in self._voices.values():
-            if voice.phase in (Phase.HELD, Phase.SUSTAINED):
-                self._release(voice, offset)
+        for voice in self._voices.going_on():
+            self._release(voice, offset)
+        for voice in self._voices:
             voice.touch.replace(Touch.kept)
-        self.values = initial_values(preset.info.parameters)
+        self._patch = patch
         self._steering.turn_to(self.values, self._now + offset)
-        self._blends = blends
-        self._override = None
-        self.preset = preset
-
-    def _checked(self, preset: Preset) -> Preset:
-        """A preset that `load` will take: what is wrong with it is said now and not while playing."""
-        if preset.info.model_sha256 != self.preset.info.model_sha256:
-            raise WavekeysError(f"preset {preset.info.name!r} was made for another model: open an instrument for it")
-        check_parameters(preset.info)
-        return preset
 
     def state(self) -> dict[str, Any]:
         """Everything that was set, as JSON can hold it; `restore` brings it back."""
@@ -275,9 +250,9 @@ class Instrument:
             "preset": self.preset.info.name,
             "model_sha256": self.preset.info.model_sha256,
             "parameters": dict(self.values),
-            "blend": None if self._override is None else dict(self._override),
+            "blend": None if self._patch.override is None else dict(self._patch.override),
             "controllers": {str(number): name for number, name in self.controllers.items()},
-            "tuning": list(self._tuning),
+            "tuning": list(self._patch.tuning),
             "seed": self._seed,
         }
 
@@ -310,23 +285,20 @@ class Instrument:
         if state.get("model_sha256") != preset.info.model_sha256:
             raise WavekeysError(f"this state belongs to another model than that of preset {preset.info.name!r}")
         try:
-            values = initial_values(state["parameters"])
-            blend = state["blend"]
-            blends = blends_of(preset.info, preset.bank, blend)
+            patch = Patch(
+                preset=preset,
+                values=initial_values(state["parameters"]),
+                override=None if state["blend"] is None else dict(state["blend"]),
+                tuning=[None if pitch is None else float(pitch) for pitch in state["tuning"]],
+            )
             controllers = {int(number): str(name) for number, name in state["controllers"].items()}
-            tuning = [None if pitch is None else float(pitch) for pitch in state["tuning"]]
             seed = int(state["seed"])
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise WavekeysError(f"not a state of this instrument ({error!r})") from None
-        if (
-            not _is_tuning(tuning)
-            or not controllers.keys() <= set(range(128)) - NOT_LEARNT
-            or not set(controllers.values()) <= set(PARAMETERS)
-        ):
-            raise WavekeysError("not a state of this instrument: its tuning or its controllers are not whole")
-        self.preset, self.values, self._blends, self.controllers = preset, values, blends, controllers
-        self._override = None if blend is None else dict(blend)
-        self._tuning, self._seed = tuning, seed
+        learnable = set(range(128)) - NOT_LEARNT
+        if not controllers.keys() <= learnable or not set(controllers.values()) <= set(PARAMETERS):
+            raise WavekeysError("not a state of this instrument: its controllers are not whole")
+        self._patch, self.controllers, self._seed = patch, controllers, seed
         self.reset()
 
     def process(self, events: Sequence[Event], frames: int) -> np.ndarray:
@@ -351,7 +323,7 @@ class Instrument:
                 offset, message = ordered.popleft()
                 self._take(message, offset - start)
             if length:
-                self._steering.begin(self._voices.values(), self._now, length)
+                self._steering.begin([*self._voices], self._now, length)
                 if self._voices:
                     self._render(mix[start : start + length])
             self._now += length
@@ -372,34 +344,31 @@ class Instrument:
         rate_hz = self.sample_rate_hz if sample_rate is None else sample_rate
         if rate_hz <= 0:
             raise UsageError(f"a sample rate is more than 0 Hz, not {rate_hz}")
-        preset, state = self.preset, self.state()
+        patch, controllers = dataclasses.replace(self._patch, values=dict(self.values)), self.controllers
         self.reset()
         try:
             audio = render(self, [(message.time, message) for message in messages], duration_seconds=duration)
         finally:
-            self.preset = preset
-            self.restore(state)
+            self._patch, self.controllers = patch, controllers
+            self.reset()
         return resampled(audio, self.sample_rate_hz, rate_hz)
 
     def _render(self, mix: np.ndarray) -> None:
-        frames = len(mix)
+        frames, voices = len(mix), [*self._voices]
+        slots = [voice.slot for voice in voices]
         block = self._player.new_block(frames)
-        voices = list(self._voices.values())
-        for slot, voice in self._voices.items():
+        for voice in voices:
             block.set(
-                slot,
+                voice.slot,
                 self._steering.points(voice),
                 age=voice.age,
                 seed=voice.seed,
                 temperature=self._steering.temperature(voice),
             )
-        block.clock[list(self._voices)] = self._steering.clocks(voices)
+        block.clock[slots] = self._steering.clocks(voices)
         audio = self._player.advance(block)
-        mix += (audio[list(self._voices)][..., None] * self._steering.gains(voices)).sum(axis=0)
-        for voice in voices:
-            voice.age += frames
-            if voice.finished:
-                del self._voices[voice.slot]
+        mix += (audio[slots][..., None] * self._steering.gains(voices)).sum(axis=0)
+        self._voices.advance(frames)
 
     # Events.
 
@@ -459,18 +428,18 @@ class Instrument:
         if control in (_SUSTAIN, _SOSTENUTO):
             self._pedal(channel, control, value >= 64, offset)
         elif control == _RESET_CONTROLLERS:
-            for number in self._channels.zone(channel):
+            for number in self._channels.under(channel):
                 self._channels[number].reset_controllers(self._now + offset)
-            self._drop(self._channels.zone(channel))
+            self._drop(self._channels.under(channel))
             self._lift(channel, offset)
         elif control in _NOTES_OFF:
-            self.keys = [key for key in self.keys if key.channel not in self._channels.zone(channel)]
-            for voice in self._of_zone(channel, Phase.HELD):
+            self.keys = [key for key in self.keys if key.channel not in self._channels.under(channel)]
+            for voice in self._voices_under(channel, Phase.HELD):
                 self._let_go(voice, offset)
         elif control == _ALL_SOUND_OFF:
-            self.keys = [key for key in self.keys if key.channel not in self._channels.zone(channel)]
-            for voice in self._of_zone(channel, Phase.HELD, Phase.SUSTAINED, Phase.RELEASED):
-                self._steal(voice, offset)
+            self.keys = [key for key in self.keys if key.channel not in self._channels.under(channel)]
+            for voice in self._voices_under(channel, Phase.HELD, Phase.SUSTAINED, Phase.RELEASED):
+                self._voices.steal(voice, offset)
         else:
             self._channels.control(self._now + offset, channel, control, value)
             if control == _DATA_ENTRY:  # perhaps a zone has changed, and with it whose pedals hold what
@@ -494,7 +463,7 @@ class Instrument:
             state.sustain = down
         elif down and not state.sostenuto:
             state.sostenuto = True
-            self.caught.update((channel, *voice.held_by) for voice in self._of_zone(channel, Phase.HELD))
+            self.caught.update((channel, *voice.held_by) for voice in self._voices_under(channel, Phase.HELD))
         elif not down:
             state.sostenuto = False
             self._drop((channel,))
@@ -507,7 +476,7 @@ class Instrument:
 
     def _lift(self, channel: int, offset: int) -> None:
         """Release what no pedal holds any more."""
-        for voice in self._of_zone(channel, Phase.SUSTAINED):
+        for voice in self._voices_under(channel, Phase.SUSTAINED):
             if not self._is_held_by_pedal(voice):
                 self._let_go(voice, offset)
 
@@ -524,28 +493,27 @@ class Instrument:
 
     def _is_alone(self, voice: Voice) -> bool:
         """Whether no other note goes on: several do where they were struck before there was to be but one at a time."""
-        others = (other for other in self._voices.values() if other.phase in (Phase.HELD, Phase.SUSTAINED))
-        return all(other.held_by == voice.held_by for other in others)
+        return all(other.held_by == voice.held_by for other in self._voices.going_on())
 
     def _is_held_by_pedal(self, voice: Voice) -> bool:
         pedals = self._channels.numbers_of_note(voice.held_by[0])
         return any(self._channels[pedal].sustain or (pedal, *voice.held_by) in self.caught for pedal in pedals)
 
-    def _of_zone(self, channel: int, *phases: Phase) -> list[Voice]:
+    def _voices_under(self, channel: int, *phases: Phase) -> list[Voice]:
         """The voices that a message on this channel concerns."""
-        numbers = self._channels.zone(channel)
-        return [voice for voice in self._voices.values() if voice.held_by[0] in numbers and voice.phase in phases]
+        numbers = self._channels.under(channel)
+        return [voice for voice in self._voices if voice.held_by[0] in numbers and voice.phase in phases]
 
     # Keys.
 
     def _key_down(self, key: Key, offset: int) -> None:
-        if self._pitch(key.key) is None or not any(z.holds(key.key, key.velocity) for z in self.preset.info.zones):
+        if self._patch.pitch(key.key) is None or not self._patch.zones(key.key, key.velocity):
             return
         # The same key again replaces its note, as on any keyboard; its damper stays up if sostenuto had caught it.
         self.keys = [held for held in self.keys if held[:2] != key[:2]]
         self.keys.append(key)
         self._channels[key.channel].forget_key_pressure(self._now + offset, key.key)
-        for voice in self._sounding(key):
+        for voice in self._voices.going_on(key[:2]):
             self._release(voice, offset)
         if self.values["mode"] == _POLY:
             self._start(key, offset)
@@ -554,27 +522,19 @@ class Instrument:
 
     def _key_up(self, channel: int, number: int, offset: int) -> None:
         self.keys = [held for held in self.keys if held[:2] != (channel, number)]
-        for voice in list(self._voices.values()):
-            if voice.held_by == (channel, number) and voice.phase is Phase.HELD:
+        for voice in self._voices.going_on((channel, number)):
+            if voice.phase is Phase.HELD:
                 self._let_go(voice, offset)
-
-    def _sounding(self, key: Key) -> list[Voice]:
-        return [
-            voice
-            for voice in self._voices.values()
-            if voice.held_by == key[:2] and voice.phase in (Phase.HELD, Phase.SUSTAINED)
-        ]
 
     def _take_over(self, key: Key, offset: int) -> None:
         """One note at a time: what sounds goes on with this key (legato), or makes way for it."""
-        held = [voice for voice in self._voices.values() if voice.phase in (Phase.HELD, Phase.SUSTAINED)]
-        pitch = self._pitch(key.key)
+        held, pitch = self._voices.going_on(), self._patch.pitch(key.key)
         last = max(held, key=lambda voice: voice.order).held_by if held else None
         for voice in [voice for voice in held if voice.held_by != last]:  # of a chord, from before
-            self._steal(voice, offset)
+            self._voices.steal(voice, offset)
         held = [voice for voice in held if voice.held_by == last]
         zones = {voice.zone for voice in held}
-        wanted = {number for number, zone in enumerate(self.preset.info.zones) if zone.holds(key.key, key.velocity)}
+        wanted = self._patch.zones(key.key, key.velocity).keys()
         if self.values["mode"] == _LEGATO and held and zones == wanted and pitch is not None:
             for voice in held:
                 self._continue(voice, key, pitch, offset)
@@ -583,7 +543,7 @@ class Instrument:
                 self._glide.move(self._now + offset, pitch, samples=self._glide_samples)
             return
         for voice in held:
-            self._steal(voice, offset)
+            self._voices.steal(voice, offset)
         self._start(key, offset)
 
     def _continue(self, voice: Voice, key: Key, pitch: float, offset: int) -> None:
@@ -598,75 +558,46 @@ class Instrument:
 
     def _change_timbres(self, offset: int) -> None:
         """What sounds is to be what a new note would be; what ends already ends as it was."""
-        for voice in self._voices.values():
-            if voice.phase in (Phase.HELD, Phase.SUSTAINED):
-                self._change_timbre(voice, offset)
+        for voice in self._voices.going_on():
+            self._change_timbre(voice, offset)
 
     def _change_timbre(self, voice: Voice, offset: int) -> None:
-        timbre = self._timbre(voice.zone, voice.held_by[1], voice.nominal, voice.velocity)
+        timbre = self._patch.timbre(voice.zone, voice.held_by[1], voice.nominal, voice.velocity)
         voice.timbre.move(self._now + offset, timbre, samples=self._samples(MORPH_MS))
-
-    def _timbre(self, zone: int, key: int, pitch: float, velocity: float) -> Timbre:
-        has_level = self.preset.model.config.head == "logistics"
-        blend = self._blends[zone]
-        held = self.preset.bank.note(pitch, 127.0 * velocity, has_level=has_level, instruments=blend.instruments)
-        sources = {"velocity": velocity, "key": key / 127.0}
-        pitches = float(self.preset.bank.pitches[0]), float(self.preset.bank.pitches[-1])
-        config = self.preset.model.config
-        seats = Seats.of(held.tones, midi_to_hertz(pitch), config.sample_rate_hz, config.harmonics)
-        backward, freeze = (bool(self.values[way]) for way in WAYS)
-        return Timbre(
-            held=held,
-            blend=blend,
-            pitches=pitches,
-            sources=sources,
-            # Of two banks that a line goes through, one may say in a word that all partials are in place.
-            stretch=seats.stretched(held.stretch),
-            seats=seats,
-            backward=backward,
-            freeze=freeze,
-        )
 
     def _touch(self, key: Key) -> Touch:
         return Touch(self._channels.of_note(key.channel), key.key)
 
-    def _pitch(self, key: int) -> float | None:
-        """A key's pitch as a MIDI number, transposed; None for one that the tuning leaves silent."""
-        moved = key + round(self.values["transpose"])
-        return self._tuning[moved] if 0 <= moved < len(self._tuning) else None
-
     def _start(self, key: Key, offset: int) -> None:
-        pitch = self._pitch(key.key)
-        if pitch is None:
+        pitch, zones = self._patch.pitch(key.key), self._patch.zones(key.key, key.velocity)
+        if pitch is None or not zones:
             return
-        touch = key.velocity * (SOFT_PEDAL if any(c.soft for c in self._channels.of_note(key.channel)) else 1.0)
-        velocity = (touch / 127.0) ** (2.0 ** (-1.5 * self.values["velocity_curve"]))
+        is_soft = any(channel.soft for channel in self._channels.of_note(key.channel))
+        velocity = self._patch.velocity(key.velocity * (SOFT_PEDAL if is_soft else 1.0))
         glides = self.values["glide_ms"] > 0 and self.values["mode"] != _LEGATO
         start = self._glide.at(self._now + offset) if glides and self._glide is not None else pitch
         self._glide = self._line(start, pitch, offset)
-        zones = [(n, zone) for n, zone in enumerate(self.preset.info.zones) if zone.holds(key.key, key.velocity)]
         # Every layer is heard, in as many voices as there are for each.
-        count = max(min(round(self.values["unison"]), self._polyphony // len(zones)), 1)
-        before = self._order
-        for number, zone in zones:
-            timbre = self._timbre(number, key.key, pitch + zone.transpose, velocity)
+        count = max(min(round(self.values["unison"]), self._voices.polyphony // len(zones)), 1)
+        before = self._voices.begun
+        for number, zone in zones.items():
+            timbre = self._patch.timbre(number, key.key, pitch + zone.transpose, velocity)
             for place in np.linspace(-0.5, 0.5, count) if count > 1 else (0.0,):
-                detune = 0.01 * place * self.values["unison_detune_cents"]
-                way = (start, pitch)
-                if self._order - before < self._polyphony:
-                    self._make_room(offset, before)
-                    self._start_voice(
-                        key,
-                        number,
-                        zone,
-                        timbre,
-                        velocity,
-                        way=way,
-                        detune=detune,
-                        place=place,
-                        together=count,
-                        offset=offset,
-                    )
+                if self._voices.begun - before == self._voices.polyphony:
+                    return
+                self._voices.make_room(offset, before=before)
+                self._start_voice(
+                    key,
+                    number,
+                    zone,
+                    timbre,
+                    velocity,
+                    way=(start, pitch),
+                    detune=0.01 * place * self.values["unison_detune_cents"],
+                    place=place,
+                    together=count,
+                    offset=offset,
+                )
 
     def _start_voice(
         self,
@@ -684,32 +615,29 @@ class Instrument:
     ) -> None:
         """One voice of a note: its zone, its pitch from and to, and its place among those that sound together, -1/2 to
         1/2."""
-        slot = next(slot for slot in range(self._slots) if slot not in self._voices)
-        self._order += 1
+        order = self._voices.begun + 1
         start, end = (pitch + zone.transpose + detune for pitch in way)
-        # As loud as the bank's notes are between its softest and its hardest; beyond those, by the parameter.
-        told = np.clip(127.0 * velocity, *self.preset.bank.velocities[[0, -1]])
-        decibels = (127.0 * velocity - told) / 126.0 * self.values["velocity_range_db"] + zone.gain_db
-        spread = self.values["pan_spread"] * np.clip((key.key - 64) / 44.0, -1.0, 1.0)
-        self._voices[slot] = Voice(
-            slot=slot,
-            dials=self._steering.dials,
-            touch=Crossfade(self._touch(key)),
-            held_by=key[:2],
-            zone=number,
-            order=self._order,
-            velocity=velocity,
-            gain=10.0 ** (decibels / 20.0) / math.sqrt(together),
-            pan=float(zone.pan + spread + 2.0 * place * self.values["unison_width"]),
-            seed=(self._seed * 2_654_435_761 + self._order) % 2**32,
-            age=-offset,
-            attack=max(self._samples(self.values["attack_ms"]), 1),
-            decay=1e-3 ** (1.0 / max(self._samples(self.values["decay_ms"]), 1)),
-            sustain=self.values["sustain_level"],
-            pitch=self._line(start, end, offset),
-            nominal=way[1] + zone.transpose,
-            timbre=Crossfade(timbre),
-            time=self.values["start_ms"] / 1000.0 * self.sample_rate_hz / self._player.hop,
+        self._voices.add(
+            Voice(
+                slot=self._voices.free_slot,
+                dials=self._steering.dials,
+                touch=Crossfade(self._touch(key)),
+                held_by=key[:2],
+                zone=number,
+                order=order,
+                velocity=velocity,
+                gain=self._patch.gain(zone, velocity) / math.sqrt(together),
+                pan=self._patch.pan(zone, key.key, place),
+                seed=(self._seed * 2_654_435_761 + order) % 2**32,
+                age=-offset,
+                attack=max(self._samples(self.values["attack_ms"]), 1),
+                decay=1e-3 ** (1.0 / max(self._samples(self.values["decay_ms"]), 1)),
+                sustain=self.values["sustain_level"],
+                pitch=self._line(start, end, offset),
+                nominal=way[1] + zone.transpose,
+                timbre=Crossfade(timbre),
+                frame=self.values["start_ms"] / 1000.0 * self.sample_rate_hz / self._player.hop,
+            )
         )
 
     @property
@@ -725,29 +653,8 @@ class Instrument:
             line.move(self._now + offset, end)
         return line
 
-    def _make_room(self, offset: int, before: int) -> None:
-        """See that one more voice may sound, and that a slot is free for it: none that began after the `before`-th
-        gives way, which are the new note's own."""
-        levels = {slot: voice.loudness(voice.age + offset) for slot, voice in self._voices.items()}
-        # A voice that has fallen silent in this block is only still there because the block is not rendered yet.
-        sounding = [
-            voice for slot, voice in self._voices.items() if voice.phase is not Phase.STOLEN and levels[slot] > 0.0
-        ]
-        if len(sounding) >= self._polyphony:
-            others = [voice for voice in sounding if voice.order <= before]
-            self._steal(min(others, key=lambda voice: stealing_order(voice, levels[voice.slot])), offset)
-        if len(self._voices) >= self._slots:
-            # More stolen voices than spare slots within 5 ms: the one that has faded furthest is cut.
-            going = [
-                slot for slot, voice in self._voices.items() if voice not in sounding or voice.phase is Phase.STOLEN
-            ]
-            del self._voices[min(going, key=lambda slot: levels[slot])]
-
-    def _steal(self, voice: Voice, offset: int) -> None:
-        voice.steal(voice.age + offset, samples=STEAL_MS * self.sample_rate_hz / 1000)
-
     def _release(self, voice: Voice, offset: int) -> None:
-        embedded = self._embedded_release()
+        embedded = self._patch.embedded_release()
         at = max(voice.age + offset, min(voice.attack, self._samples(SHORTEST_MS)))
         if not embedded:
             voice.release(at, samples=self.values["release_ms"] * self.sample_rate_hz / 1000)
@@ -756,22 +663,5 @@ class Instrument:
         fade = self._samples(EMBEDDED_FADE_MS)
         voice.release(at, samples=fade, after=max(embedded - fade, 0))
 
-    def _embedded_release(self) -> int:
-        """Samples that the sources' own release takes, 0 where the envelope's is chosen."""
-        if not self.values["release"]:
-            return 0
-        bank = self.preset.bank
-        frames = bank.embeddings.shape[3] - bank.release
-        return round(frames * self._player.hop / max(self.values["speed"], 0.25))
-
     def _samples(self, milliseconds: float) -> int:
         return round(milliseconds * self.sample_rate_hz / 1000)
-
-
-def _ranges(info: PresetInfo) -> list[Zone]:
-    """A preset's zones but for their blends."""
-    return [dataclasses.replace(zone, blend=None) for zone in info.zones]
-
-
-def _is_tuning(pitches: Sequence[float | None]) -> bool:
-    return len(pitches) == KEYS and all(pitch is None or abs(pitch) <= FARTHEST for pitch in pitches)

@@ -17,8 +17,9 @@ import numpy as np
 from synth.instrument.channels import Channels
 from synth.instrument.course import Course, Value, course_of
 from synth.instrument.dials import Dials
-from synth.instrument.ramp import Times, mixture
-from synth.instrument.voice import Let, Timbre, Touch, Voice
+from synth.instrument.ramp import Times
+from synth.instrument.timbre import Timbre, crossfaded, partials
+from synth.instrument.voice import Touch, Voice
 from synth.pitch import midi_to_hertz
 from synth.stream import Player, Point, last_point
 from synth.tones import SEATED
@@ -27,7 +28,6 @@ LARGEST_TILT_DB = 24.0
 KEPT_CENTS = 10.0  # of a recorded note's own tuning: a piano's octaves are wide; more is a fault of the recording
 TURN = 2.0**32
 HIGHEST_CLOCK = 0.45  # turns a sample
-KNOWN_FRAMES = 32  # of a note, blended at once; a second
 STILL = 1024  # pitches and loudnesses that are computed once
 
 
@@ -133,13 +133,13 @@ class Steering:
         if not course.stands_still:
             course = course_of(voice, time, {})
         voice.timbre.forget(time)
-        channels = voice.timbre.target.held.frames.shape[-1]
+        channels = voice.timbre.target.channels
         frames = voice.timbre.over(
             time,
             lambda timbre, at: self._frames(voice, timbre, at),
-            functools.partial(_crossfaded, channels=channels),
+            functools.partial(crossfaded, channels=channels),
         )
-        pitch, fraction = voice.pitch.at(time) + float(course.semitones), voice.time % 1.0
+        pitch, fraction = voice.pitch.at(time) + float(course.semitones), voice.frame % 1.0
         lowest, highest = voice.timbre.target.pitches
         before, after = frames[:, channels].tolist()
         tuning = min(max(float(frames[0, channels + 1]), -KEPT_CENTS), KEPT_CENTS)
@@ -148,9 +148,9 @@ class Steering:
         clock = pitch + 0.01 * float(dials.over("own_vibrato", time) * swing + dials.over("own_tuning", time) * tuning)
         clock += 0.01 * float(course.vibrato_cents) * math.sin(voice.swung_turns * (2.0 * math.pi / TURN))
         voice.swung_turns = self._turned(voice.swung_turns, dials.over("vibrato_rate_hz", time))
-        stretch, tones = _partials(frames, channels)
+        stretch, tones = partials(frames, channels)
         stretch, tones = _own_partials(dials, time, stretch[0], tones[0] + fraction * (tones[1] - tones[0]))
-        voice.time += dials.over("speed", time) * self._frames_a_point
+        voice.frame += dials.over("speed", time) * self._frames_a_point
         voice.movement_turns = self._turned(voice.movement_turns, dials.over("movement_hz", time))
         return Point(
             frames=frames[:, :channels],
@@ -168,28 +168,11 @@ class Steering:
         return (turns + _whole(hertz * (self._period / self._rate_hz))) % 2**32
 
     def _frames(self, voice: Voice, timbre: Timbre, time: int) -> np.ndarray:
-        """The blended `Timbre.layers` on both sides of a voice's next point: [2, C + 2 + 2H]."""
-        number = math.floor(voice.time)
-        dials = voice.dials
-        x, y = dials.over("blend_x", time), dials.over("blend_y", time)
-        sources = self._sources(voice, timbre, time)
-        if voice.let_at is not None and time >= voice.let_at:
-            layers = timbre.layers(number, 2)
-            if timbre.let is None:
-                timbre.let = Let(number=number, level=layers[:, 0, 0].copy())
-            since = np.maximum(np.arange(number, number + 2) - timbre.let.number, 0)
-            after = timbre.held.after_release(since, timbre.let.level)
-            tones = timbre.seats.amplitudes(timbre.held.tones_after_release(since))
-            layers[..., : after.shape[-1]] = after
-            layers[..., layers.shape[-1] - tones.shape[-1] :] = tones
-            return timbre.blended(layers, x, y, sources)
-        key = (x, y, *sources.values())
-        if timbre.key != key or not timbre.first <= number <= timbre.first + len(timbre.known) - 2:
-            # Where nothing but time moves, frames for a while are blended at once.
-            ahead = KNOWN_FRAMES if timbre.key == key else 2
-            timbre.key, timbre.first = key, number
-            timbre.known = timbre.blended(timbre.layers(number, ahead), x, y, sources)
-        return timbre.known[number - timbre.first :][:2]
+        """The timbre's blended layers on both sides of the voice's next point: [2, C + 2 + 2H]."""
+        is_let_go = voice.let_at is not None and time >= voice.let_at
+        frames = timbre.frames_let_go if is_let_go else timbre.frames
+        x, y = voice.dials.over("blend_x", time), voice.dials.over("blend_y", time)
+        return frames(math.floor(voice.frame), x, y, self._sources(voice, timbre, time))
 
     def _sources(self, voice: Voice, timbre: Timbre, time: int) -> dict[str, float]:
         """What the blend's modulations follow, 0 to 1."""
@@ -216,30 +199,6 @@ class Steering:
             envelope = voice.envelope(self._times - (self._now - voice.age))
             row[:] = loudness * (envelope if isinstance(envelope, float) else envelope[:, None])
         return gains
-
-
-def _partials(layers: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
-    """The stretch and the tones in blended `Timbre.layers` [2, C + 2 + 2H]: views, [2, H] each."""
-    first = channels + 2
-    last = (first + layers.shape[-1]) // 2
-    return layers[:, first:last], layers[:, last:]
-
-
-def _crossfaded(before: np.ndarray, after: np.ndarray, share: float, *, channels: int) -> np.ndarray:
-    """Blended `Timbre.layers` [2, C + 2 + 2H], one in the place of such a share of another.
-
-    Partials move from one's places to the other's, but a tone stays where it is while it fades. Where each has a tone
-    in the same partial's place, at another pitch, the louder one is heard, by as much as it is louder.
-    """
-    mixed = mixture(before, after, share)
-    (stretch, tones), (places, leaving), (others, coming) = (
-        _partials(layers, channels) for layers in (mixed, before, after)
-    )
-    leaving, coming, seated = (1.0 - share) * leaving, share * coming, tones > 0.0
-    stretch[seated] = np.where(coming > leaving, others, places)[seated]
-    apart = (leaving > 0.0) & (coming > 0.0) & (places != others)
-    tones[apart] = np.maximum(np.abs(coming - leaving), SEATED)[apart]
-    return mixed
 
 
 def _own_partials(dials: Dials, time: int, stretch: np.ndarray, tones: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

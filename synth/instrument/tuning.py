@@ -27,7 +27,7 @@ class Scale:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Mapping:
+class KeyboardMapping:
     """A Scala keyboard mapping: which key has which degree, and which key has which frequency."""
 
     degrees: tuple[int | None, ...] = ()  # of the keys of a period from `middle` on; empty: every key the next degree
@@ -44,7 +44,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf".decode("latin-1")  # that some editors put be
 TWELVE_EQUAL = Scale(name="12 equal steps", cents=tuple(100.0 * step for step in range(1, 13)))
 
 
-def key_semitones(scale: Scale, mapping: Mapping) -> list[float | None]:
+def key_semitones(scale: Scale, mapping: KeyboardMapping) -> list[float | None]:
     """Each key's pitch as a MIDI number with a fraction (69 is 440 Hz).
 
     None for a key that is not mapped, or that a wide scale puts beyond `FARTHEST`.
@@ -61,7 +61,7 @@ def key_semitones(scale: Scale, mapping: Mapping) -> list[float | None]:
     return pitches
 
 
-def _cents(scale: Scale, mapping: Mapping, key: int) -> float | None:
+def _cents(scale: Scale, mapping: KeyboardMapping, key: int) -> float | None:
     """Above the middle key's first degree."""
     size = len(mapping.degrees) or 1
     period, place = divmod(key - mapping.middle, size)
@@ -103,7 +103,7 @@ def _interval(line: str) -> float:
     return 1200.0 * math.log2(ratio)
 
 
-def read_mapping(path: Path) -> Mapping:
+def read_mapping(path: Path) -> KeyboardMapping:
     """Read a .kbm file."""
     lines = [line for line in _lines(path) if line.strip()]
     try:
@@ -123,7 +123,7 @@ def read_mapping(path: Path) -> Mapping:
     degrees += (None,) * (size - len(degrees))
     if not (math.isfinite(reference_hz) and 1.0 <= reference_hz <= 20_000.0):
         raise WavekeysError(f"{path}: the reference frequency must be from 1 to 20000 Hz, not {reference_hz:g}")
-    return Mapping(
+    return KeyboardMapping(
         degrees=degrees,
         first=first,
         last=last,

@@ -5,17 +5,14 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from synth.bank import HeldNote
-from synth.instrument.blend import Blend
 from synth.instrument.channels import Channel
 from synth.instrument.dials import Dials
 from synth.instrument.ramp import Crossfade, Ramp, Times
-from synth.tones import Seats
+from synth.instrument.timbre import Timbre
 
 STEAL_MS = 5.0
 SILENCE = 1e-3  # -60 dB: a release ends here
@@ -26,50 +23,6 @@ class Phase(enum.Enum):
     SUSTAINED = "sustained"  # the key is up, a pedal down
     RELEASED = "released"
     STOLEN = "stolen"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Let:
-    """A key that was let go, while its source's own release goes on."""
-
-    number: int  # of the embedding's frame then
-    level: np.ndarray  # channel 0 then, of every instrument
-
-
-@dataclasses.dataclass(kw_only=True, eq=False)
-class Timbre:
-    """An embedded note and the blend of its instruments."""
-
-    held: HeldNote  # of the blend's instruments alone
-    blend: Blend
-    pitches: tuple[float, float]  # lowest and highest of the bank
-    sources: dict[str, float]  # those of its modulations that do not move, 0 to 1
-    stretch: np.ndarray  # [I, H] as `Bank.stretch`, of all partials that the model has, and of tones in their places
-    seats: Seats  # of the tones
-    backward: bool = False
-    freeze: bool = False  # in the sustain, instead of going to and fro
-    let: Let | None = None  # once its key was let go, if its source's release is to be heard
-    known: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))  # blended `layers`
-    first: int = 0
-    key: tuple[float, ...] = ()  # what they hold for
-
-    def layers(self, first: int, count: int) -> np.ndarray:
-        """Of each of its instruments the frames, the cents of vibrato and tuning, the stretch, and the tones.
-
-        [I, count, C + 2 + 2H]
-        """
-        numbers = np.arange(first, first + count)
-        frames = self.held.at(numbers, backward=self.backward, freeze=self.freeze)
-        cents = self.held.cents_at(numbers)
-        steady = np.concatenate([self.held.tuning[:, None], self.stretch], axis=1)[:, None].repeat(count, axis=1)
-        tones = self.seats.amplitudes(self.held.tones_at(numbers, backward=self.backward, freeze=self.freeze))
-        return np.concatenate([frames, cents[..., None].astype(np.float32), steady, tones], axis=-1)
-
-    def blended(self, layers: np.ndarray, x: float, y: float, sources: Mapping[str, float]) -> np.ndarray:
-        """Its instruments' frames [I, N, C] by the blend's weights: [N, C]."""
-        weights = self.blend.weights(x, y, sources)
-        # Term by term: `einsum` rounds as its shapes suggest.
-        return sum(weight * layer for weight, layer in zip(weights, layers, strict=True))
 
 
 class Touch(NamedTuple):
@@ -95,7 +48,7 @@ class Touch(NamedTuple):
         return _within(0.0, sum(channel.pressure_over(self.key, times) for channel in self.channels))
 
     def brightness(self, times: Times) -> float | np.ndarray:
-        return _within(-1.0, sum(channel.timbre.over(times) for channel in self.channels))
+        return _within(-1.0, sum(channel.brightness.over(times) for channel in self.channels))
 
     def pan(self, times: Times) -> float | np.ndarray:
         return sum(channel.pan.over(times) for channel in self.channels)
@@ -110,7 +63,7 @@ class Touch(NamedTuple):
             return max(channel.wheel.at(time) for channel in self.channels)
         if name == "pressure":
             return max(channel.pressure_over(self.key, time) for channel in self.channels)
-        return 0.5 + 0.5 * max(channel.timbre.at(time) for channel in self.channels)
+        return 0.5 + 0.5 * max(channel.brightness.at(time) for channel in self.channels)
 
 
 def _within(lowest: float, total: float | np.ndarray) -> float | np.ndarray:
@@ -157,13 +110,13 @@ class Voice:
     nominal: float  # the pitch whose embedding it has, as a MIDI number with a fraction
     pitch: Ramp  # the pitch itself
     timbre: Crossfade[Timbre]
-    turns: int = 0  # the clock, in 1/2**32 of a turn, like all phases
+    turns: int = 0  # the clock at the block's start, in 1/2**32 of a turn, like all phases
     vibrato_turns: int = 0
-    point: int = 0  # the next control point
-    time: float = 0.0  # there in the embedding, in frames
-    movement_turns: int = 0  # there
-    swung_turns: int = 0  # there, of the vibrato
-    # The cents of its own vibrato and tuning at the points before `point`.
+    point: int = 0  # the number of the control point that comes next
+    frame: float = 0.0  # where in the embedded note that point is, in frames
+    movement_turns: int = 0  # the phase of the slow oscillator at that point
+    swung_turns: int = 0  # the phase of the vibrato at that point; `vibrato_turns` is the one at the block's start
+    # The cents of its own vibrato and tuning at the points before.
     cents: list[tuple[float, float]] = dataclasses.field(default_factory=list)
     let_at: int | None = None  # when the key was let go, if its source's release is to be heard
     phase: Phase = Phase.HELD

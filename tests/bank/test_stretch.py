@@ -70,7 +70,7 @@ def test_a_line_goes_from_a_bank_that_tells_it_to_one_that_does_not(tiny_preset:
     instrument.load(dataclasses.replace(tiny_preset, bank=plain))
     heard = play(instrument, {0: [Set("mode", "legato"), on(62)], 320: [on(64)]}, 6400)
     assert np.abs(heard[320:]).max() > 0
-    (voice,) = instrument._voices.values()
+    (voice,) = instrument._voices
     assert voice.timbre.target.stretch.shape == (1, 16)
 
 
@@ -79,7 +79,7 @@ def turns_of(preset: Preset, blend: dict[str, float], share: float) -> float:
     instrument = Instrument(preset, voices=1, backend="cpu", blend=blend)
     play(instrument, {0: [Set("own_vibrato", 0.0), Set("own_tuning", share)]}, 640)
     play(instrument, {0: [on(60)]}, 640)
-    (voice,) = instrument._voices.values()
+    (voice,) = instrument._voices
     turns = []
     for _ in range(8):
         turns.append(voice.turns)

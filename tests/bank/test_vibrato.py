@@ -66,7 +66,7 @@ def clock_of(preset: Preset, instrument_name: str, amount: float) -> np.ndarray:
     turns = []
     for _ in range(240):
         play(instrument, {}, 32, 32)
-        turns.append(next(iter(instrument._voices.values())).turns)
+        turns.append(next(iter(instrument._voices)).turns)
     advance = np.diff(np.array(turns)) % 2**32
     return 1200.0 * np.log2(advance / 2**32 * RATE / 32 / (440.0 * 2.0 ** (-9 / 12)))
 

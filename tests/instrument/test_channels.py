@@ -57,7 +57,7 @@ def test_reset_of_controllers_leaves_volume_pan_and_tuning(channels: Channels) -
     channels[0].set_key_pressure(0, 60, 127)
     channels[0].reset_controllers(1000)
     channel = channels[0]
-    assert (channel.wheel.over(NOW), channel.bend.over(NOW), channel.timbre.over(NOW)) == (0.0, 0.0, 1.0)
+    assert (channel.wheel.over(NOW), channel.bend.over(NOW), channel.brightness.over(NOW)) == (0.0, 0.0, 1.0)
     assert channel.pressure_over(60, NOW) == 0.0
     assert channel.gain.over(NOW) == pytest.approx((64 / 127) ** 2)
     assert channel.pan.over(NOW) == 1.0
@@ -68,12 +68,12 @@ def test_reset_of_controllers_leaves_volume_pan_and_tuning(channels: Channels) -
 def test_the_middle_of_pan_and_brightness_is_exact(channels: Channels) -> None:
     channels.control(0, 0, 10, 64)
     channels.control(0, 0, 74, 64)
-    assert (channels[0].pan.over(NOW), channels[0].timbre.over(NOW)) == (0.0, 0.0)
+    assert (channels[0].pan.over(NOW), channels[0].brightness.over(NOW)) == (0.0, 0.0)
 
 
 def test_rpn_6_sets_up_an_mpe_zone(channels: Channels) -> None:
     register(channels, 0, 6, 5)
-    assert channels.zone(0) == [0, 1, 2, 3, 4, 5]
+    assert channels.under(0) == [0, 1, 2, 3, 4, 5]
     assert channels.of_note(3) == (channels[3], channels[0])
     assert channels.of_note(6) == (channels[6],)
     assert (channels[3].bend_range.target, channels[0].bend_range.target) == (48.0, 2.0)
@@ -86,8 +86,8 @@ def test_rpn_6_sets_up_an_mpe_zone(channels: Channels) -> None:
 def test_two_zones_share_the_channels_and_the_later_one_takes_what_it_needs(channels: Channels) -> None:
     register(channels, 0, 6, 10)
     register(channels, 15, 6, 7)
-    assert channels.zone(15) == [15, 14, 13, 12, 11, 10, 9, 8]
-    assert channels.zone(0) == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert channels.under(15) == [15, 14, 13, 12, 11, 10, 9, 8]
+    assert channels.under(0) == [0, 1, 2, 3, 4, 5, 6, 7]
     assert channels.master(9) == 15
 
 
@@ -114,7 +114,7 @@ def test_a_zone_that_is_pushed_out_leaves_its_master_the_usual_bend_range() -> N
     channels = Channels(16_000, bend_range=12.0)
     register(channels, 15, 6, 3)
     register(channels, 0, 6, 14)
-    assert channels.zone(15) == [15]
+    assert channels.under(15) == [15]
     assert (channels[15].bend_range.target, channels[15].has_own_range) == (12.0, False)
 
 
@@ -127,11 +127,11 @@ def test_a_zone_that_is_brought_back_leaves_no_registered_parameter_to_stray_dat
     members = Channels(16_000, mpe_members=3)
     for number, value in ((101, 0), (100, 6), (6, 0), (121, 0)):
         members.control(0, 0, number, value)
-    for number in members.zone(0):
+    for number in members.under(0):
         members[number].reset_controllers(0)
     again = Channels(16_000, mpe_members=3)
     for message in members.messages():
         again.control(0, message.channel, message.control, message.value)
-    assert again.zone(0) == [0]
+    assert again.under(0) == [0]
     again.control(0, 0, 6, 15)
-    assert again.zone(0) == [0]
+    assert again.under(0) == [0]

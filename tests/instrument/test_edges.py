@@ -27,7 +27,7 @@ def instrument(tiny_preset: Preset) -> Instrument:
 
 def bend_of(instrument: Instrument) -> list[float]:
     """Pitches of what sounds, as MIDI numbers, where controllers have come to rest."""
-    voices = [voice for voice in instrument._voices.values() if voice.phase is Phase.HELD]
+    voices = [voice for voice in instrument._voices if voice.phase is Phase.HELD]
     at = np.array([instrument._now - 1])
     return [float(np.ravel(instrument._steering.semitones(voice, at))[0]) for voice in voices]
 
@@ -216,7 +216,7 @@ def test_a_bent_note_keeps_its_bend_when_a_preset_of_another_range_comes(tiny_pr
     play(instrument, {0: [on(60), mido.Message("pitchwheel", pitch=8191)], 500: [Load(wide)], 600: [on(60)]}, 1600)
     pitches = {
         voice.phase: float(np.ravel(instrument._steering.semitones(voice, np.array([instrument._now - 1])))[0])
-        for voice in instrument._voices.values()
+        for voice in instrument._voices
     }
     assert pitches == {Phase.RELEASED: pytest.approx(62.0), Phase.HELD: pytest.approx(72.0)}
 
@@ -253,7 +253,7 @@ def test_reset_controllers_lifts_sostenuto_for_good(tiny_preset: Preset) -> None
     steps = [on(60), control(66, 127), control(121, 0), control(64, 127), off(60), control(66, 127), control(64, 0)]
     for message in steps:
         instrument.process([(0, message)], 64)
-    assert [voice.phase for voice in instrument._voices.values()] == [Phase.RELEASED]
+    assert [voice.phase for voice in instrument._voices] == [Phase.RELEASED]
 
 
 def test_a_key_that_no_zone_holds_leaves_what_sounds_alone(tiny_preset: Preset) -> None:
@@ -261,7 +261,7 @@ def test_a_key_that_no_zone_holds_leaves_what_sounds_alone(tiny_preset: Preset) 
     instrument = Instrument(dataclasses.replace(tiny_preset, info=info), voices=2, backend="cpu")
     for message in (on(62), on(40), off(40)):
         instrument.process([(0, message)], 512)
-    assert [voice.held_by for voice in instrument._voices.values()] == [(0, 62)]
+    assert [voice.held_by for voice in instrument._voices] == [(0, 62)]
 
 
 def test_a_tuning_out_of_this_world_is_refused(tiny_preset: Preset) -> None:
@@ -359,9 +359,9 @@ def test_a_pedal_holds_the_last_note_of_a_mono_line(tiny_preset: Preset, mode: s
     instrument.set("mode", mode)
     phrase = {0: [control(64, 127), on(60)], 600: [on(64)], 1200: [off(64)]}
     play(instrument, phrase, 2400)
-    assert [voice.held_by[1] for voice in instrument._voices.values()] == [64]
+    assert [voice.held_by[1] for voice in instrument._voices] == [64]
     play(instrument, {0: [control(64, 0)]}, 1200)  # back to the key that is still down
-    assert [voice.held_by[1] for voice in instrument._voices.values()] == [60]
+    assert [voice.held_by[1] for voice in instrument._voices] == [60]
     play(instrument, {0: [off(60)]}, instrument.tail_frames + 128)
     assert instrument.sounding == 0
 
@@ -370,7 +370,7 @@ def test_all_notes_off_on_the_channel_of_a_legato_lines_second_note_leaves_nothi
     instrument = Instrument(tiny_preset, voices=3, backend="cpu")
     instrument.set("mode", "legato")
     play(instrument, {0: [on(60, channel=2)], 300: [on(62, channel=3)], 600: [control(123, 0, channel=3)]}, 900)
-    assert [voice.held_by for voice in instrument._voices.values()] == [(2, 60)]
+    assert [voice.held_by for voice in instrument._voices] == [(2, 60)]
     play(instrument, {0: [off(60, channel=2)]}, instrument.tail_frames + 128)
     assert instrument.sounding == 0
 
@@ -388,7 +388,7 @@ def test_a_key_that_the_tuning_leaves_silent_does_not_end_a_mono_line(tiny_prese
     instrument = Instrument(tiny_preset, voices=2, backend="cpu", tuning=tuning)
     instrument.set("mode", "mono")
     play(instrument, {0: [on(60)], 300: [on(61)], 600: [off(61)]}, 900)
-    assert [(voice.held_by[1], voice.phase) for voice in instrument._voices.values()] == [(60, Phase.HELD)]
+    assert [(voice.held_by[1], voice.phase) for voice in instrument._voices] == [(60, Phase.HELD)]
 
 
 def test_a_key_that_is_struck_begins_without_pressure(tiny_preset: Preset) -> None:
@@ -433,7 +433,7 @@ def test_a_line_of_many_keys_is_forgotten_as_it_goes_on(tiny_preset: Preset) -> 
             instrument.process([(0, message)], 48)
             for _ in range(8):
                 instrument.process([], 48)
-    (voice,) = instrument._voices.values()
+    (voice,) = instrument._voices
     assert len(voice.pitch.pieces(0)) <= 4
     assert len(instrument.gliding()) <= 4
 

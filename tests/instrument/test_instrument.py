@@ -108,7 +108,7 @@ def test_notes_beyond_the_polyphony_steal_and_none_is_stuck(instrument: Instrume
 
 def test_stealing_takes_released_voices_first(instrument: Instrument) -> None:
     play(instrument, {0: [on(60)], 10: [on(61)], 20: [on(62)], 200: [off(61)], 210: [on(63)]}, 512)
-    held = {voice.held_by[1] for voice in instrument._voices.values()}
+    held = {voice.held_by[1] for voice in instrument._voices}
     assert held == {60, 62, 63}
 
 
@@ -117,7 +117,7 @@ def test_a_chord_takes_the_oldest_notes_and_none_of_its_own(tiny_preset: Preset)
     instrument = Instrument(tiny_preset, voices=3, backend="cpu")
     instrument.set("attack_ms", 500)
     play(instrument, {0: [on(50)], 10: [on(51)], 20: [on(52)], 12_000: [on(60), on(61), on(62)]}, 12_160)
-    assert {voice.held_by[1] for voice in instrument._voices.values()} == {60, 61, 62}
+    assert {voice.held_by[1] for voice in instrument._voices} == {60, 61, 62}
 
 
 @pytest.mark.parametrize("voices", [2, 4, 7])
@@ -126,7 +126,7 @@ def test_the_voices_of_a_unison_stay_together(tiny_preset: Preset, voices: int) 
     instrument.set("unison", 4)
     instrument.set("attack_ms", 200)
     play(instrument, {0: [on(50)], 4000: [on(60)]}, 4160)
-    heard = [voice.held_by[1] for voice in instrument._voices.values()]
+    heard = [voice.held_by[1] for voice in instrument._voices]
     assert heard.count(60) == min(voices, 4)
     assert instrument.sounding == voices
 
@@ -177,9 +177,9 @@ def test_the_same_key_twice_leaves_nothing_stuck(instrument: Instrument) -> None
 
 def test_pitch_bend_moves_the_clock_by_its_range(instrument: Instrument) -> None:
     play(instrument, {0: [on(60), mido.Message("pitchwheel", pitch=8191)]}, 128)
-    before = next(iter(instrument._voices.values())).turns
+    before = next(iter(instrument._voices)).turns
     play(instrument, {}, 64)
-    voice = next(iter(instrument._voices.values()))
+    voice = next(iter(instrument._voices))
     expected = 64 * 440.0 * 2.0 ** ((62 - 69) / 12) / 16_000
     assert ((voice.turns - before) % 2**32) / 2**32 == pytest.approx(expected % 1.0, abs=1e-6)
 

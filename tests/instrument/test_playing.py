@@ -30,7 +30,7 @@ def make(preset: Preset, *, voices: int = 4, parameters: dict[str, float | str] 
 
 
 def sounding(instrument: Instrument, *phases: Phase) -> list[Voice]:
-    return [voice for voice in instrument._voices.values() if voice.phase in (phases or (Phase.HELD,))]
+    return [voice for voice in instrument._voices if voice.phase in (phases or (Phase.HELD,))]
 
 
 def target_pitch(voice: Voice) -> float:
@@ -135,7 +135,7 @@ def test_a_glide_begins_at_the_last_pitch(tiny_preset: Preset) -> None:
 def test_a_glide_that_is_interrupted_goes_on_from_where_it_is(tiny_preset: Preset, mode: str) -> None:
     instrument = make(tiny_preset, parameters={"mode": mode, "glide_ms": 100})
     play(instrument, {0: [on(60)], 20: [on(72)], 420: [on(62)]}, 448)
-    (voice,) = [voice for voice in instrument._voices.values() if voice.held_by[1] == 62]
+    (voice,) = [voice for voice in instrument._voices if voice.held_by[1] == 62]
     assert voice.pitch.at(420) == pytest.approx(60 + 12 * 400 / 1600)
     assert voice.pitch.at(2020) == 62
 
@@ -192,9 +192,9 @@ def test_sostenuto_holds_only_what_was_down(tiny_preset: Preset) -> None:
 def test_sostenuto_holds_the_key_that_it_caught_and_not_the_next_of_a_legato_line(tiny_preset: Preset) -> None:
     instrument = make(tiny_preset, parameters={"mode": "legato"})
     play(instrument, {0: [on(60)], 10: [control(66, 127)], 20: [on(64)], 30: [off(60)], 40: [off(64)]}, 128)
-    assert [(voice.held_by[1], voice.phase) for voice in instrument._voices.values()] == [(64, Phase.RELEASED)]
+    assert [(voice.held_by[1], voice.phase) for voice in instrument._voices] == [(64, Phase.RELEASED)]
     play(instrument, {0: [on(60)], 40: [off(60)]}, instrument.tail_frames + 128)
-    assert [(voice.held_by[1], voice.phase) for voice in instrument._voices.values()] == [(60, Phase.SUSTAINED)]
+    assert [(voice.held_by[1], voice.phase) for voice in instrument._voices] == [(60, Phase.SUSTAINED)]
     play(instrument, {0: [control(66, 0)]}, instrument.tail_frames + 128)
     assert instrument.sounding == 0
 
@@ -203,7 +203,7 @@ def test_a_members_sostenuto_lifts_what_it_caught_and_not_what_the_master_did(ti
     instrument = Instrument(tiny_preset, voices=3, backend="cpu", mpe=5)
     play(instrument, {0: [on(60, channel=1)], 10: [control(66, 127)], 20: [off(60, channel=1)]}, 64)
     play(instrument, {0: [control(66, 0, channel=1)], 10: [control(121, 0, channel=1)]}, 64)
-    assert [voice.phase for voice in instrument._voices.values()] == [Phase.SUSTAINED]
+    assert [voice.phase for voice in instrument._voices] == [Phase.SUSTAINED]
     play(instrument, {0: [control(66, 0)]}, instrument.tail_frames + 64)
     assert instrument.sounding == 0
 
@@ -332,7 +332,7 @@ def test_speed_0_freezes_the_embedded_note_and_speed_2_doubles_it(tiny_preset: P
     for speed in (0.0, 1.0, 2.0):
         instrument = make(tiny_preset, parameters={"speed": speed})
         play(instrument, {0: [on(60)]}, 640)
-        times[speed] = sounding(instrument)[0].time
+        times[speed] = sounding(instrument)[0].frame
     assert times[0.0] == 0.0
     assert times[2.0] == 2 * times[1.0] > 0
 

@@ -364,7 +364,7 @@ def test_what_was_under_way_when_the_take_began_goes_on(presets: dict[str, Prese
     while instrument.sounding:
         instrument.process([], BLOCK)
     assert instrument.gliding()[0][2] > 0.0
-    instrument._order = 0  # a take says nothing of the noise
+    instrument._voices.begun = 0  # a take says nothing of the noise
     instrument.process([(0, Learn("gain_db"))], BLOCK)
     events = {0: [(0, control(20, 10))], 1: [(0, on(60))], 20: [(0, off(60))]}
     with pytest.MonkeyPatch.context() as patch:

@@ -12,7 +12,7 @@ from synth import WavekeysError
 from synth.bank import Preset
 from synth.instrument import Instrument, Set, SetBlend
 from synth.instrument.events import Event
-from synth.instrument.steering import _crossfaded
+from synth.instrument.timbre import crossfaded
 from synth.testing.playing import on, play
 from synth.tones import COLUMNS
 
@@ -76,7 +76,7 @@ def amplitude(preset: Preset, *events: Event) -> float:
     instrument = Instrument(preset, voices=1, backend="cpu", blend={"bell": 1.0})
     play(instrument, {0: [Set("temperature", 0.0), *events]}, 4800)
     sound, turns = [play(instrument, {0: [on(60, 127)]}, 16)[:, 0]], [0.0]
-    (voice,) = instrument._voices.values()
+    (voice,) = instrument._voices
     for _ in range(750):
         turns.append(voice.turns / 2.0**32)
         sound.append(play(instrument, {}, 16)[:, 0])
@@ -103,10 +103,10 @@ def test_a_tone_stays_where_it_is_while_another_note_takes_its_notes_place() -> 
     before[:, 3:] = [0.1, -7.0, 0.0, -2.0, -3.0, 0.0, 0.4, 0.0, 0.2, 0.4]
     after[:, 3:] = [0.2, 0.0, -9.0, -2.0, -4.5, 0.0, 0.0, 0.8, 0.6, 0.4]
     before[:, 0] = 1.0
-    mixed = _crossfaded(before, after, 0.25, channels=1)
+    mixed = crossfaded(before, after, 0.25, channels=1)
     np.testing.assert_allclose(mixed[:, 0], 0.75)
     np.testing.assert_allclose(mixed[1, 3:], [0.125, -7.0, -9.0, -2.0, -3.0, 0.0, 0.3, 0.2, 0.3, 0.2], rtol=1e-6)
-    np.testing.assert_allclose(_crossfaded(before, after, 0.75, channels=1)[0, [7, 12]], [-4.5, 0.2], rtol=1e-6)
+    np.testing.assert_allclose(crossfaded(before, after, 0.75, channels=1)[0, [7, 12]], [-4.5, 0.2], rtol=1e-6)
 
 
 def test_a_tone_that_fades_sweeps_through_nothing(tiny_preset: Preset) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth import WavekeysError
-from synth.instrument.tuning import TWELVE_EQUAL, Mapping, Scale, key_semitones, read_mapping, read_scale
+from synth.instrument.tuning import TWELVE_EQUAL, KeyboardMapping, Scale, key_semitones, read_mapping, read_scale
 
 JUST = """! just.scl
 !
@@ -55,7 +55,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 
 def test_twelve_equal_steps_are_the_usual_keys() -> None:
-    assert key_semitones(TWELVE_EQUAL, Mapping()) == pytest.approx(list(range(128)))
+    assert key_semitones(TWELVE_EQUAL, KeyboardMapping()) == pytest.approx(list(range(128)))
 
 
 def test_a_scale_is_read_with_ratios_cents_and_comments(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_what_is_not_a_scale_is_refused(tmp_path: Path, text: str) -> None:
 @given(text=st.text(alphabet="0123456789x./!- \n", max_size=60))
 def test_any_text_is_a_tuning_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = tmp_path_factory.mktemp("tuning")
-    scale, mapping = Scale(name="", cents=(1200.0,)), Mapping()
+    scale, mapping = Scale(name="", cents=(1200.0,)), KeyboardMapping()
     with contextlib.suppress(WavekeysError):
         scale = read_scale(write(folder, "some.scl", text))
     with contextlib.suppress(WavekeysError):
@@ -127,5 +127,5 @@ def test_a_mark_of_the_byte_order_is_no_text(tmp_path: Path) -> None:
 
 
 def test_keys_that_a_wide_scale_puts_out_of_this_world_are_silent() -> None:
-    pitches = key_semitones(Scale(name="wide", cents=(20_000.0,)), Mapping())
+    pitches = key_semitones(Scale(name="wide", cents=(20_000.0,)), KeyboardMapping())
     assert (pitches[69], pitches[70], pitches[0], pitches[127]) == (69.0, 269.0, None, None)
