@@ -39,7 +39,7 @@ from synth.bank.preset import (
 )
 from synth.errors import UsageError, WavekeysError
 
-NAME_CHARACTERS = 60  # so many of four bytes still make a file's name on every system
+NAME_CHARACTERS = 60  # of up to four bytes each: a file's name has at most 255 bytes
 _FORBIDDEN = '/\\:*?"<>|'  # by one file system or another
 _RESERVED = ("banks", "models")  # folders among the presets
 _KINDS = ("bank", "model")

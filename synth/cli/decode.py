@@ -10,7 +10,7 @@ import click
 from synth.cli.files import EMBEDDINGS, Job, Skipped, plan, remaining, resume_option
 from synth.cli.model import chosen_model, model_option, pitch_of, require_pitches
 from synth.cli.numbers import FloatRange
-from synth.cli.play import BACKENDS, PRECISIONS
+from synth.cli.options import backend_option, precision_option
 from synth.errors import WavekeysError
 from synth.sounds import SUFFIXES
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--like", type=click.Path(path_type=Path), help="Cut to the length of this sound, or of its namesake here."
 )
-@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
+@backend_option
+@precision_option
 @resume_option
 def command(
     files: tuple[Path, ...],

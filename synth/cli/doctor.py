@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synth.cli.play import block_option, spare_option
+from synth.cli.options import block_option, spare_option
 
 if TYPE_CHECKING:
     from synth.host.doctor import Finding, Load

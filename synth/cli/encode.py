@@ -65,7 +65,7 @@ def command(sounds: tuple[Path, ...], output: Path, model_name: str, batch: int,
 def _of_one_length(
     jobs: Sequence[Job], config: WaveNetConfig, skipped: Skipped
 ) -> Iterator[tuple[list[Job], np.ndarray]]:
-    """The jobs whose sounds have the same number of frames, and those [B, frames * hop], as many as memory is for."""
+    """Jobs whose sounds have the same number of frames, and those [B, frames * hop]; few at a time, to save memory."""
     import numpy as np
 
     from synth.cli.input import read_sound

@@ -10,7 +10,7 @@ import click
 from synth.atomic import file_name
 from synth.cli.files import make_folder, resume_option
 from synth.cli.numbers import FloatRange
-from synth.cli.play import BACKENDS, PRECISIONS
+from synth.cli.options import backend_option, precision_option
 from synth.errors import UsageError
 
 
@@ -43,8 +43,8 @@ class _Pitches(click.ParamType):
 @click.option("--held", type=FloatRange(0.1, 60), default=3.0, show_default=True, help="Seconds of each note.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of all notes.")
 @click.option("--batch", type=click.IntRange(1, 256), default=16, show_default=True, help="Notes at once.")
-@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
+@backend_option
+@precision_option
 @resume_option
 def command(
     preset: str,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synth.cli.blend import blend_option
-from synth.cli.numbers import FloatRange
+from synth.cli.options import backend_option, block_option, precision_option, spare_option
 from synth.cli.tuning import read_tuning, tuning_options
 from synth.errors import first_line
 
@@ -24,27 +24,8 @@ if TYPE_CHECKING:
     from synth.host import Library
     from synth.instrument import Effect, Instrument, Rack
 
-BACKENDS = ("auto", "cpu", "gpu", "tpu", "jax")
-PRECISIONS = ("auto", "fp32", "bf16", "int8", "int16")
 ENCODINGS = ("pcm16", "pcm24", "float32")
 ON_TERMINAL = "on a terminal"
-
-block_option = click.option(
-    "--block",
-    type=click.IntRange(16, 2048),
-    default=48,
-    show_default=True,
-    metavar="N",
-    help="Samples rendered at a time, at the model's rate. Smaller answers sooner and costs more.",
-)
-spare_option = click.option(
-    "--spare",
-    type=FloatRange(0.5, 32),
-    default=1.33,
-    show_default=True,
-    metavar="N",
-    help="Blocks rendered ahead. More bridges a busy machine, each adds a block to the latency.",
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -165,8 +146,8 @@ def make_command(build: Callable[[Choice], Rack], library: Callable[[Choice], Li
     )
     @block_option
     @spare_option
-    @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
-    @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
+    @backend_option
+    @precision_option
     @blend_option
     @click.option(
         "--mpe",

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from synth.cli.blend import blend_option
-from synth.cli.play import BACKENDS, PRECISIONS
+from synth.cli.options import PRECISIONS, backend_option
 from synth.cli.tuning import read_tuning, tuning_options
 from synth.errors import UsageError
 
@@ -30,7 +30,7 @@ from synth.errors import UsageError
     show_default="the take's, or 16",
     help="At a time; a note in unison takes several.",
 )
-@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
+@backend_option
 @click.option("--precision", type=click.Choice(PRECISIONS), show_default="the take's, or auto")
 @tuning_options
 def command(

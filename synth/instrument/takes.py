@@ -43,7 +43,7 @@ TakeEvent = tuple[float, mido.Message | Command | To | Replace]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What shall be otherwise than in the take, in all its parts; None: as it was, or for any other song as usual."""
+    """What is to be otherwise than in the take, in all its parts. None: as in the take; for a plain song as usual."""
 
     preset: str | None = None
     blend: Mapping[str, float] | None = None

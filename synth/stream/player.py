@@ -33,7 +33,7 @@ class Point(NamedTuple):
     fraction: float  # of the way from the one to the other
     pitch_hz: float  # as played, without vibrato
     clock_hz: float  # with it, and with the note's own: what the clock turns by
-    learnt_hz: float  # the nearest that the model knows: beyond what it has learnt it does not keep its balance
+    learnt_hz: float  # `pitch_hz` within the bank's pitches: beyond those the decoder becomes unstable
     brightness: float  # tilt of the partials, decibels an octave
     stretch: np.ndarray  # [H], how many multiples of the pitch each partial is off its own
     tones: np.ndarray  # [H], amplitudes of tones that are in partials' places, and 0

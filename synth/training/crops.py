@@ -17,19 +17,19 @@ from synth.wavenet import SpectralEncoder, WaveNetConfig
 A = TypeVar("A", Array, np.ndarray)
 
 
-class Notes(NamedTuple):
-    """What the encoder sees of N whole notes of F frames, and what a frame is to tell the decoder.
+class Notes(NamedTuple, Generic[A]):
+    """What the encoder sees of N whole notes of F frames, and what a frame is to tell the decoder; or of a single note.
 
-    Both leave out the tones that are no multiples of the pitch. The rest is what of a note is no partial. Without a
-    spectral encoder all but the pitch are empty, [N, 0].
+    Both leave out the tones that are no multiples of the pitch. The rest is the note without its partials and those
+    tones. Without a spectral encoder all but the pitch are empty, [N, 0].
     """
 
-    levels: Array  # [N, F]
-    mel: Array  # [N, F, mels]
-    amplitudes: Array  # [N, F, H], of the partials, in units of the level
-    rest_levels: Array  # [N, F], in units of the level
-    rest_mel: Array  # [N, F, mels], power in units of the level's
-    pitch_hz: Array  # [N]
+    levels: A  # [N, F]
+    mel: A  # [N, F, mels]
+    amplitudes: A  # [N, F, H], of the partials, in units of the level
+    rest_levels: A  # [N, F], in units of the level
+    rest_mel: A  # [N, F, mels], power in units of the level's
+    pitch_hz: A  # [N]
 
 
 class Crop(NamedTuple, Generic[A]):
@@ -43,7 +43,7 @@ class Crop(NamedTuple, Generic[A]):
     noise: A  # [B, T], to be added to what the decoder sees of the past
     first_frame: A  # [B] int32
     clock: A  # [B, T] uint32
-    notes: Notes  # [B, N, ...]
+    notes: Notes[A]  # [B, N, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

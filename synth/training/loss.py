@@ -83,7 +83,7 @@ def _rest_nats(model: WaveNet, crop: Crop, note_frames: Array, told: FramePredic
     return -jnp.mean(heads.log_density(mix, rest / unit) - jnp.log(unit), where=counts)
 
 
-def frame_loss(config: WaveNetConfig, told: FramePrediction, notes: Notes) -> Array:
+def frame_loss(config: WaveNetConfig, told: FramePrediction, notes: Notes[Array]) -> Array:
     """How far what frames tell is from what they should, in nats: amplitudes, the rest's level and its colour.
 
     The likelihood hardly feels a weak partial or a wrong colour; an ear does, and a distance in decibels. And the

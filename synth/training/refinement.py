@@ -14,7 +14,6 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -44,24 +43,13 @@ BURST = 10.0  # times what there is around a frame: more than that it cannot hav
 BURST_FRAMES = 3  # on either side
 
 
-class Wanted(NamedTuple):
-    """What the encoder sees of a note, and what its embedding is to tell; or N of them."""
-
-    levels: np.ndarray  # [F]
-    mel: np.ndarray  # [F, mels]
-    amplitudes: np.ndarray  # [F, H], of the partials, in units of the level
-    rest_levels: np.ndarray  # [F], of what is no partial, in units of the level
-    rest_mel: np.ndarray  # [F, mels], power of the same
-    pitch_hz: np.ndarray  # []
-
-
 def refined(
     model: WaveNet, notes: Iterable[Recorded], *, expected: int, steps: int = STEPS
 ) -> Iterator[tuple[Recorded, Embedded]]:
     """Notes with embeddings fitted to their partials' amplitudes (the level stays), where those are, and other tones.
 
-    `expected` notes, about, and for so many it pays or not to analyse them in several processes. A model that embeds
-    by a temporal encoder tells nothing of a frame by itself: its embeddings are the encoder's.
+    `expected` is about how many notes will come: many are analysed in several processes. A model that embeds by a
+    temporal encoder tells nothing of a frame by itself: its embeddings are the encoder's.
     """
     encoder, config = model.encoder, model.config
     if not isinstance(encoder, SpectralEncoder) or not steps:
@@ -75,20 +63,20 @@ def refined(
             under_way.append(note)
             yield Sound(note.audio, float(midi_to_hertz(note.pitch)), listener.levels(note.audio))
 
-    def analysed() -> Iterator[tuple[Recorded, Analysis, Wanted]]:
+    def analysed() -> Iterator[tuple[Recorded, Analysis, Notes[np.ndarray]]]:
         sizes = {"sample_rate_hz": config.sample_rate_hz, "hop": config.hop, "harmonics": config.harmonics}
         for analysis in analyse_all(sounds(), expected=expected, **sizes):
             note = under_way.popleft()
             mel, rest_levels, rest_mel = listener.features(analysis)
             pitch_hz = np.array(midi_to_hertz(note.pitch), np.float32)
-            wanted = Wanted(analysis.levels, mel, analysis.amplitudes, rest_levels, rest_mel, pitch_hz)
+            wanted = Notes(analysis.levels, mel, analysis.amplitudes, rest_levels, rest_mel, pitch_hz)
             yield note, analysis, wanted
 
     ready = analysed()
     while batch := list(itertools.islice(ready, BATCH)):
         own, analyses, wanted = zip(*batch, strict=True)
         full = [*wanted, *wanted[-1:] * (BATCH - len(wanted))]  # one shape, compiled once
-        told = refine(model, Wanted(*map(np.stack, zip(*full, strict=True))), steps=steps)
+        told = refine(model, Notes(*map(np.stack, zip(*full, strict=True))), steps=steps)
         for note, fitted, noise, analysis, true in zip(own, *map(np.asarray, told), analyses, wanted, strict=False):
             frames = without_bursts(fitted, noise, np.sqrt(true.rest_mel.sum(axis=-1)))
             yield note, Embedded(frames, analysis.stretch, analysis.tuning, analysis.tones)
@@ -109,7 +97,7 @@ def without_bursts(frames: np.ndarray, noise: np.ndarray, true: np.ndarray) -> n
 
 
 @nnx.jit(static_argnames="steps")
-def refine(model: WaveNet, wanted: Wanted, *, steps: int) -> tuple[Array, Array]:
+def refine(model: WaveNet, wanted: Notes[np.ndarray], *, steps: int) -> tuple[Array, Array]:
     """The embeddings [N, F, 16] of N notes with a spectral encoder, from the encoder's on in so many steps of Adam.
 
     And how loud the noise is that they tell [N, F], in units of the level.

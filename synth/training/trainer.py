@@ -27,7 +27,7 @@ from synth.training.validation import Validation, roles
 from synth.wavenet import WaveNet, load_model
 
 REPORT_STEPS = 250
-AGREE_STEPS = 10  # as often do several processes agree on what they must do together
+AGREE_STEPS = 10  # every so many, several processes agree on whether to stop or to save, which all must do at once
 
 
 class Trainer:
