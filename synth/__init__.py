@@ -2,9 +2,9 @@
 
 model = synth.load_model("model.safetensors")
 z = model.encode(audio)                        # [B, samples] float32 -> [B, frames, 16]
-logits = model.logits(audio, z)                # teacher-forced: [B, samples, 256]
+logits = model.logits(audio, z, pitch_hz)      # teacher-forced: [B, samples, 256]; [B] hertz, for sizes with a clock
 stream = model.stream(voices=8, backend="auto")
-audio = stream.generate(z, seed=0)             # [V, frames, 16] -> [V, frames * 512]
+audio = stream.generate(z, seed=0, pitch_hz=pitch_hz)    # [V, frames, 16] -> [V, frames * 512]
 
 instrument = synth.Instrument("factory")       # a plugin: process(events, frames), state(), restore(state)
 audio = instrument(messages, duration=2.0, sample_rate=48_000)    # mido messages, their time in seconds

@@ -62,9 +62,13 @@ def build(
     """
     from synth.bank import export_preset, model_file
     from synth.bank.library import checked_name
-    from synth.cli.output import check_writable
+    from synth.cli.output import check_writable, expect_folder
     from synth.training.config import DataConfig, read_config
 
+    if output.suffix != ".wavekeys":
+        expect_folder(output, ", or a file that ends in .wavekeys")
+    if output.resolve() == source.resolve():
+        raise UsageError(f"{output} is where the notes are; give the preset another place")
     name = checked_name(output.stem if name is None else name)
     there = output if output.suffix == ".wavekeys" else output / "preset.toml"
     if there.exists() and not force:

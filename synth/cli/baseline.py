@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synth.cli.files import Skipped, left_out, plan, remaining, resume_option
-from synth.cli.model import pitch_of
+from synth.cli.model import require_pitch
 from synth.cli.numbers import FloatRange
 from synth.errors import UsageError, WavekeysError
 from synth.sounds import SUFFIXES
@@ -123,19 +123,16 @@ def reconstruct(
     from synth.spectral import load_baseline
 
     every = plan(sounds, output, taken=SUFFIXES, suffix=".wav")
-    pitches = {job: pitch_of(job.source) if pitch is None else pitch for job in every}
-    nameless = [job.source.name for job in every if pitches[job] is None]
-    if nameless:
-        raise UsageError(f"the name {nameless[0]} tells no pitch: give --pitch, such as --pitch 60")
     model, skipped = load_baseline(model_path), Skipped(len(every))
     rate_hz = model.config.sample_rate_hz
     jobs = remaining(every, resume=resume)
     with progress_bar("reconstructing", len(jobs)) as progress:
         for done, job in enumerate(jobs, start=1):
             try:
+                midi = np.array([round(require_pitch(job.source, pitch))])
                 audio = read_sound(job.source, rate_hz)
                 _check_length(job.source, len(audio), model.config)
-                sound = np.asarray(model.reconstruct(audio[None], np.array([pitches[job]]), iterations=iterations))[0]
+                sound = np.asarray(model.reconstruct(audio[None], midi, iterations=iterations))[0]
                 write_wav(job.target, sound[:, None], rate_hz=rate_hz, wanted_hz=rate_hz)
             except WavekeysError as error:
                 skipped.add(error)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synth.cli.files import EMBEDDINGS, Job, Skipped, plan, remaining, resume_option
-from synth.cli.model import chosen_model, model_option, pitch_of, require_pitches
+from synth.cli.model import chosen_model, model_option, require_pitch
 from synth.cli.numbers import FloatRange
 from synth.cli.options import backend_option, precision_option
 from synth.errors import WavekeysError
@@ -60,12 +60,13 @@ def command(
     every = plan(files, output, taken=EMBEDDINGS, suffix=".wav")
     model = chosen_model(model_name)
     config = model.config
-    pitches = {job: pitch_of(job.source) if pitch is None else pitch for job in every}
-    require_pitches(model, {job.source.name: pitches[job] for job in every})
     skipped = Skipped(len(every))
     embeddings: dict[Job, np.ndarray] = {}
+    pitches: dict[Job, float | None] = dict.fromkeys(every)
     for job in remaining(every, resume=resume):
         try:
+            if config.clock_harmonics:
+                pitches[job] = require_pitch(job.source, pitch)
             embeddings[job] = read_embeddings(job.source, config.embedding_channels)
         except WavekeysError as error:
             skipped.add(error)

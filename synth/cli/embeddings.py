@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from synth.cli.files import EMBEDDINGS, Skipped, make_folder, plan
+from synth.cli.files import EMBEDDINGS, Skipped, make_folder, plan, spare
 from synth.cli.model import chosen_model, model_option
 from synth.cli.numbers import FloatRange
 from synth.errors import UsageError, WavekeysError
@@ -70,6 +70,7 @@ def mix(files: tuple[Path, ...], output: Path, weights: str | None) -> None:
         shares = [float(weight) for weight in weights.split(",")] if weights else None
     except ValueError:
         raise UsageError(f"--weights {weights}: give numbers with commas between them, such as 1,0.5") from None
+    spare([output], files)
     _save(output, arithmetic.mix([_read(path) for path in files], shares))
 
 
@@ -85,9 +86,16 @@ def interpolate(first: Path, second: Path, output: Path, steps: int) -> None:
     """
     from synth.bank import arithmetic
 
+    row = arithmetic.interpolate(_read(first), _read(second), steps)
+    targets = [output / f"{number:03}-{first.stem}-{second.stem}.npy" for number in range(steps)]
+    others = set(output.glob("*.npy")) - {*targets}
+    if others:
+        raise UsageError(
+            f"{output}: {min(others).name} is there already, and is none of these steps: give a new folder"
+        )
     make_folder(output)
-    for number, z in enumerate(arithmetic.interpolate(_read(first), _read(second), steps)):
-        _save(output / f"{number:03}-{first.stem}-{second.stem}.npy", z)
+    for target, z in zip(targets, row, strict=True):
+        _save(target, z)
 
 
 @command.command()
@@ -100,6 +108,7 @@ def crossfade(first: Path, second: Path, output: Path, start: float, end: float 
     """A becomes B as time goes on, along a raised cosine."""
     from synth.bank import arithmetic
 
+    spare([output], (first, second))
     z = arithmetic.crossfade(
         _read(first), _read(second), start=_frames(start), end=None if end is None else _frames(end)
     )
@@ -181,6 +190,7 @@ def splice(files: tuple[Path, ...], output: Path, overlap: float) -> None:
     """One file after the other."""
     from synth.bank import arithmetic
 
+    spare([output], files)
     _save(output, arithmetic.splice([_read(path) for path in files], overlap=_frames(overlap)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,7 @@ def plan(given: Sequence[Path], output: Path, *, taken: frozenset[str], suffix: 
         expect_suffix(output, suffix)
         if len(named) > 1:
             raise UsageError(f"{len(named)} files cannot become one, {output}: give a folder")
+        spare([output], given)
         make_folder(output.parent)
         return [Job(source=named[0][0], target=output, number=0)]
     jobs = [
@@ -70,9 +71,18 @@ def plan(given: Sequence[Path], output: Path, *, taken: frozenset[str], suffix: 
                 f"{first[job.target]} and {job.source} would both become {job.target}: give them folders of their own"
             )
         first[job.target] = job.source
+    spare(first, first.values())
     for folder in {output, *(job.target.parent for job in jobs)}:
         make_folder(folder)
     return jobs
+
+
+def spare(targets: Iterable[Path], sources: Iterable[Path]) -> None:
+    """Refuse to write over what is read."""
+    read = {path.resolve() for path in sources}
+    for target in targets:
+        if target.resolve() in read:
+            raise UsageError(f"{target} is what is read: give what is written another place")
 
 
 def remaining(jobs: Sequence[Job], *, resume: bool) -> list[Job]:

@@ -66,11 +66,12 @@ def command(
     """
     from synth.bank import load_preset
     from synth.bank.preset import CORNERS
-    from synth.cli.output import Stopwatch, progress_bar, tell_limited, write_text, write_wav
+    from synth.cli.output import Stopwatch, expect_folder, progress_bar, tell_limited, write_text, write_wav
     from synth.instrument.grid import Grid
     from synth.instrument.parameters import initial_values
     from synth.stream import BatchDecoder
 
+    expect_folder(output)
     loaded = load_preset(preset)
     pad = loaded.info.pad or dict(zip(CORNERS, loaded.bank.instruments, strict=False))
     names = [name.strip() for name in corners.split(",")] if corners else [pad[corner] for corner in pad]

@@ -89,7 +89,7 @@ def _run(arguments: list[str] | None) -> None:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRAS:
             raise
-        _fail(f"this needs {package}: pip install 'wavekeys[{_EXTRAS[package]}]'", 1)
+        _fail(f"this needs {package}: {sys.executable} -m pip install 'wavekeys[{_EXTRAS[package]}]'", 1)
     except MemoryError:
         _fail("there is not memory enough for so much at once", 1)
     except OSError as error:  # such as of an output that nobody reads any more

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,11 +43,9 @@ def pitch_of(path: Path) -> float | None:
     return None if number is None else float(number)
 
 
-def require_pitches(model: WaveNet, pitches: Mapping[str, float | None]) -> None:
-    """Complain where a model needs pitches, and one of these names has none."""
-    missing = [name for name, pitch in pitches.items() if pitch is None]
-    if model.config.clock_harmonics and missing:
-        raise UsageError(
-            f"the model ({model.config.name}) has a pitch clock, and the name {missing[0]} tells no pitch: give "
-            "--pitch, such as --pitch 60"
-        )
+def require_pitch(path: Path, given: float | None) -> float:
+    """The pitch that was given, or that the file's name tells. Raises UsageError where neither is."""
+    pitch = pitch_of(path) if given is None else given
+    if pitch is None:
+        raise UsageError(f"the name {path.name} tells no pitch: give --pitch, such as --pitch 60")
+    return pitch

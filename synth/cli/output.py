@@ -16,6 +16,9 @@ import soundfile
 from synth.atomic import replacing
 from synth.errors import UsageError, WavekeysError
 from synth.instrument.offline import resampled
+from synth.sounds import SUFFIXES
+
+_FILES = SUFFIXES | {".npy", ".mid", ".midi", ".sfz", ".sf2", ".toml", ".safetensors", ".png", ".svg", ".zip"}
 
 
 @contextlib.contextmanager
@@ -36,6 +39,12 @@ def expect_suffix(path: Path, suffix: str) -> None:
     """Refuse the name of another kind of file: it may be one that is needed yet."""
     if path.suffix.lower() not in ("", suffix):
         raise UsageError(f"{path}: what is written is {suffix}; name it {path.stem}{suffix}")
+
+
+def expect_folder(path: Path, otherwise: str = "") -> None:
+    """Refuse a file's name for what becomes a folder; `otherwise`: what it may be instead."""
+    if not path.is_dir() and path.suffix.lower() in _FILES:
+        raise UsageError(f"{path}: what is written is a folder{otherwise}; give it the name of one")
 
 
 def check_writable(path: Path) -> None:

@@ -8,6 +8,7 @@ import itertools
 import math
 import re
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,7 @@ class EffectType(click.ParamType):
         try:
             import pedalboard
         except ImportError:
-            self.fail("effects need pedalboard: pip install 'wavekeys[effects]'", param, ctx)
+            self.fail(f"effects need pedalboard: {sys.executable} -m pip install 'wavekeys[effects]'", param, ctx)
         name, _, rest = value.partition(":")
         try:
             if Path(name).suffix in (".vst3", ".component"):
@@ -201,10 +202,13 @@ def make_command(build: Callable[[Choice], Rack], library: Callable[[Choice], Li
         screen: bool | None,
     ) -> None:
         """Play PRESET (by default the factory one; flute@2 on channel 2 alone) from a MIDI keyboard until Ctrl-C."""
+        from synth.cli.output import expect_suffix
         from synth.host import PlaySettings
         from synth.host import play as play_live
         from synth.host.terminal import refusal
 
+        if record is not None:
+            expect_suffix(record, ".wav")
         if screen and (why := refusal()) is not None:
             raise click.UsageError(why)
         choice = Choice(

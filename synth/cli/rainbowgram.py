@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synth.cli.files import Skipped, sources
-from synth.cli.model import chosen_model, model_option, pitch_of, require_pitches
+from synth.cli.model import chosen_model, model_option, require_pitch
 from synth.cli.numbers import FloatRange
 from synth.errors import UsageError, WavekeysError
 from synth.sounds import SUFFIXES
@@ -71,10 +71,8 @@ def command(
     if steps is not None:
         if len(notes) != 2:
             raise UsageError(f"--interpolate draws what lies between two notes, not {len(notes)}")
-        told = pitch_of(paths[0]) if pitch is None else pitch
-        notes = _between(
-            [(name, audio) for name, audio in notes if audio is not None], steps, told, temperature, model_name
-        )
+        ends = [(name, audio) for name, audio in notes if audio is not None]
+        notes = _between(ends, steps, paths[0], pitch, temperature, model_name)
         columns, names = steps, names or ["sounds mixed", "embeddings mixed"]
     if len(names) > (lines := -(-len(notes) // columns)):
         raise UsageError(f"--rows {rows}: {len(names)} names for {lines} rows")
@@ -86,14 +84,19 @@ def command(
 
 
 def _between(
-    ends: list[tuple[str, np.ndarray]], steps: int, pitch: float | None, temperature: float, model_name: str
+    ends: list[tuple[str, np.ndarray]],
+    steps: int,
+    path: Path,
+    pitch: float | None,
+    temperature: float,
+    model_name: str,
 ) -> list[Cell]:
     from synth.analysis.rainbowgram import RATE_HZ
     from synth.experiments import between
     from synth.stream import BatchDecoder
 
     model = chosen_model(model_name)
-    require_pitches(model, {ends[0][0]: pitch})
+    pitch = require_pitch(path, pitch) if model.config.clock_harmonics else None
     if model.config.sample_rate_hz != RATE_HZ:
         raise WavekeysError(f"rainbowgrams are of {RATE_HZ} Hz, the model's sounds of {model.config.sample_rate_hz}")
     (first, a), (second, b) = ends

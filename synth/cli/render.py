@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from synth.atomic import file_name
 from synth.cli.blend import blend_option
 from synth.cli.options import PRECISIONS, backend_option
 from synth.cli.tuning import read_tuning, tuning_options
@@ -52,12 +53,14 @@ def command(
     """
     from synth.cli.output import Stopwatch, check_writable, expect_suffix, progress_bar, write_wav
     from synth.host.limiter import limit
-    from synth.instrument import Wishes, open_song, prepare, render
+    from synth.instrument import Wishes, open_song, prepare, read_take_header, render
     from synth.instrument.offline import resampled
 
     opened = open_song(song)
     if output.exists() and output.samefile(song):
         raise UsageError(f"{output} is the song itself; give the sound another name")
+    if read_take_header(opened) is not None and output.exists() and _is_recording(output, song):
+        raise UsageError(f"{output} is this take's recording; give what is rendered another name")
     expect_suffix(output, ".wav")
     check_writable(output)
     wishes = Wishes(
@@ -88,6 +91,14 @@ def command(
         _warn(f"a command of the take was not obeyed: {line}")
     if too_loud_s:
         _warn(f"{too_loud_s:.2f} s were too loud and were turned down; lower the gain")
+
+
+def _is_recording(sound: Path, take: Path) -> bool:
+    """Whether a file is the sound of a take, or of one of its parts, as it was played."""
+    from synth.instrument.takes import former_parts
+
+    stems = {take.stem, *(f"{take.stem}-{file_name(part)}" for part in former_parts(take))}
+    return sound.resolve().parent == take.resolve().parent and sound.stem in stems
 
 
 def _warn(line: str) -> None:

@@ -342,8 +342,10 @@ class Instrument:
         from synth.instrument.offline import render, resampled  # they know this class
 
         rate_hz = self.sample_rate_hz if sample_rate is None else sample_rate
-        if rate_hz <= 0:
-            raise UsageError(f"a sample rate is more than 0 Hz, not {rate_hz}")
+        if rate_hz <= 0 or not duration >= 0:
+            raise UsageError(
+                f"audio has a rate of more than 0 Hz and a duration of 0 s or more, not {rate_hz}, {duration}"
+            )
         patch, controllers = dataclasses.replace(self._patch, values=dict(self.values)), self.controllers
         self.reset()
         try:

@@ -157,6 +157,10 @@ def test_the_pitch_is_taken_from_names_that_tell_one(run, organ: Path, tmp_path:
         np.save(tmp_path / f"{name}.npy", z)
     code, _, _ = run(tmp_path, "-o", tmp_path / "out")
     assert code == 0
+    np.save(tmp_path / "nameless.npy", z)
+    code, said, complaint = run(tmp_path, "-o", tmp_path / "out", "--resume")
+    assert (code, "0 files, 2 kept" in said) == (1, True)
+    assert "skipped: the name nameless.npy tells no pitch" in complaint
     low, _ = soundfile.read(tmp_path / "out" / "organ_electronic_001-057-100.wav", dtype="float32")
     high, _ = soundfile.read(tmp_path / "out" / "organ-069-100_embeddings.wav", dtype="float32")
     assert abs(median_cents(low[RATE_HZ // 4 :], 220.0, RATE_HZ)) < 20  # measured: 1

@@ -135,6 +135,20 @@ def test_a_recording_is_not_overwritten_by_embeddings(wavekeys, pair, tmp_path: 
     assert "name it take.npy" in said
 
 
+def test_what_is_read_is_not_overwritten(wavekeys, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    before = pair[0].read_bytes()
+    for arguments in (("stretch", "1.5", tmp_path, "-o", tmp_path), ("mix", *pair, "-o", pair[0])):
+        code, _, said = wavekeys("embeddings", *arguments)
+        assert (code, pair[0].read_bytes()) == (2, before)
+        assert "is what is read" in said
+
+
+def test_steps_do_not_come_among_those_of_another_row(wavekeys, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    row = ("embeddings", "interpolate", *pair, "-o", tmp_path / "steps", "--steps")
+    assert [wavekeys(*row, steps)[0] for steps in (5, 5, 3)] == [0, 0, 2]
+    assert len([*(tmp_path / "steps").iterdir()]) == 5
+
+
 def test_embeddings_beyond_what_a_bank_can_hold_are_refused(wavekeys, tmp_path: Path) -> None:
     np.save(tmp_path / "wild.npy", np.full((3, 16), 1e30, np.float32))
     code, _, said = wavekeys("embeddings", "splice", tmp_path / "wild.npy", "-o", tmp_path / "out.npy")

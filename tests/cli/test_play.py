@@ -70,6 +70,13 @@ def test_a_device_that_is_not_clear_is_refused_with_the_list(machine: Machine, w
     assert "3 'USB Audio' (ALSA)" in str(refusal.value)
 
 
+def test_a_recording_has_no_other_kind_of_files_name(machine: Machine) -> None:
+    machine([], SOURCES)
+    result = run("play", "--record", "take.mp3")
+    assert result.exit_code == 2
+    assert "take.mp3: what is written is .wav; name it take.wav" in result.stderr
+
+
 def test_without_an_audio_device_play_says_what_to_do(machine: Machine) -> None:
     machine([], SOURCES)
     result = run("play")

@@ -71,6 +71,11 @@ def test_a_take_is_rendered_as_it_was_played(tmp_path: Path) -> None:
     audio = soundfile.read(tmp_path / "out.wav", dtype="float32")[0][:6400]
     assert np.abs(audio).max() > 0.01
     np.testing.assert_allclose(audio, np.concatenate(played), atol=2.0**-22, rtol=0)  # 24 bits
+    for recording in ("take.wav", "take-flute.wav"):
+        (tmp_path / recording).write_bytes(b"as it was played")
+        refused = wavekeys("render", tmp_path / "take.mid", "-o", tmp_path / recording)
+        assert (refused.returncode, (tmp_path / recording).read_bytes()) == (2, b"as it was played")
+        assert f"{recording} is this take's recording" in refused.stderr
 
 
 def test_what_is_too_loud_is_turned_down_and_not_cut_off(tmp_path: Path) -> None:

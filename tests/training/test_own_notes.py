@@ -67,6 +67,10 @@ def test_a_folder_of_notes_becomes_a_preset_that_plays_in_tune(
     assert log_mel_distance(source[: len(sound)], sound, RATE) < 8  # measured: 6.1
     assert wavekeys("bank", "build", oboe, "-o", mine) == 1
     assert "overwrite it with --force" in capsys.readouterr().err
+    assert wavekeys("bank", "build", oboe, "-o", tmp_path / "mine.wav") == 2
+    assert "what is written is a folder, or a file that ends in .wavekeys" in capsys.readouterr().err
+    assert wavekeys("bank", "build", oboe, "-o", oboe) == 2
+    assert "is where the notes are" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("home")
