@@ -196,9 +196,9 @@ class Chain {
       for (int tap = 0; tap < s.taps - 1; ++tap) {
         const int distance = (s.taps - 1 - tap) * s.dilations[layer];
         team_.each(R() * kVoices, [&](int i) {
-          const int r = i % R(), v = i / R();
+          const int r = i / kVoices, v = i % kVoices;
           const bool heard = group.there(v) && problem_.ahead.age[group.at(t, v)] >= distance;
-          past_[r * kVoices + v] = heard ? cache(group.first + v, layer, t, distance)[r] : 0.0f;
+          past_[i] = heard ? cache(group.first + v, layer, t, distance)[r] : 0.0f;
         });
         Piece columns = from.past;
         columns.words += tap * 2 * R() * columns.column_stride;
@@ -257,8 +257,8 @@ class Chain {
     team_.template sums<kChainLanes, kVoices>(
         R() + S(), R() / kChunk,
         [&](int column, int chunk, float(&sum)[kVoices]) {
-          if (column < R()) multiply<F>(from.residual, column, chunk, gated_, sum);
-          else multiply<F>(from.skip, column - R(), chunk, gated_, sum);
+          if (column < R()) multiply<F>(from.residual, column, chunk, R() / kChunk, gated_, sum);
+          else multiply<F>(from.skip, column - R(), chunk, R() / kChunk, gated_, sum);
         },
         [&](int column, float(&sum)[kVoices]) {
           for (int v = 0; v < kVoices; ++v) {

@@ -13,7 +13,7 @@ from synth.kernels.spec import Sizes
 
 BYTES = {"fp32": 4, "bf16": 2, "int8": 1}
 REACH = 16  # samples whose past the grid multiplies at once, as kReach in plan.h
-TILE = 8  # rows of the past that are multiplied together, as kTile in grid.h
+TILES = (1, 4, 8)  # rows of the past that are multiplied together; see look_ahead in grid.h
 GATE_CYCLES = 120  # of a gate: two exponentials, a division, the meeting of the block
 MEETING_CYCLES = 60  # of a product's end: sums over lanes, and the meeting
 DRAW_CYCLES = 1500  # of the draw: three meetings, exponentials, and one thread's walk over the choices
@@ -28,8 +28,7 @@ class Gpu:
     clock_hz: float = 1.755e9
     shared_bytes: int = 232_448  # of each processor, for one block
     hop_us: float = 0.564  # a flag through the device's memory
-    shared_rate: float = 128.0  # bytes a cycle that a processor reads from its own memory
-    l2_rate: float = 24.0  # the same from L2, all processors reading (5.5 TB/s in all)
+    l2_rate: float = 24.0  # bytes a cycle that a processor reads from L2, all of them reading (5.5 TB/s in all)
     l2_bytes: float = 50e6
     memory_rate: float  # bytes a cycle and processor from the device's memory
 
@@ -53,15 +52,21 @@ class Estimate:
         return self.hops_us + self.products_us + self.gates_us + self.head_us + self.behind_us
 
 
-def product_us(gpu: Gpu, weights: float, width: int, rows: int, *, spread: bool, rate: float | None = None) -> float:
-    """One product of one processor, `rows` voices at once, weights read at `rate` bytes a cycle (its own memory's).
+# Cycles in which a warp reads 256 weights of so many bytes from the processor's own memory. A cycle brings one word
+# from each of 32 banks. Weights of 4 bytes are two reads of a thread, whose neighbour's are 32 bytes on: half of the
+# banks have two. In the chain those of 1 byte are 8 neighbouring columns of four chunks, whose distance is a multiple
+# of all banks.
+GRID_CYCLES = {4: 16, 2: 4, 1: 2}
+CHAIN_CYCLES = {4: 16, 2: 4, 1: 4}
 
-    A warp takes 256 weights at a time: it reads them, and 8 activations of each row, 4 at once. The chain's threads
-    read the same activations (`spread` false), the grid's each their own: that, not arithmetic, bounds several voices.
+
+def product_us(gpu: Gpu, weights: float, rows: int, reads: float) -> float:
+    """One product of one processor, `rows` voices at once; 256 weights are read in `reads` cycles.
+
+    A warp takes 256 weights at a time, each thread 8, and for each of the 8 the activations of all rows: a cycle for
+    one row, four for four, which a thread reads at once. That bounds it, not arithmetic: 2 cycles a row.
     """
-    activations = (8 if spread else 2) * rows
-    cycles = max(256 * width / (rate or gpu.shared_rate) + activations, 2 * rows)
-    return (weights / 256 * cycles + MEETING_CYCLES) / gpu.clock_hz * 1e6
+    return (weights / 256 * (reads + 8 * rows) + MEETING_CYCLES) / gpu.clock_hz * 1e6
 
 
 def chain(gpu: Gpu, sizes: Sizes, precision: str, voices: int, links: int) -> Estimate:
@@ -70,14 +75,14 @@ def chain(gpu: Gpu, sizes: Sizes, precision: str, voices: int, links: int) -> Es
     waiting = -(-voices // (rows * max(1, gpu.processors // links)))  # batches of a chain
     r, s, layers = sizes.residual, sizes.skip, sizes.layers
 
-    def product(weights: int) -> float:
-        return product_us(gpu, weights, width, rows, spread=False)
+    def product(weights: int, width: int = width) -> float:
+        return product_us(gpu, weights, rows, CHAIN_CYCLES[width])
 
     products = layers * (product(2 * r * r) + product(r * (r + s)))
     past = layers * (sizes.filter_width - 1) * product(2 * r * r)
     hops = links * (gpu.hop_us + 2 * MEETING_CYCLES / gpu.clock_hz * 1e6)
     gates = layers * GATE_CYCLES / gpu.clock_hz * 1e6
-    head = product(s * s) + product(s * (sizes.outputs + r)) + DRAW_CYCLES / gpu.clock_hz * 1e6
+    head = product(s * s) + product(s * sizes.outputs, 4) + product(r * s, 4) + DRAW_CYCLES / gpu.clock_hz * 1e6
     # One batch leaves a link all the time of its way round for the past. With more, the last link may become the
     # bottleneck: its share of all batches.
     busy = waiting * ((products + gates + past) / links + head)
@@ -89,33 +94,39 @@ def chain(gpu: Gpu, sizes: Sizes, precision: str, voices: int, links: int) -> Es
 
 def grid(gpu: Gpu, sizes: Sizes, precision: str, voices: int, teams: int) -> Estimate:
     """Every layer over all processors, one exchange a layer."""
-    width = BYTES[precision]
+    width, rows = BYTES[precision], 1 if voices == 1 else 4
+    batches = -(-voices // rows)  # each reads all weights
     r, s, layers = sizes.residual, sizes.skip, sizes.layers
     of_layer = 5 * r * r // teams  # weights of a processor: current and fused gates, residual
     past = (sizes.filter_width - 1) * 2 * r * r // teams
-    activations = 4 * voices * (2 * r + 64 + max(s, sizes.outputs))
+    activations = 4 * batches * rows * (2 * r + 64 + max(s, sizes.outputs))
     held = min(layers, max(0, gpu.shared_bytes - activations) // (of_layer * width))
     streamed = ((layers - held) * of_layer + layers * (r * s // teams + past)) * width * teams
     rate = gpu.l2_rate if streamed <= gpu.l2_bytes else gpu.memory_rate
 
-    def product(weights: float, rows: int, own: bool) -> float:
-        return product_us(gpu, weights, width, rows, spread=True, rate=None if own else rate)
+    def product(weights: float, rows: int = rows, width: int = width, *, own: bool = False) -> float:
+        return product_us(gpu, weights, rows, GRID_CYCLES[width] if own else 256 * width / rate)
 
     # An exchange moves all channels of all voices, gates and inputs, to each processor.
-    moved = 4 * voices * 2 * r / gpu.l2_rate / gpu.clock_hz * 1e6
-    # Behind its own flag a processor has as long as the flag travels.
-    behind = 0.0
+    moved = 4 * batches * rows * 2 * r / gpu.l2_rate / gpu.clock_hz * 1e6
+    # Behind its own flag a processor has as long as the flag travels. The past's share is one sample's work for all of
+    # its period.
+    behind, skips = 0.0, batches * product(r * s / teams)
     for dilation in sizes.dilations:
         period = min(dilation, REACH)
-        tiles = -(-period * voices // TILE)
-        work = product(r * s / teams, voices, False) + tiles * product(past, TILE, False) / period
-        behind += max(0.0, work - gpu.hop_us)
+        tiles, rest = divmod(period * voices, TILES[-1])
+        looking = skips + tiles * product(past, TILES[-1])
+        if rest:
+            looking += product(past, next(tile for tile in TILES if tile >= rest))
+        late = max(0.0, looking - gpu.hop_us) + (period - 1) * max(0.0, skips - gpu.hop_us)
+        behind += late / period
     return Estimate(
         kernel=f"grid of {teams}",
         hops_us=layers * (gpu.hop_us + moved) + 3 * (gpu.hop_us + moved / 2),
-        products_us=held * product(of_layer, voices, True) + (layers - held) * product(of_layer, voices, False),
+        products_us=batches * (held * product(of_layer, own=True) + (layers - held) * product(of_layer)),
         gates_us=layers * GATE_CYCLES / gpu.clock_hz * 1e6,
-        head_us=2 * product(s * s / teams, voices, False) + DRAW_CYCLES / gpu.clock_hz * 1e6,
+        head_us=batches * (product(s * s / teams) + product(s * sizes.outputs / teams, width=4))
+        + DRAW_CYCLES / gpu.clock_hz * 1e6,
         behind_us=behind,
     )
 

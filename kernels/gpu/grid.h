@@ -18,7 +18,7 @@
 namespace wavekeys::gpu {
 
 constexpr int kGridLanes = 32;  // threads that share a column: K is long, a team's columns are few
-constexpr int kTile = 8;        // rows of the past that are multiplied together
+constexpr int kTile = 8;        // rows of the past that are multiplied together, at most
 
 struct GridPlan {
   int teams, batches;
@@ -226,8 +226,8 @@ class Grid {
     collect(exchange(layer, t), R(), gated_);
     if (layer == 0) return;  // everybody computed that input
     team_.each(R() * width(), [&](int i) {
-      const int r = i % R(), v = i / R();
-      x_[(v / kVoices * R() + r) * kVoices + v % kVoices] = v < problem_.voices ? cache(v, layer, t, 0)[r] : 0.0f;
+      const int r = i / kVoices % R(), v = i / (kVoices * R()) * kVoices + i % kVoices;
+      x_[i] = v < problem_.voices ? cache(v, layer, t, 0)[r] : 0.0f;
     });
   }
 
@@ -241,9 +241,10 @@ class Grid {
       team_.template sums<kGridLanes, kVoices>(
           5 * own, R() / kChunk,
           [&](int column, int chunk, float(&sum)[kVoices]) {
-            if (column < 2 * own) multiply<F>(current, column, chunk, x, sum);
-            else if (column < 4 * own) multiply<F>(fused, column - 2 * own, chunk, gated, sum);
-            else multiply<F>(residual, column - 4 * own, chunk, gated, sum);
+            const int chunks = R() / kChunk;
+            if (column < 2 * own) multiply<F>(current, column, chunk, chunks, x, sum);
+            else if (column < 4 * own) multiply<F>(fused, column - 2 * own, chunk, chunks, gated, sum);
+            else multiply<F>(residual, column - 4 * own, chunk, chunks, gated, sum);
           },
           [&](int column, float(&sum)[kVoices]) {
             const float scale = column < 2 * own   ? current.scale[column]
@@ -278,22 +279,33 @@ class Grid {
       const float* from = problem_.ahead.gates + row * 2 * R();
       known(layer, t + j)[v * own + i % own] = v < voices ? from[column % 2 * R() + column / 2] : 0.0f;
     });
-    for (int tap = 0; tap < s.taps - 1; ++tap) {
-      const int distance = (s.taps - 1 - tap) * s.dilations[layer];
-      const Piece piece =
-          columns_of<F>(problem_.weights.past, R(), ((int64_t)layer * (s.taps - 1) + tap) * 2 * R() + 2 * first(R()));
-      for (int start = 0; start < samples * voices; start += kTile) {
-        team_.each(kTile * R(), [&](int i) {
-          const int r = i % R(), row = start + i / R(), sample = t + row / voices, v = row % voices;
-          const bool heard = row < samples * voices && problem_.ahead.age[sample * voices + v] >= distance;
-          past_[r * kTile + i / R()] = heard ? cache(v, layer, sample, distance)[r] : 0.0f;
-        });
-        product<F, kGridLanes, kTile>(team_, piece, R(), own, past_, [&](int column, float(&sum)[kTile]) {
-          for (int k = 0; k < kTile && start + k < samples * voices; ++k)
-            known(layer, t + (start + k) / voices)[(start + k) % voices * own + column] += sum[k];
-        });
+    const int rows = samples * voices;
+    for (int tap = 0; tap < s.taps - 1; ++tap)
+      for (int start = 0; start < rows; start += kTile) {
+        if (rows - start == 1) add_past<1>(layer, tap, t, start, rows);
+        else if (rows - start <= 4) add_past<4>(layer, tap, t, start, rows);
+        else add_past<kTile>(layer, tap, t, start, rows);
       }
-    }
+  }
+
+  // One tap's share of kWidth rows from `start` on, of `rows`: all voices' of sample t, then of the next.
+  template <int kWidth>
+  WAVEKEYS_DEVICE void add_past(int layer, int tap, int t, int start, int rows) const {
+    constexpr int kTogether = kPlane<kWidth>;
+    const Sizes& s = problem_.sizes;
+    const int own = 2 * share(R()), voices = problem_.voices, distance = (s.taps - 1 - tap) * s.dilations[layer];
+    const Piece piece =
+        columns_of<F>(problem_.weights.past, R(), ((int64_t)layer * (s.taps - 1) + tap) * 2 * R() + 2 * first(R()));
+    team_.each(kWidth * R(), [&](int i) {
+      const int r = i / kTogether % R(), row = start + i / (kTogether * R()) * kTogether + i % kTogether;
+      const int sample = t + row / voices, v = row % voices;
+      const bool heard = row < rows && problem_.ahead.age[sample * voices + v] >= distance;
+      past_[i] = heard ? cache(v, layer, sample, distance)[r] : 0.0f;
+    });
+    product<F, kGridLanes, kWidth>(team_, piece, R(), own, past_, [&](int column, float(&sum)[kWidth]) {
+      for (int k = 0; k < kWidth && start + k < rows; ++k)
+        known(layer, t + (start + k) / voices)[(start + k) % voices * own + column] += sum[k];
+    });
   }
 
   // The head: own columns of each of its layers, an exchange before each, and the draw by every team.

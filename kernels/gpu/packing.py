@@ -10,6 +10,7 @@ import numpy as np
 from synth.kernels.spec import Sizes, Weights, finite
 
 GRANULE = 16  # widths are padded to multiples of this
+CHUNK = 8  # weights that are read together, as kChunk in problem.h
 DTYPES = {"fp32": np.dtype(np.float32), "bf16": np.dtype(ml_dtypes.bfloat16), "int8": np.dtype(np.int8)}
 
 
@@ -66,10 +67,11 @@ def pack(sizes: Sizes, weights: Weights, precision: str) -> Packed:
 
 
 def matrix(columns_last: np.ndarray, dtype: np.dtype) -> Matrix:
-    """Matrices [..., K, N], one after the other; K is a multiple of 8."""
+    """Matrices [..., K, N], one after the other; K is a multiple of CHUNK."""
     columns = np.ascontiguousarray(columns_last.swapaxes(-1, -2)).reshape(-1, columns_last.shape[-2])
     scale = np.ones(len(columns), np.float32)
     if dtype == np.int8:
         scale = np.maximum(np.abs(columns).max(axis=1), 1e-20).astype(np.float32) / np.float32(127)
         columns = np.rint(columns / scale[:, None])
-    return Matrix(columns.astype(dtype).reshape(-1).view(np.uint32), scale)
+    chunks = columns.reshape(len(columns), CHUNK, -1).swapaxes(1, 2)  # each of every K / 8-th row
+    return Matrix(chunks.astype(dtype, order="C").reshape(-1).view(np.uint32), scale)

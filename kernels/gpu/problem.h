@@ -30,8 +30,9 @@ struct Sizes {
   }
 };
 
-// A matrix [K, N] lies column after column, K weights each, in words of 32 bits: 1 fp32, 2 bf16 or 4 of 8 bits, the
-// first in the lowest bits. Column n stands for its weights times scale[n]. Gates' columns lie by turns: filter, gate.
+// A matrix [K, N] lies column after column, in words of 32 bits: 1 fp32, 2 bf16 or 4 of 8 bits, the first in the lowest
+// bits. A column is K / 8 chunks, of which chunk c has the weights of rows c, c + K / 8, c + 2 K / 8, ... (`multiply`
+// in product.h says why). Column n stands for its weights times scale[n]. Gates' columns lie by turns: filter, gate.
 struct Matrix {
   const uint32_t* words;
   const float* scale;

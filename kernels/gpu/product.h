@@ -1,10 +1,14 @@
 // Weights in three formats, and their products with activations in fp32. Activations of kVoices voices lie side by
-// side, [K, kVoices], so that a weight is read once for all of them.
+// side, [K, kVoices], so that a weight is read once for all of them; more than four in planes of four, [planes, K, 4],
+// since a thread reads four at once, and a warp's reads must lie side by side to come from different banks.
 #pragma once
 
 #include "problem.h"
 
 namespace wavekeys::gpu {
+
+template <int kVoices>
+constexpr int kPlane = kVoices < 4 ? kVoices : 4;  // voices whose activations lie together
 
 WAVEKEYS_DEVICE float as_float(uint32_t bits) {
 #if defined(__CUDACC__)
@@ -16,22 +20,17 @@ WAVEKEYS_DEVICE float as_float(uint32_t bits) {
 #endif
 }
 
-// kCount words at once; on the GPU in the widest loads there are.
-template <int kCount>
-WAVEKEYS_DEVICE void load(const uint32_t* from, uint32_t (&to)[kCount]) {
-#if defined(__CUDACC__)
-  if constexpr (kCount % 4 == 0) {
-    for (int i = 0; i < kCount / 4; ++i) {
-      const uint4 four = reinterpret_cast<const uint4*>(from)[i];
-      to[4 * i] = four.x, to[4 * i + 1] = four.y, to[4 * i + 2] = four.z, to[4 * i + 3] = four.w;
-    }
-  } else {
-    const uint2 two = *reinterpret_cast<const uint2*>(from);
-    to[0] = two.x, to[1] = two.y;
+// kCount words at once, in the widest loads there are; `from` is aligned to them.
+template <class Word, int kCount>
+WAVEKEYS_DEVICE void load(const Word* from, Word (&to)[kCount]) {
+  constexpr int kWide = kCount < 4 ? kCount : 4;
+  struct alignas(kWide * sizeof(Word)) Wide {
+    Word words[kWide];
+  };
+  for (int i = 0; i < kCount; i += kWide) {
+    const Wide wide = *reinterpret_cast<const Wide*>(from + i);
+    for (int k = 0; k < kWide; ++k) to[i + k] = wide.words[k];
   }
-#else
-  for (int i = 0; i < kCount; ++i) to[i] = from[i];
-#endif
 }
 
 struct Fp32 {
@@ -66,24 +65,30 @@ WAVEKEYS_DEVICE Piece columns_of(const Matrix& matrix, int rows, int64_t first_c
   return {matrix.words + first_column * column, matrix.scale + first_column, column, F::kWords};
 }
 
-// Adds one chunk's share of a column's products with x [K, kVoices].
+// Adds one chunk's share of a column's products with x. Its rows are `chunks` apart: threads with neighbouring chunks
+// read neighbouring rows at each turn, which lie in different banks.
 template <class F, int kVoices>
-WAVEKEYS_DEVICE void multiply(const Piece& piece, int column, int chunk, const float* x, float (&sum)[kVoices]) {
+WAVEKEYS_DEVICE void multiply(const Piece& piece, int column, int chunk, int chunks, const float* x,
+                              float (&sum)[kVoices]) {
+  constexpr int kTogether = kPlane<kVoices>;
   uint32_t words[F::kWords];
   load(piece.words + column * piece.column_stride + chunk * piece.chunk_stride, words);
-  const float* activations = x + chunk * kChunk * kVoices;
   for (int i = 0; i < kChunk; ++i) {
     const float weight = F::weight(words, i);
-    for (int v = 0; v < kVoices; ++v) sum[v] += weight * activations[i * kVoices + v];
+    for (int first = 0; first < kVoices; first += kTogether) {
+      float row[kTogether];
+      load(x + first * kChunk * chunks + (i * chunks + chunk) * kTogether, row);
+      for (int v = 0; v < kTogether; ++v) sum[first + v] += weight * row[v];
+    }
   }
 }
 
-// A whole product of the team: `piece` [rows, columns] with x [rows, kVoices], each sum handed to store(column, sum).
+// A whole product of the team: `piece` [rows, columns] with x of kVoices voices, each sum handed to store(column, sum).
 template <class F, int kLanes, int kVoices, class Store>
 WAVEKEYS_DEVICE void product(const Team& team, const Piece& piece, int rows, int columns, const float* x, Store store) {
   team.sums<kLanes, kVoices>(
       columns, rows / kChunk,
-      [&](int column, int chunk, float(&sum)[kVoices]) { multiply<F>(piece, column, chunk, x, sum); },
+      [&](int column, int chunk, float(&sum)[kVoices]) { multiply<F>(piece, column, chunk, rows / kChunk, x, sum); },
       [&](int column, float(&sum)[kVoices]) {
         for (int v = 0; v < kVoices; ++v) sum[v] *= piece.scale[column];
         store(column, sum);

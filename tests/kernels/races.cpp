@@ -45,8 +45,14 @@ class Random {
   std::mt19937 engine_{1};
 };
 
+// Where the weight of a row lies; see `Matrix`.
+int place(int rows, int column, int row) {
+  const int chunks = rows / kChunk;
+  return column * rows + row % chunks * kChunk + row / chunks;
+}
+
 float weight(const Matrix& matrix, int rows, int column, int row) {
-  return as_float(matrix.words[column * rows + row]);
+  return as_float(matrix.words[place(rows, column, row)]);
 }
 
 // The next layer's gates straight from the gates before.
@@ -64,7 +70,7 @@ void fuse(const Sizes& s, Weights& w, Random& random) {
           sum += (row < R ? weight(w.residual, R, channel, row) : w.residual_bias[channel]) *
                  weight(w.current, R, column, k);
         }
-        if (row < R) std::memcpy(words + column * R + row, &sum, sizeof sum);
+        if (row < R) std::memcpy(words + place(R, column, row), &sum, sizeof sum);
         else bias[column] = sum;
       }
   w.fused_bias = bias;
