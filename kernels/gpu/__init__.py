@@ -71,10 +71,10 @@ def load() -> None:
 def register(path: Path, platform: str) -> None:
     """Register the handler in that library with XLA. The tests do so for one that emulates the GPU ("cpu")."""
     try:
-        library = ctypes.CDLL(str(path))
-    except OSError as error:
-        raise WavekeysError(f"the GPU kernel cannot be loaded: {error}") from None
-    jax.ffi.register_ffi_target(_TARGET, jax.ffi.pycapsule(library.wavekeys_gpu_decode), platform=platform)
+        handler = ctypes.CDLL(str(path)).wavekeys_gpu_decode
+        jax.ffi.register_ffi_target(_TARGET, jax.ffi.pycapsule(handler), platform=platform)
+    except (OSError, AttributeError, RuntimeError) as error:  # no library, not ours, or of a newer XLA
+        raise WavekeysError(f"the GPU kernel cannot be loaded: {str(error).splitlines()[0]}") from None
 
 
 def precisions() -> tuple[str, ...]:

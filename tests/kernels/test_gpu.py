@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import _ctypes
+import ctypes
 import functools
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jaxlib
@@ -84,6 +87,24 @@ def test_too_small_a_gpu_is_refused_before_anything_runs(layout, tiny_problem) -
 def test_a_machine_without_a_gpu_is_told_so() -> None:
     with pytest.raises(WavekeysError, match="JAX sees no NVIDIA GPU here"):
         kernels.backend("gpu")
+
+
+def test_a_library_that_is_none_or_not_ours_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty.so").touch()
+    for path in (tmp_path / "missing.so", tmp_path / "empty.so", Path(_ctypes.__file__)):
+        with pytest.raises(WavekeysError, match=r"^the GPU kernel cannot be loaded: .+$"):
+            gpu.register(path, "cpu")
+
+
+def test_a_library_built_for_a_newer_jax_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("API version (0.4) is incompatible with the runtime's (0.3)\nand more")
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(wavekeys_gpu_decode=None))
+    monkeypatch.setattr(jax.ffi, "pycapsule", lambda _: None)
+    monkeypatch.setattr(jax.ffi, "register_ffi_target", refuse)
+    with pytest.raises(WavekeysError, match=r"^the GPU kernel cannot be loaded: API version \(0.4\) [^\n]*$"):
+        gpu.register(Path("newer.so"), "cpu")
 
 
 @pytest.fixture(scope="session")
