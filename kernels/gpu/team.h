@@ -90,13 +90,17 @@ struct Team {
 // Everything that the team wrote before is seen by whoever waits for `value`. Of one thread, after the team met.
 WAVEKEYS_DEVICE void raise(uint32_t* flag, uint32_t value) { Flag(*flag).store(value, kRelease); }
 
-// Returns when the flag has come to `value`; flags only rise.
+// Returns when the flag has come to `value`; flags only rise. A flag that does not come would keep the GPU, and whoever
+// waits for it on the host, for ever: on the GPU the kernel is ended with an error after some seconds.
 WAVEKEYS_DEVICE void await(uint32_t* flag, uint32_t value) {
-  while ((int32_t)(Flag(*flag).load(kAcquire) - value) < 0) {
-#if !defined(__CUDACC__)
-    std::this_thread::yield();
+#if defined(__CUDACC__)
+  constexpr uint32_t kPatience = 1 << 23;  // polls, of about half a microsecond each
+  uint32_t polls = 0;
+  while ((int32_t)(Flag(*flag).load(kAcquire) - value) < 0)
+    if (++polls == kPatience) __trap();
+#else
+  while ((int32_t)(Flag(*flag).load(kAcquire) - value) < 0) std::this_thread::yield();
 #endif
-  }
 }
 
 }  // namespace wavekeys::gpu

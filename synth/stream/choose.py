@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
+import jax
 import jax.numpy as jnp
+from flax import nnx
 
 from synth import kernels
 from synth.errors import WavekeysError, first_line
@@ -30,9 +32,26 @@ def choose(model: WaveNet, *, voices: int, precision: str) -> tuple[str, str]:
             taken[name] = step_us(Stream(model, voices=voices, backend=name, precision=precision))
             said.append(f"{name} {taken[name]:.1f} µs a step")
         except (WavekeysError, RuntimeError) as error:
+            if not isinstance(error, WavekeysError):
+                # After some errors, such as a kernel that was ended, a GPU does nothing more for this process: what
+                # plays now must not make its arrays there, in whatever thread.
+                jax.config.update("jax_default_device", _processor())
             said.append(f"{name} cannot: {first_line(error)}")
     fastest = min(taken, key=taken.__getitem__, default=names[-1])
     return fastest, f"{fastest}: {', '.join(said)}; real time is {budget_us:.1f}"
+
+
+def on_processor(model: WaveNet) -> WaveNet:
+    """The model with its weights in the processor's memory: what lies in an accelerator's is lost when that fails."""
+    graph, weights = nnx.split(model)
+    return nnx.merge(graph, jax.device_put(weights, _processor()))
+
+
+def _processor() -> jax.Device | None:
+    try:
+        return jax.devices("cpu")[0]
+    except RuntimeError:  # JAX was told to leave it alone
+        return None
 
 
 def step_us(stream: Stream) -> float:

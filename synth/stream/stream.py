@@ -35,8 +35,9 @@ class Stream:
         self.voices = voices
         self.why = f"{backend}: as asked for"  # this backend
         if backend == "auto":
-            from synth.stream.choose import choose  # which tries streams
+            from synth.stream.choose import choose, on_processor  # which tries streams
 
+            model = on_processor(model)
             backend, self.why = choose(model, voices=voices, precision=precision)
         self.kernel = kernels.backend(backend)
         self.sizes = sizes_of(self.config, self.kernel.granule)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import jax
+import numpy as np
 import pytest
 
 from synth import WavekeysError, kernels
@@ -36,6 +38,22 @@ def test_an_accelerator_that_cannot_is_named_and_the_next_best_plays(tiny_model,
     stream = Stream(tiny_model("live"), voices=1, backend="auto")
     assert stream.backend == "cpu"
     assert stream.why.startswith("cpu: gpu cannot: too little memory, cpu ")
+
+
+def test_after_an_accelerator_has_failed_nothing_is_made_on_it(tiny_model, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA_ERROR_LAUNCH_FAILED\nunspecified launch failure")
+
+    cpu = backends.backend("cpu")
+    monkeypatch.setitem(backends._MAKERS, "gpu", lambda: cpu._replace(name="gpu", generate=fail))
+    try:
+        stream = Stream(tiny_model("live"), voices=1, backend="auto")
+        assert stream.why.startswith("cpu: gpu cannot: CUDA_ERROR_LAUNCH_FAILED, cpu ")
+        assert jax.config.jax_default_device == jax.devices("cpu")[0]
+        audio = stream.generate(np.zeros((1, 1, 16)), pitch_hz=[220.0])
+        assert audio.devices() == {jax.devices("cpu")[0]}
+    finally:
+        jax.config.update("jax_default_device", None)
 
 
 def test_a_backend_that_was_asked_for_is_taken(tiny_model) -> None:
