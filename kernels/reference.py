@@ -6,6 +6,7 @@ costs one column of every convolution. It runs on any device.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import NamedTuple
 
@@ -138,11 +139,17 @@ def _step(
     return state, (jnp.where(sounding, audio, 0.0), outputs, prediction)
 
 
+def _exact_products() -> contextlib.AbstractContextManager[None]:
+    """Products in float32, also on accelerators, whose matrix units would round their inputs to 10 bits or 7."""
+    return jax.default_matmul_precision("highest")
+
+
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
 def generate(sizes: Sizes, weights: Weights, state: State, block: Block) -> tuple[Array, State]:
     """The next T samples of every voice: [V, T] float32, and the state after them."""
     step = functools.partial(_step, sizes, weights, block, None)
-    state, (audio, _, _) = lax.scan(step, state, jnp.arange(block.clock.shape[1]))
+    with _exact_products():
+        state, (audio, _, _) = lax.scan(step, state, jnp.arange(block.clock.shape[1]))
     return audio.T, state
 
 
@@ -153,5 +160,6 @@ def score(sizes: Sizes, weights: Weights, state: State, block: Block, forced: Ar
     Forced samples are in units of the level with a mixture, else mu-law codes / 128.
     """
     step = functools.partial(_step, sizes, weights, block, forced)
-    state, (_, outputs, prediction) = lax.scan(step, state, jnp.arange(block.clock.shape[1]))
+    with _exact_products():
+        state, (_, outputs, prediction) = lax.scan(step, state, jnp.arange(block.clock.shape[1]))
     return outputs.swapaxes(0, 1), prediction.T, state

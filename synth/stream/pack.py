@@ -215,4 +215,5 @@ def with_tones(
 
 
 def _affine(x: Array, matrix: Array, bias: Array) -> Array:
-    return x @ matrix + jnp.broadcast_to(bias, (*x.shape[:-1], matrix.shape[-1]))
+    product = jnp.matmul(x, matrix, precision=lax.Precision.HIGHEST)  # float32, on accelerators too
+    return product + jnp.broadcast_to(bias, (*x.shape[:-1], matrix.shape[-1]))
