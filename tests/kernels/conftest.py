@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -44,6 +45,16 @@ class Problem:
         """Audio [V, 2T] and the last state of another backend."""
         return _generate(self.sizes, weights, self.blocks, generate)
 
+    def alone(self) -> Problem:
+        """The second voice's part, for what is special about one."""
+
+        def only(array: Any) -> Any:
+            return array[1:2] if array.ndim else array
+
+        state, first, second = jax.tree.map(only, (self.state, *self.blocks))
+        arrays = {name: only(getattr(self, name)) for name in ("forced", "heard", "audio", "outputs", "prediction")}
+        return dataclasses.replace(self, blocks=(first, second), state=state, **arrays)
+
     def score(self, score: Callable[..., Any], weights: Any) -> tuple[np.ndarray, np.ndarray]:
         """Outputs [V, 2T, O] and predictions [V, 2T] of another backend, where voices are heard."""
         outputs, prediction = _score(self.sizes, weights, self.blocks, self.forced, score)
@@ -51,7 +62,7 @@ class Problem:
 
 
 def _generate(sizes: Sizes, weights: Any, blocks: tuple[Block, ...], generate: Any) -> tuple[np.ndarray, State]:
-    state, pieces = initial_state(sizes, VOICES), []
+    state, pieces = initial_state(sizes, len(blocks[0].seed)), []
     for block in blocks:
         audio, state = generate(sizes, weights, state, block)
         pieces.append(np.asarray(audio))
@@ -61,7 +72,7 @@ def _generate(sizes: Sizes, weights: Any, blocks: tuple[Block, ...], generate: A
 def _score(
     sizes: Sizes, weights: Any, blocks: tuple[Block, ...], forced: np.ndarray, score: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    state, pieces = initial_state(sizes, VOICES), []
+    state, pieces = initial_state(sizes, len(forced)), []
     for number, block in enumerate(blocks):
         given = jnp.asarray(forced[:, number * SAMPLES : (number + 1) * SAMPLES])
         outputs, prediction, state = score(sizes, weights, state, block, given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _ctypes
 import ctypes
+import dataclasses
 import functools
 import subprocess
 from collections.abc import Callable
@@ -20,19 +21,34 @@ from synth.kernels import gpu
 from synth.kernels.gpu import estimate
 from synth.stream import sizes_of
 
+from .conftest import VOICES
+
 SOURCES = Path(kernels.__file__).parent / "gpu"
 FLAGS = ["g++", "-std=c++20", "-Wall", "-Wextra", "-pthread", f"-I{SOURCES}"]
 # Several links or teams, each with little memory: what a small GPU would be.
-CHAIN_BYTES = {"paper": 62_000, "live": 26_000}
+CHAIN_BYTES = {
+    "paper": {"fp32": 62_000, "bf16": 56_000, "int8": 50_000},
+    "live": {"fp32": 26_000, "bf16": 20_000, "int8": 16_000},
+}
 KERNELS = ("chain", "grid")
+GPU_HERE = "gpu" in kernels.available()
+LAYOUTS = ("small", "whole") if GPU_HERE else ("small",)
 TOLERANCE = {"fp32": 1e-5, "bf16": 1e-2, "int8": 2e-2}  # of the largest output; measured: 3e-7, 3e-3, 6e-3
 
 
 @pytest.fixture(scope="session")
-def layout(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], gpu.Launch]:
-    """How to run a kernel here: emulated, or where there is a GPU as it would be played."""
-    if "gpu" in kernels.available():
-        return lambda kernel, _: gpu.Launch(kernel=kernel)
+def launch(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., gpu.Launch]:
+    """How to run a kernel: on a small GPU, emulated where there is none, or where there is one on the whole of it."""
+
+    def of(kernel: str, kind: str, layout: str = "small", precision: str = "fp32") -> gpu.Launch:
+        if layout == "whole":
+            return gpu.Launch(kernel=kernel)
+        if kernel == "grid":
+            return gpu.Launch(kernel=kernel, teams=4, shared_bytes=60_000)
+        return gpu.Launch(kernel=kernel, teams=3, shared_bytes=CHAIN_BYTES[kind][precision])
+
+    if GPU_HERE:
+        return of
     folder = tmp_path_factory.mktemp("emulation")
     include = Path(jaxlib.__file__).parent / "include"
     common = [*FLAGS, "-O1", "-fPIC", "-DWAVEKEYS_EMULATED", "-isystem", str(include)]
@@ -42,20 +58,18 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], gpu
     objects = [str(folder / Path(source).stem) for source in sources]
     subprocess.run([*common, "-shared", *objects, "-o", str(folder / "emulated.so")], check=True)
     gpu.register(folder / "emulated.so", "cpu")
-
-    def small(kernel: str, kind: str) -> gpu.Launch:
-        if kernel == "grid":
-            return gpu.Launch(kernel=kernel, teams=4, shared_bytes=60_000)
-        return gpu.Launch(kernel=kernel, teams=3, shared_bytes=CHAIN_BYTES[kind])
-
-    return small
+    return of
 
 
+@pytest.mark.parametrize("voices", [1, VOICES])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("kind", ["paper", "live"])
-def test_the_same_samples_are_drawn_as_by_the_reference(kind: str, kernel: str, layout, tiny_problem) -> None:
-    problem = tiny_problem(kind)
-    generate = functools.partial(gpu.generate, launch=layout(kernel, kind))
+def test_the_same_samples_are_drawn_as_by_the_reference(
+    kind: str, kernel: str, layout: str, voices: int, launch, tiny_problem
+) -> None:
+    problem = tiny_problem(kind) if voices > 1 else tiny_problem(kind).alone()
+    generate = functools.partial(gpu.generate, launch=launch(kernel, kind, layout))
     audio, state = problem.generate(generate, gpu.prepare(problem.sizes, problem.weights))
     assert np.abs(problem.audio).max() > 5e-3
     np.testing.assert_allclose(audio, problem.audio, rtol=0, atol=1e-6)  # measured: 0 paper, 1e-9 live
@@ -63,27 +77,31 @@ def test_the_same_samples_are_drawn_as_by_the_reference(kind: str, kernel: str, 
     np.testing.assert_array_equal(state.step, problem.state.step)
 
 
+@pytest.mark.parametrize("voices", [1, VOICES])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("precision", gpu.PRECISIONS)
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("kind", ["paper", "live"])
-def test_samples_are_scored_as_by_the_reference(kind: str, kernel: str, precision: str, layout, tiny_problem) -> None:
-    problem = tiny_problem(kind)
-    score = functools.partial(gpu.score, launch=layout(kernel, kind))
+def test_samples_are_scored_as_by_the_reference(
+    kind: str, kernel: str, precision: str, layout: str, voices: int, launch, tiny_problem
+) -> None:
+    problem = tiny_problem(kind) if voices > 1 else tiny_problem(kind).alone()
+    score = functools.partial(gpu.score, launch=launch(kernel, kind, layout, precision))
     outputs, prediction = problem.score(score, gpu.prepare(problem.sizes, problem.weights, precision))
     allowed = TOLERANCE[precision] * np.abs(problem.outputs).max()
     np.testing.assert_allclose(outputs, problem.outputs, rtol=0, atol=allowed)
     np.testing.assert_allclose(prediction, problem.prediction, rtol=0, atol=1e-6)  # measured: 3e-8
 
 
-def test_too_small_a_gpu_is_refused_before_anything_runs(layout, tiny_problem) -> None:
+def test_too_small_a_gpu_is_refused_before_anything_runs(launch, tiny_problem) -> None:
     problem = tiny_problem("live")
-    layout("chain", "live")
-    generate = functools.partial(gpu.generate, launch=gpu.Launch(kernel="chain", teams=2, shared_bytes=9_000))
+    small = dataclasses.replace(launch("chain", "live"), teams=2, shared_bytes=9_000)
+    generate = functools.partial(gpu.generate, launch=small)
     with pytest.raises(jax.errors.JaxRuntimeError, match="too few processors, or too little memory"):
         problem.generate(generate, gpu.prepare(problem.sizes, problem.weights))
 
 
-@pytest.mark.skipif("gpu" in kernels.available(), reason="there is a GPU")
+@pytest.mark.skipif(GPU_HERE, reason="there is a GPU")
 def test_a_machine_without_a_gpu_is_told_so() -> None:
     with pytest.raises(WavekeysError, match="JAX sees no NVIDIA GPU here"):
         kernels.backend("gpu")
