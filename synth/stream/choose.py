@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from synth import kernels
 from synth.errors import WavekeysError, first_line
-from synth.stream.stream import Stream
+from synth.stream.player import Player, PlayerBlock, Point, last_point
 from synth.wavenet import WaveNet
 
 BLOCK = 64  # samples a call, as in playing
+BLOCKS = 16  # that are timed
 
 
 def choose(model: WaveNet, *, voices: int, precision: str) -> tuple[str, str]:
@@ -29,7 +30,7 @@ def choose(model: WaveNet, *, voices: int, precision: str) -> tuple[str, str]:
     taken, said = {}, []
     for name in names[:-1] if len(names) > 1 else names:  # the last is pure JAX: many times slower
         try:
-            taken[name] = step_us(Stream(model, voices=voices, backend=name, precision=precision))
+            taken[name] = step_us(Player(model, voices=voices, backend=name, precision=precision))
             said.append(f"{name} {taken[name]:.1f} µs a step")
         except (WavekeysError, RuntimeError) as error:
             if not isinstance(error, WavekeysError):
@@ -54,11 +55,32 @@ def _processor() -> jax.Device | None:
         return None
 
 
-def step_us(stream: Stream) -> float:
-    """Microseconds for a sample of all voices, the second time that they play a frame."""
-    z = jnp.zeros((stream.voices, 1, stream.config.embedding_channels))
-    pitch = jnp.full(stream.voices, 220.0) if stream.config.clock_harmonics else None
-    for _ in range(2):
-        start = time.perf_counter()
-        stream.generate(z, pitch_hz=pitch, block=BLOCK).block_until_ready()
-    return (time.perf_counter() - start) / stream.sizes.hop * 1e6
+def step_us(player: Player) -> float:
+    """Microseconds for a sample of all voices, from their settings to audio on the host."""
+    start, known = 0.0, 0
+    for index in range(BLOCKS + 1):  # the first of which is compiled
+        block = player.new_block(BLOCK)
+        until = last_point(index * BLOCK, BLOCK, player.period) + 1
+        due = [_still(block)] * (until - known)
+        for voice in range(len(block.seed)):
+            block.set(voice, due, age=index * BLOCK, seed=voice, temperature=1.0)
+        player.advance(block)
+        known = until
+        if index == 0:
+            start = time.perf_counter()
+    return (time.perf_counter() - start) / (BLOCKS * BLOCK) * 1e6
+
+
+def _still(block: PlayerBlock) -> Point:
+    points = block.points
+    none = np.zeros(points.stretch.shape[1:], np.float32)
+    return Point(
+        frames=np.zeros(points.frames.shape[1:], np.float32),
+        fraction=0.0,
+        pitch_hz=220.0,
+        clock_hz=220.0,
+        learnt_hz=220.0,
+        brightness=0.0,
+        stretch=none,
+        tones=none,
+    )

@@ -23,7 +23,7 @@ def test_without_an_accelerator_nothing_is_measured(tiny_model, monkeypatch: pyt
 def test_the_faster_one_plays(gpu_us: float, chosen: str, tiny_model, monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = backends.backend("cpu")
     monkeypatch.setitem(backends._MAKERS, "gpu", lambda: cpu._replace(name="gpu"))
-    monkeypatch.setattr(choosing, "step_us", lambda stream: {"gpu": gpu_us, "cpu": 20.0}[stream.backend])
+    monkeypatch.setattr(choosing, "step_us", lambda player: {"gpu": gpu_us, "cpu": 20.0}[player.backend])
     stream = Stream(tiny_model("live"), voices=1, backend="auto")
     assert stream.backend == chosen
     assert stream.why == f"{chosen}: gpu {gpu_us} µs a step, cpu 20.0 µs a step; real time is 62.5"
