@@ -44,7 +44,7 @@ class Chain {
     const int64_t R = s.residual, S = s.skip;
     const int64_t activations = kVoices * (5 * R + 2 * S + s.outputs + 2 * kSegments);
     const int64_t voices = kVoices * batches * (layers * 2 * R + (head ? kHistory + S : 0));
-    return 4 * (weight_words(s, layers, head) + activations + voices);
+    return 4 * (weight_words(s, layers, head) + activations + voices + beside_floats(s, layers, head));
   }
   static WAVEKEYS_BOTH int64_t weight_words(const Sizes& s, int layers, bool head) {
     const int64_t R = s.residual, S = s.skip, layer = words(s.residual, s.taps * 2 * s.residual + s.residual + s.skip);
@@ -105,6 +105,14 @@ class Chain {
            ((int64_t)voice * s.cache_offsets[s.layers] + s.row(problem_.first_rows, layer, t, distance)) * R();
   }
 
+  // Scales and biases, of a layer and of all: every flag that is awaited empties L1, so they lie in the team's memory.
+  static WAVEKEYS_BOTH int64_t scales_of_layer(const Sizes& s) {
+    return F::kScaled ? s.taps * 2 * s.residual + s.residual + s.skip : 0;
+  }
+  static WAVEKEYS_BOTH int64_t beside_floats(const Sizes& s, int layers, bool head) {
+    return layers * (scales_of_layer(s) + s.residual) + (head ? 2 * s.skip + s.outputs : 0);
+  }
+
   WAVEKEYS_DEVICE void place(float* shared) {
     weights_ = reinterpret_cast<uint32_t*>(shared);
     shared += weight_words(problem_.sizes, end_layer() - first_layer(), last());
@@ -116,6 +124,7 @@ class Chain {
     known_ = take((int64_t)(end_layer() - first_layer()) * plan_.batches * 2 * R() * kVoices);
     rings_ = last() ? take(plan_.batches * kHistory * kVoices) : nullptr;
     head_known_ = last() ? take(plan_.batches * S() * kVoices) : nullptr;
+    beside_ = take(beside_floats(problem_.sizes, end_layer() - first_layer(), last()));
   }
 
   // Columns in the team's memory, chunk by chunk and in each column by column: the threads of a warp then read from
@@ -128,27 +137,30 @@ class Chain {
 
   struct Layer {
     Piece current, past, residual, skip;
+    float* bias;  // of the residual
   };
   WAVEKEYS_DEVICE Layer held_layer(int layer) const {
-    const Weights& w = problem_.weights;
+    const int64_t scales = scales_of_layer(problem_.sizes);
+    float* beside = beside_ + (layer - first_layer()) * (scales + R());
     const int taps = problem_.sizes.taps, gates = 2 * R(), past = (taps - 1) * gates;
     const uint32_t* from = weights_ + (layer - first_layer()) * words(R(), taps * gates + R() + S());
     const uint32_t *residual = from + words(R(), gates + past), *skip = residual + words(R(), R());
-    return {held<F>(from, w.current.scale + layer * gates, gates),
-            held<F>(from + words(R(), gates), w.past.scale + layer * past, past),
-            held<F>(residual, w.residual.scale + layer * R(), R()), held<F>(skip, w.skip.scale + layer * S(), S())};
+    return {held<F>(from, beside, gates), held<F>(from + words(R(), gates), beside + gates, past),
+            held<F>(residual, beside + gates + past, R()), held<F>(skip, beside + gates + past + R(), S()),
+            beside + scales};
   }
 
   struct Head {
     Piece out1, skip_start, logits;
+    float *skip_bias, *logits_bias;
   };
   WAVEKEYS_DEVICE Head held_head() const {
-    const Weights& w = problem_.weights;
     const int layers = end_layer() - first_layer();
+    float* beside = beside_ + beside_floats(problem_.sizes, layers, false);
     const uint32_t* out1 = weights_ + layers * words(R(), problem_.sizes.taps * 2 * R() + R() + S());
     const uint32_t *skip_start = out1 + words(S(), S()), *logits = skip_start + R() * S();
-    return {held<F>(out1, w.out1.scale, S()), held<Fp32>(skip_start, w.skip_start.scale, S()),
-            held<Fp32>(logits, w.logits.scale, problem_.sizes.outputs)};
+    return {held<F>(out1, beside, S()), held<Fp32>(skip_start, nullptr, S()),
+            held<Fp32>(logits, nullptr, problem_.sizes.outputs), beside + S(), beside + 2 * S()};
   }
 
   template <class G>
@@ -162,6 +174,10 @@ class Chain {
       for (int k = 0; k < G::kWords; ++k)
         there[column * to.column_stride + chunk * to.chunk_stride + k] = chunk_words[k];
     });
+    if constexpr (G::kScaled) copy(from.scale, columns, const_cast<float*>(to.scale));
+  }
+  WAVEKEYS_DEVICE void copy(const float* from, int count, float* to) const {
+    team_.each(count, [&](int i) { to[i] = from[i]; });
   }
 
   WAVEKEYS_DEVICE void fetch() const {
@@ -173,12 +189,15 @@ class Chain {
       fetch<F>(w.past, R(), (int64_t)layer * past, past, to.past);
       fetch<F>(w.residual, R(), (int64_t)layer * R(), R(), to.residual);
       fetch<F>(w.skip, R(), (int64_t)layer * S(), S(), to.skip);
+      copy(w.residual_bias + layer * R(), R(), to.bias);
     }
     if (!last()) return;
     const Head head = held_head();
     fetch<F>(w.out1, S(), 0, S(), head.out1);
     fetch<Fp32>(w.skip_start, R(), 0, S(), head.skip_start);
     fetch<Fp32>(w.logits, S(), 0, problem_.sizes.outputs, head.logits);
+    copy(w.skip_bias, S(), head.skip_bias);
+    copy(w.logits_bias, problem_.sizes.outputs, head.logits_bias);
   }
 
   // What a batch's sample t needs and the samples before it already tell.
@@ -218,11 +237,10 @@ class Chain {
 
   WAVEKEYS_DEVICE void begin(int batch, int t) {
     voices(batch).enter(team_, t, x_);
-    product<Fp32, kChainLanes, kVoices>(team_, held_head().skip_start, R(), S(), x_,
-                                        [&](int column, float(&sum)[kVoices]) {
-                                          for (int v = 0; v < kVoices; ++v)
-                                            skips_[column * kVoices + v] = sum[v] + problem_.weights.skip_bias[column];
-                                        });
+    const Head head = held_head();
+    product<Fp32, kChainLanes, kVoices>(team_, head.skip_start, R(), S(), x_, [&](int column, float(&sum)[kVoices]) {
+      for (int v = 0; v < kVoices; ++v) skips_[column * kVoices + v] = sum[v] + head.skip_bias[column];
+    });
     send(batch, 0, t);
   }
 
@@ -253,7 +271,6 @@ class Chain {
       if (group.there(v)) cache(group.first + v, layer, t, 0)[r] = x_[i];
     });
     // Residual and skip are one product: a column of the one is followed by those of the other.
-    const float* bias = problem_.weights.residual_bias + layer * R();
     team_.template sums<kChainLanes, kVoices>(
         R() + S(), R() / kChunk,
         [&](int column, int chunk, float(&sum)[kVoices]) {
@@ -262,8 +279,9 @@ class Chain {
         },
         [&](int column, float(&sum)[kVoices]) {
           for (int v = 0; v < kVoices; ++v) {
-            if (column < R()) x_[column * kVoices + v] += sum[v] * from.residual.scale[column] + bias[column];
-            else skips_[(column - R()) * kVoices + v] += sum[v] * from.skip.scale[column - R()];
+            if (column < R())
+              x_[column * kVoices + v] += scaled<F>(sum[v], from.residual.scale, column) + from.bias[column];
+            else skips_[(column - R()) * kVoices + v] += scaled<F>(sum[v], from.skip.scale, column - R());
           }
         });
   }
@@ -271,15 +289,16 @@ class Chain {
   WAVEKEYS_DEVICE void conclude(int batch, int t) {
     const float* ahead = head_known_ + batch * S() * kVoices;
     team_.each(S() * kVoices, [&](int i) { skips_[i] = fmaxf(skips_[i], 0.0f); });
-    product<F, kChainLanes, kVoices>(team_, held_head().out1, S(), S(), skips_, [&](int column, float(&sum)[kVoices]) {
+    const Head head = held_head();
+    product<F, kChainLanes, kVoices>(team_, head.out1, S(), S(), skips_, [&](int column, float(&sum)[kVoices]) {
       for (int v = 0; v < kVoices; ++v)
         hidden_[column * kVoices + v] = fmaxf(sum[v] + ahead[column * kVoices + v], 0.0f);
     });
-    product<Fp32, kChainLanes, kVoices>(
-        team_, held_head().logits, S(), problem_.sizes.outputs, hidden_, [&](int column, float(&sum)[kVoices]) {
-          for (int v = 0; v < kVoices; ++v)
-            outputs_[column * kVoices + v] = sum[v] + problem_.weights.logits_bias[column];
-        });
+    product<Fp32, kChainLanes, kVoices>(team_, head.logits, S(), problem_.sizes.outputs, hidden_,
+                                        [&](int column, float(&sum)[kVoices]) {
+                                          for (int v = 0; v < kVoices; ++v)
+                                            outputs_[column * kVoices + v] = sum[v] + head.logits_bias[column];
+                                        });
     voices(batch).draw(team_, t, outputs_, segments_, true);
   }
 
@@ -295,6 +314,7 @@ class Chain {
   float* known_;  // [layers, batches, 2R, kVoices]: all of the next sample's gates but for the current input's share
   float* rings_;  // [batches, kHistory, kVoices]
   float* head_known_;  // [batches, S, kVoices]
+  float* beside_;      // scales and biases, as weights_
 };
 
 }  // namespace wavekeys::gpu

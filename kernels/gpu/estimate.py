@@ -135,7 +135,8 @@ def links_needed(gpu: Gpu, sizes: Sizes, precision: str) -> int:
     """Links of the shortest chain whose memory holds the weights, or 0; a little is left for activations."""
     r, s = sizes.residual, sizes.skip
     room = gpu.shared_bytes * 31 // 32
-    of_layer = r * (sizes.filter_width * 2 * r + r + s) * BYTES[precision]
+    columns = sizes.filter_width * 2 * r + r + s
+    of_layer = r * columns * BYTES[precision] + 4 * (r + columns * (precision == "int8"))  # biases and scales too
     head = s * s * BYTES[precision] + 4 * s * (r + sizes.outputs)
     each, last = room // of_layer, max(0, room - head) // of_layer
     if not each or not last:

@@ -44,6 +44,7 @@ class Grid {
     sums_ = take(width() * sums_of(s, plan.teams));
     own_x_ = take(width() * share(R())), own_skips_ = take(width() * share(S()));
     outputs_ = take(width() * longest(s));
+    expected_ = take((2 * width() + 6) * share(R()));
     segments_ = take(2 * kSegments * kVoices);
   }
 
@@ -53,9 +54,10 @@ class Grid {
   }
   // Bytes of a team's memory without weights, and of one layer's weights.
   static WAVEKEYS_BOTH int64_t activation_bytes(const Sizes& s, const GridPlan& plan) {
-    const int64_t own = sums_of(s, plan.teams) + (s.residual + s.skip) / plan.teams + 2;
+    const int64_t channels = (s.residual + plan.teams - 1) / plan.teams;
+    const int64_t own = sums_of(s, plan.teams) + (s.residual + s.skip) / plan.teams + 2 + 2 * channels;
     const int64_t of_voices = kHistory + 2 * s.residual + own + longest(s);
-    return 4 * (plan.batches * kVoices * of_voices + kTile * s.residual + 2 * kSegments * kVoices);
+    return 4 * (plan.batches * kVoices * of_voices + kTile * s.residual + 6 * channels + 2 * kSegments * kVoices);
   }
   static WAVEKEYS_BOTH int64_t layer_bytes(const Sizes& s, int teams) {
     return 4 * (int64_t)((s.residual + teams - 1) / teams) * 5 * (s.residual / kChunk) * F::kWords;
@@ -66,17 +68,20 @@ class Grid {
     fetch();
     for (int batch = 0; batch < plan_.batches; ++batch) voices(batch).recall(team_);
     for (int layer = 0; layer < s.layers; ++layer) look_ahead(layer, 0);
+    expect(0, 0);
     // The first layer's input takes the place of the oldest in its ring, which all must have read.
     announce(1);
     await_all(1);
     for (int t = 0; t < problem_.samples; ++t) {
       begin(t);
       for (int layer = 0; layer < s.layers; ++layer) {
+        if (layer + 1 < s.layers) expect(layer + 1, t);
         take(layer, t);
         if (layer + 1 < s.layers) run_layer(layer + 1, t);
         add_skips(layer);
         if (t + 1 < problem_.samples) look_ahead(layer, t + 1);
       }
+      if (t + 1 < problem_.samples) expect(0, t + 1);
       conclude(t);
     }
     // Every team has a copy of what was drawn; the first one's is kept.
@@ -164,10 +169,31 @@ class Grid {
     team_.each(plan_.teams, [&](int i) { await(flags_ + i, exchange); });
   }
 
+  WAVEKEYS_DEVICE float* expected_bias() const { return expected_ + 2 * share(R()) * width(); }
+  WAVEKEYS_DEVICE float* expected_scales() const { return expected_bias() + share(R()); }
+
+  // What a layer's own sums will be added to and scaled by, fetched while its flags are awaited: they empty L1.
+  WAVEKEYS_DEVICE void expect(int layer, int t) const {
+    const Weights& w = problem_.weights;
+    const int own = share(R());
+    const float *ahead = known(layer, t), *fused_bias = w.fused_bias + layer * 2 * R() + 2 * first(R());
+    team_.each(2 * own * width(), [&](int i) { expected_[i] = ahead[i] + (layer ? fused_bias[i % (2 * own)] : 0.0f); });
+    if (layer == 0) return;
+    const Layer there = layer_at(layer);
+    const Piece residual = layer_at(layer - 1).residual;
+    const float* bias = w.residual_bias + (layer - 1) * R() + first(R());
+    team_.each(5 * own, [&](int i) {
+      if (i < own) expected_bias()[i] = bias[i];
+      if constexpr (F::kScaled)
+        expected_scales()[i] = i < 2 * own   ? there.current.scale[i]
+                               : i < 4 * own ? there.fused.scale[i - 2 * own]
+                                             : residual.scale[i - 4 * own];
+    });
+  }
+
   // From own sums of the current sample's gates (and with `fused` those of the layer before) to the mail.
   WAVEKEYS_DEVICE void publish(int layer, int t, bool fused) const {
     const int own = share(R()), columns = (fused ? 5 : 2) * own;
-    const float* ahead = known(layer, t);
     float* to = mail(exchange(layer, t));
     team_.each(own * width(), [&](int i) {
       const int r = i / width(), v = i % width(), channel = first(R()) + r;
@@ -175,11 +201,10 @@ class Grid {
       float sides[2], x = own_x_[i];
       for (int side = 0; side < 2; ++side) {
         const int column = 2 * r + side;
-        sides[side] = ahead[v * 2 * own + column] + sum[column];
-        if (fused)
-          sides[side] += sum[2 * own + column] + problem_.weights.fused_bias[layer * 2 * R() + 2 * channel + side];
+        sides[side] = expected_[v * 2 * own + column] + sum[column];
+        if (fused) sides[side] += sum[2 * own + column];
       }
-      if (fused) own_x_[i] = x += sum[4 * own + r] + problem_.weights.residual_bias[(layer - 1) * R() + channel];
+      if (fused) own_x_[i] = x += sum[4 * own + r] + expected_bias()[r];
       to[channel * width() + v] = gate(sides[0], sides[1]);
       if (v < problem_.voices) cache(v, layer, t, 0)[channel] = x;
     });
@@ -222,12 +247,14 @@ class Grid {
     });
   }
 
+  // All channels' gates and inputs of a layer; the first layer's input everybody computed.
   WAVEKEYS_DEVICE void take(int layer, int t) const {
-    collect(exchange(layer, t), R(), gated_);
-    if (layer == 0) return;  // everybody computed that input
+    await_all(exchange(layer, t));
+    const float* from = mail(exchange(layer, t));
     team_.each(R() * width(), [&](int i) {
-      const int r = i / kVoices % R(), v = i / (kVoices * R()) * kVoices + i % kVoices;
-      x_[i] = v < problem_.voices ? cache(v, layer, t, 0)[r] : 0.0f;
+      const int r = i / width(), v = i % width(), to = (v / kVoices * R() + r) * kVoices + v % kVoices;
+      gated_[to] = from[i];
+      if (layer) x_[to] = v < problem_.voices ? cache(v, layer, t, 0)[r] : 0.0f;
     });
   }
 
@@ -247,10 +274,8 @@ class Grid {
             else multiply<F>(residual, column - 4 * own, chunk, chunks, gated, sum);
           },
           [&](int column, float(&sum)[kVoices]) {
-            const float scale = column < 2 * own   ? current.scale[column]
-                                : column < 4 * own ? fused.scale[column - 2 * own]
-                                                   : residual.scale[column - 4 * own];
-            for (int v = 0; v < kVoices; ++v) sums_[(batch * kVoices + v) * 5 * own + column] = sum[v] * scale;
+            for (int v = 0; v < kVoices; ++v)
+              sums_[(batch * kVoices + v) * 5 * own + column] = scaled<F>(sum[v], expected_scales(), column);
           });
     }
     publish(layer, t, true);
@@ -351,6 +376,7 @@ class Grid {
   float* known_;       // [layers, reach, width, own gates], this team's
   uint32_t* weights_;  // [resident layers, 5 * own channels, R]
   float *rings_, *x_, *gated_, *past_, *sums_, *own_x_, *own_skips_, *outputs_, *segments_;
+  float* expected_;  // [width, own gates], own biases of the layer before, scales of the columns of both
 };
 
 }  // namespace wavekeys::gpu

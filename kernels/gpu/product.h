@@ -35,11 +35,13 @@ WAVEKEYS_DEVICE void load(const Word* from, Word (&to)[kCount]) {
 
 struct Fp32 {
   static constexpr int kWords = 8;  // of a chunk
+  static constexpr bool kScaled = false;
   static WAVEKEYS_DEVICE float weight(const uint32_t (&words)[kWords], int i) { return as_float(words[i]); }
 };
 
 struct Bf16 {
   static constexpr int kWords = 4;
+  static constexpr bool kScaled = false;
   static WAVEKEYS_DEVICE float weight(const uint32_t (&words)[kWords], int i) {
     return as_float(i % 2 ? words[i / 2] & 0xFFFF0000u : words[i / 2] << 16);
   }
@@ -47,6 +49,7 @@ struct Bf16 {
 
 struct Int8 {
   static constexpr int kWords = 2;
+  static constexpr bool kScaled = true;
   static WAVEKEYS_DEVICE float weight(const uint32_t (&words)[kWords], int i) {
     return (float)((int32_t)(words[i / 4] << (24 - 8 * (i % 4))) >> 24);
   }
@@ -83,6 +86,13 @@ WAVEKEYS_DEVICE void multiply(const Piece& piece, int column, int chunk, int chu
   }
 }
 
+// A column's sum in the units of its weights. Without scales there is nothing to wait for.
+template <class F>
+WAVEKEYS_DEVICE float scaled(float sum, const float* scale, int column) {
+  if constexpr (F::kScaled) sum *= scale[column];
+  return sum;
+}
+
 // A whole product of the team: `piece` [rows, columns] with x of kVoices voices, each sum handed to store(column, sum).
 template <class F, int kLanes, int kVoices, class Store>
 WAVEKEYS_DEVICE void product(const Team& team, const Piece& piece, int rows, int columns, const float* x, Store store) {
@@ -90,7 +100,7 @@ WAVEKEYS_DEVICE void product(const Team& team, const Piece& piece, int rows, int
       columns, rows / kChunk,
       [&](int column, int chunk, float(&sum)[kVoices]) { multiply<F>(piece, column, chunk, rows / kChunk, x, sum); },
       [&](int column, float(&sum)[kVoices]) {
-        for (int v = 0; v < kVoices; ++v) sum[v] *= piece.scale[column];
+        for (int v = 0; v < kVoices; ++v) sum[v] = scaled<F>(sum[v], piece.scale, column);
         store(column, sum);
       });
 }
