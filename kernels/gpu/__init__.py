@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synth.errors import WavekeysError
+from synth.errors import WavekeysError, first_line
 from synth.kernels.ahead import Ahead, audio_of, first_rows, latest_first, look_ahead, ring
 from synth.kernels.gpu.packing import DTYPES, GRANULE, Packed, pack
 from synth.kernels.spec import HISTORY, Block, Sizes, State, Weights
@@ -74,7 +74,7 @@ def register(path: Path, platform: str) -> None:
         handler = ctypes.CDLL(str(path)).wavekeys_gpu_decode
         jax.ffi.register_ffi_target(_TARGET, jax.ffi.pycapsule(handler), platform=platform)
     except (OSError, AttributeError, RuntimeError) as error:  # no library, not ours, or of a newer XLA
-        raise WavekeysError(f"the GPU kernel cannot be loaded: {str(error).splitlines()[0]}") from None
+        raise WavekeysError(f"the GPU kernel cannot be loaded: {first_line(error)}") from None
 
 
 def precisions() -> tuple[str, ...]:

@@ -21,9 +21,8 @@ from synth.kernels import sampling
 from synth.kernels.ahead import Ahead, audio_of, first_rows, latest_first, look_ahead, ring
 from synth.kernels.spec import HISTORY, Block, Sizes, State, Weights
 from synth.kernels.tpu.draw import bin_at, logistic
-from synth.kernels.tpu.estimate import STRETCH, vmem_bytes
+from synth.kernels.tpu.estimate import STRETCH, VMEM_BYTES, vmem_bytes
 
-VMEM_BYTES = 100 * 2**20  # of the 128 MiB of a v5e or v6e; a smaller chip's compiler says that it has less
 DTYPES = {"fp32": jnp.float32, "bf16": jnp.bfloat16}
 
 

@@ -14,6 +14,7 @@ from synth.kernels.spec import HISTORY, Sizes
 BYTES = {"fp32": 4, "bf16": 2}
 PASSES = {"fp32": 6, "bf16": 1}  # bf16 products that make one of fp32 (`lax.Precision.HIGHEST`)
 LANES, SUBLANES = 128, 8  # every array in VMEM is padded to these, its last two axes
+VMEM_BYTES = 100 * 2**20  # that the kernel may take of a v5e's or v6e's 128 MiB; a smaller chip's compiler takes less
 BLOCK = 64  # samples a call, as in playing
 STRETCH = 8  # samples whose `Ahead` is in VMEM at once (twice over: the next one is on its way)
 VECTOR_CYCLES = 150  # of a layer's gate, masks and additions: some 40 dependent operations (assumed)
@@ -108,7 +109,7 @@ def table(sizes: Sizes, counts: list[int], sample_rate_hz: int) -> str:
         for precision in BYTES:
             for voices in counts:
                 cost = estimate(chip, sizes, precision, voices)
-                fits = cost.vmem_bytes <= chip.vmem_bytes
+                fits = cost.vmem_bytes <= min(chip.vmem_bytes, VMEM_BYTES)
                 factor = f"{1e6 / (cost.step_us * sample_rate_hz):11.2f}" if fits else "too large"
                 lines.append(
                     f"{chip.name:5} {precision:7} {voices:7} {cost.vmem_bytes / _MIB:9.1f} {cost.matrix_us:10.1f} "

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from synth.cli.numbers import FloatRange
-from synth.errors import WavekeysError
+from synth.errors import UsageError, WavekeysError, first_line
 
 if TYPE_CHECKING:
     from synth.kernels import Block
@@ -29,7 +30,9 @@ SIZES = "live, large or paper"
 @click.command("bench", short_help="Measure the decoder on this machine.")
 @click.option("--size", default="live", show_default=True, help=f"A model size: {SIZES}.")
 @click.option("--voices", default="1,2,4,8", show_default=True, help="Voice counts.")
-@click.option("--backend", "backends", multiple=True, help="Backends to measure; by default all that work here.")
+@click.option(
+    "--backend", "backends", multiple=True, help="What to measure, as cpu,jax; by default all that work here."
+)
 @click.option("--precision", default="fp32", show_default=True, help="Of the weights: fp32,bf16,int8,int16 or some.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of the CPU kernel; by default one a core.")
 @click.option(
@@ -61,20 +64,18 @@ def command(
     if threads is not None:
         os.environ["WAVEKEYS_THREADS"] = str(threads)  # read when the kernel starts its threads
     from synth import kernels
-    from synth.errors import UsageError
     from synth.kernels.cpu import PRECISIONS
     from synth.stream import MOST_VOICES
     from synth.wavenet import SIZES as KNOWN
 
     if size not in KNOWN:
         raise UsageError(f"unknown size {size!r}; one of {', '.join(KNOWN)}")
-    try:
-        counts = [int(count) for count in voices.split(",")]
-    except ValueError:
-        raise UsageError(f"--voices {voices!r} must be numbers with commas between, such as 1,4,8") from None
-    if min(counts) < 1:
-        raise UsageError(f"--voices {voices!r} must be at least 1")
+    counts = _counts(voices)
     if estimate:
+        source = click.get_current_context().get_parameter_source
+        for option in ("backends", "precision", "threads", "soak", "as_json"):
+            if source(option) is ParameterSource.COMMANDLINE:
+                raise UsageError("--estimate goes with --size and --voices alone: it is a table of all precisions")
         click.echo(_estimate(estimate, size, counts))
         return
     if max(counts) > MOST_VOICES:
@@ -85,7 +86,8 @@ def command(
             raise UsageError(
                 f"--precision {wanted!r}: one of {', '.join(PRECISIONS)}, or some of them with commas between"
             )
-    chosen = backends or (("cpu",) if soak else tuple(kernels.available()))
+    chosen = [name for names in backends for name in names.split(",")]
+    chosen = chosen or (["cpu"] if soak else list(kernels.available()))
     known = {name: kernels.backend(name).precisions() for name in chosen}
     for wanted in precisions:
         if not any(wanted in has for has in known.values()):
@@ -101,6 +103,16 @@ def command(
         click.echo(json.dumps(report | {"soak" if soak else "results": done}, indent=1))
     if failed := sum("error" in row for row in done):
         raise WavekeysError(f"{failed} of {len(done)} could not be measured")
+
+
+def _counts(voices: str) -> list[int]:
+    try:
+        counts = [int(count) for count in voices.split(",")]
+    except ValueError:
+        raise UsageError(f"--voices {voices!r} must be numbers with commas between, such as 1,4,8") from None
+    if min(counts) < 1:
+        raise UsageError(f"--voices {voices!r} must be at least 1")
+    return counts
 
 
 def _estimate(accelerator: str, size: str, counts: list[int]) -> str:
@@ -243,7 +255,7 @@ def _measure(size: str, counts: list[int], cases: list[tuple[str, str]], threads
             try:
                 ready[backend, precision] = _Case(size, voices, backend, precision)
             except _FAILURES as error:
-                yield _row(size, voices, backend, precision) | {"error": _first_line(error)}
+                yield _row(size, voices, backend, precision) | {"error": first_line(error)}
         peaks = []
         for _ in range(REPEATS):
             peaks.append(_peak())
@@ -258,10 +270,6 @@ def _row(size: str, voices: int, backend: str, precision: str) -> dict[str, Any]
     return {"backend": backend, "size": size, "precision": precision, "voices": voices}
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
-
-
 def _soak_all(size: str, counts: list[int], cases: list[tuple[str, str]], seconds: float) -> Iterator[dict[str, Any]]:
     for backend, precision in cases:
         for voices in counts:
@@ -269,7 +277,7 @@ def _soak_all(size: str, counts: list[int], cases: list[tuple[str, str]], second
             try:
                 row |= _soak(_stream(size, voices, backend, precision), seconds)
             except _FAILURES as error:
-                row["error"] = _first_line(error)
+                row["error"] = first_line(error)
             yield row
 
 

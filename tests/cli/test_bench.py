@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from flax import nnx
 
-from synth import SIZES, WaveNet
+from synth import SIZES, UsageError, WaveNet
 from synth.cli import bench
 from synth.stream import Stream
 
@@ -35,3 +35,16 @@ def test_bench_tells_a_kernel_s_time_from_a_block_s() -> None:
     case.seconds = {bench.BLOCK: [840e-6] * 3, bench.LONG_BLOCK: [5960e-6] * 3}
     row = case.row(None, 1)
     assert (row["kernel_us_per_step"], row["us_per_block"]) == pytest.approx((10.0, 200.0))
+
+
+@pytest.mark.parametrize("option", [("--json",), ("--soak", "3"), ("--precision", "bf16"), ("--backend", "cpu")])
+def test_an_estimate_is_refused_beside_what_it_would_not_heed(option: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(bench.command, ["--estimate", "gpu", *option])
+    assert isinstance(done.exception, UsageError)
+    assert "goes with --size and --voices alone" in str(done.exception)
+
+
+def test_an_estimate_of_what_the_kernel_refuses_says_so() -> None:
+    done = CliRunner().invoke(bench.command, ["--estimate", "tpu", "--size", "large", "--voices", "8,64"])
+    fits = {line.split()[2] for line in done.stdout.splitlines()[1:] if "too large" not in line}
+    assert fits == {"8"}
