@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -20,7 +21,7 @@ def test_an_extra_that_is_missing_is_named(
 
     monkeypatch.setattr(main_module.importlib, "import_module", missing)
     name = package.partition(".")[0]
-    complaint = f"wavekeys: this needs {name}: pip install 'wavekeys[{extra}]'\n"
+    complaint = f"wavekeys: this needs {name}: {sys.executable} -m pip install 'wavekeys[{extra}]'\n"
     assert wavekeys("devices") == (1, "", complaint)
 
 
