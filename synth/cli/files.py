@@ -57,7 +57,7 @@ def plan(given: Sequence[Path], output: Path, *, taken: frozenset[str], suffix: 
         expect_suffix(output, suffix)
         if len(named) > 1:
             raise UsageError(f"{len(named)} files cannot become one, {output}: give a folder")
-        spare([output], given)
+        spare([output], [named[0][0]])
         make_folder(output.parent)
         return [Job(source=named[0][0], target=output, number=0)]
     jobs = [

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from synth.atomic import file_name
 from synth.cli.blend import blend_option
 from synth.cli.options import PRECISIONS, backend_option
 from synth.cli.tuning import read_tuning, tuning_options
@@ -95,10 +94,12 @@ def command(
 
 def _is_recording(sound: Path, take: Path) -> bool:
     """Whether a file is the sound of a take, or of one of its parts, as it was played."""
+    from synth.host.recorder import stem_path
     from synth.instrument.takes import former_parts
 
-    stems = {take.stem, *(f"{take.stem}-{file_name(part)}" for part in former_parts(take))}
-    return sound.resolve().parent == take.resolve().parent and sound.stem in stems
+    whole = take.with_suffix(sound.suffix)
+    recorded = (whole, *(stem_path(whole, part) for part in former_parts(take)))
+    return sound.resolve() in {path.resolve() for path in recorded}
 
 
 def _warn(line: str) -> None:

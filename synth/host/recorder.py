@@ -56,7 +56,7 @@ class Recorder:
     ) -> None:
         refuse_unwritable(path)
         self.path = path
-        self.stem_paths = [_stem_path(path, name) for name in stems]
+        self.stem_paths = [stem_path(path, name) for name in stems]
         self.midi_path = None if performer is None else path.with_suffix(".mid")
         self.failure: str | None = None
         self._sample_rate_hz = sample_rate_hz
@@ -71,7 +71,7 @@ class Recorder:
         self._midi: MidiTake | None = None
         self._midi_rate_hz = performer.rate_hz if performer else 0
         own = [*audio_paths, *([self.midi_path] if self.midi_path else [])]
-        former = [stem for stem in (_stem_path(path, name) for name in former_stems) if stem not in own]
+        former = [stem for stem in (stem_path(path, name) for name in former_stems) if stem not in own]
         try:
             self.set_aside = _set_aside(own, former if path.is_file() else [])
             for number, audio_path in enumerate(audio_paths):
@@ -185,7 +185,7 @@ def refuse_unwritable(path: Path) -> None:
         raise WavekeysError(f"cannot record to {path}: no permission to write there; choose another folder")
 
 
-def _stem_path(path: Path, instrument: str) -> Path:
+def stem_path(path: Path, instrument: str) -> Path:
     """Where an instrument's share of the take at `path` is."""
     return path.with_name(f"{path.stem}-{file_name(instrument)}{path.suffix}")
 

@@ -228,7 +228,7 @@ class Instrument:
         """A preset was saved: where a program of this name has its instruments, it plays as saved."""
         for number, program in self.programs.items():
             if program.info.name == info.name and program.info.model_sha256 == info.model_sha256:
-                self.programs[number] = Patch.of(program).saved_as(info).preset
+                self.programs[number] = self._patch.loaded(dataclasses.replace(program, info=info)).preset
 
     def load(self, preset: Preset, offset: int = 0) -> None:
         """Play another preset of the same model from so many frames of the next block on; notes that sound end as they

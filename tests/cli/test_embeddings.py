@@ -137,6 +137,11 @@ def test_a_recording_is_not_overwritten_by_embeddings(wavekeys, pair, tmp_path: 
 
 def test_what_is_read_is_not_overwritten(wavekeys, pair: tuple[Path, Path], tmp_path: Path) -> None:
     before = pair[0].read_bytes()
+    alone = tmp_path / "alone" / "only.npy"
+    alone.parent.mkdir()
+    pair[1].rename(alone)
+    pair = (pair[0], alone)
+    assert wavekeys("embeddings", "stretch", "1.5", alone.parent, "-o", alone)[0] == 2
     for arguments in (("stretch", "1.5", tmp_path, "-o", tmp_path), ("mix", *pair, "-o", pair[0])):
         code, _, said = wavekeys("embeddings", *arguments)
         assert (code, pair[0].read_bytes()) == (2, before)

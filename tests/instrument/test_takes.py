@@ -432,6 +432,14 @@ def test_a_preset_that_cannot_be_what_plays_is_refused(presets: dict[str, Preset
     assert (instrument.sounding, instrument.edited) == (1, False)
 
 
+def test_a_program_that_was_saved_with_other_zones_plays_so(presets: dict[str, Preset]) -> None:
+    second = presets["second"].info
+    renewed = dataclasses.replace(second, zones=(dataclasses.replace(second.zones[0], key_high=61),))
+    instrument = Instrument(presets["tiny"], voices=2, backend="cpu", programs={1: presets["second"]})
+    instrument.process([(0, Renew(renewed)), (1, mido.Message("program_change", program=1)), (2, on(62))], 64)
+    assert (instrument.sounding, list(instrument.refused)) == (0, [])
+
+
 def test_presets_that_were_chosen_and_have_changed_since_are_told(presets: dict[str, Preset], tmp_path: Path) -> None:
     path = tmp_path / "take.mid"
     events = {2: [(0, mido.Message("program_change", program=1))], 4: [(0, Load(presets["second"])), (1, on(60))]}
