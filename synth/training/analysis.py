@@ -14,7 +14,7 @@ from scipy.ndimage import uniform_filter1d
 from threadpoolctl import threadpool_limits
 
 from synth.tones import COLUMNS, MOST_TONES, Seats, tone_rows
-from synth.training.clock import Clock, find_clock
+from synth.training.clock import Clock, beginning, find_clock
 from synth.training.rephase import set_to_clock
 from synth.training.tones import Tones, find_tones
 from synth.workers import workers
@@ -57,10 +57,12 @@ def analyse_note(note: Sound, *, sample_rate_hz: int, hop: int, harmonics: int) 
     clock, tones = _clock_and_tones(note, sample_rate_hz, harmonics)
     points = np.arange(len(note.levels)) * hop
     sounding = note.levels > SILENT * note.levels.max()
-    rows = tone_rows(tones.places / clock.places.pitch, tones.amplitudes[:, points] / note.levels, sounding)
+    of_tones = _in_frames(tones.amplitudes, beginning(note.audio), len(note.levels), hop)
+    rows = tone_rows(tones.places / clock.places.pitch, of_tones / note.levels, sounding)
     seated = Seats.of(rows[None], note.pitch_hz, sample_rate_hz, harmonics).row
     rows, plain = rows[seated], note.audio - tones.audio[seated].sum(axis=0)
     clocked = set_to_clock(plain, clock, harmonics)
+    of_partials = _in_frames(clocked.amplitudes, beginning(plain), len(note.levels), hop)
     gain = np.interp(np.arange(len(note.audio)), points, note.levels).astype(np.float32)
     rest = clocked.rest / gain
     stretch = np.zeros(harmonics, np.float32)
@@ -71,11 +73,28 @@ def analyse_note(note: Sound, *, sample_rate_hz: int, hop: int, harmonics: int) 
         rest=rest,
         noise=shaped_noise(rest, np.random.default_rng(0), NOISE_DRAWS).astype(np.float16),
         phase=clock.phase,
-        amplitudes=(clocked.amplitudes[:, points] / note.levels).T.astype(np.float32),
+        amplitudes=(of_partials / note.levels).T.astype(np.float32),
         stretch=stretch,
         tuning=clock.tuning,
         tones=np.concatenate([rows, np.zeros((MOST_TONES - len(rows), COLUMNS), np.float32)]),
     )
+
+
+def _in_frames(amplitudes: np.ndarray, begins: int, frames: int, hop: int) -> np.ndarray:
+    """Amplitudes [K, T] of a note that begins at some sample, at frames' first samples: [K, F].
+
+    Between frames they will go in straight lines. So in the frame in which the note begins they are what leads closest
+    to its beginning; before that it is silent.
+    """
+    found = amplitudes[:, : frames * hop : hop].copy()
+    frame = begins // hop
+    found[:, :frame] = 0.0
+    if frame + 1 < frames:
+        heard = amplitudes[:, begins : (frame + 1) * hop]
+        gone = np.arange(begins, (frame + 1) * hop) / hop - frame
+        fitted = (heard - gone * found[:, frame + 1, None]) @ (1.0 - gone) / np.sum((1.0 - gone) ** 2)
+        found[:, frame] = np.clip(fitted, 0.0, heard.max(axis=1))
+    return found
 
 
 def _clock_and_tones(note: Sound, sample_rate_hz: int, harmonics: int) -> tuple[Clock, Tones]:

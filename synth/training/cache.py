@@ -22,7 +22,7 @@ from synth.training.crops import Listener, NoteSet
 from synth.training.data import BadNote, good_notes, open_notes
 from synth.wavenet import SpectralEncoder, WaveNet, WaveNetConfig
 
-VERSION = 9  # of the analysis; another makes it be done again
+VERSION = 10  # of the analysis; another makes it be done again
 LABELS = {"instrument": np.int64, "pitch": np.int64, "velocity": np.int64, "held_out": np.bool_}
 ARRAYS = ("audio", "rest", "noise", "phase", "amplitudes", "levels", "mel", "rest_levels", "rest_mel")
 

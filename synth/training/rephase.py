@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import fftconvolve, firwin
 
-from synth.training.clock import INAUDIBLE_HZ, Clock, low_pass
+from synth.training.clock import INAUDIBLE_HZ, Clock, beginning, hold_before, low_pass
 
 STEADY = (0.45, 0.8)  # agreement of a band with itself: below the first it is noise, above the second a partial
 ABOVE_NOISE_DB = (2.0, 6.0)  # the same, by how far a band stands above its surroundings
@@ -27,7 +27,7 @@ class ClockedNote(NamedTuple):
 
     audio: np.ndarray  # [T] float32, re-phased
     rest: np.ndarray  # [T] float32, what of it is no partial, as far as it can be heard
-    amplitudes: np.ndarray  # [H, T] float32, of the partials
+    amplitudes: np.ndarray  # [H, T] float32, of the partials; before the note begins as there
 
 
 def set_to_clock(audio: np.ndarray, clock: Clock, harmonics: int) -> ClockedNote:
@@ -82,6 +82,7 @@ def set_to_clock(audio: np.ndarray, clock: Clock, harmonics: int) -> ClockedNote
         rest -= (partial * partial_carrier).real
         amplitudes[k - 1] = np.abs(partial)
         rephased += amplitudes[k - 1] * (on_multiple * np.complex64(np.exp(2j * np.pi * k * k / 128.0))).real
+    hold_before(amplitudes, beginning(audio), narrow)
     rest -= fftconvolve(rest, low_pass(2 * sample_rate_hz / INAUDIBLE_HZ).astype(np.float32), mode="same")
     return ClockedNote(rephased + rest, rest, amplitudes)
 

@@ -20,6 +20,8 @@ from synth.training.clock import (
     LINE_SHARE,
     PEAK_DB,
     Clock,
+    beginning,
+    hold_before,
     loudness,
     low_pass,
     over_turns,
@@ -35,7 +37,7 @@ class Tones(NamedTuple):
     """K tones, the loudest first."""
 
     places: np.ndarray  # [K], in multiples of the clock
-    amplitudes: np.ndarray  # [K, T]
+    amplitudes: np.ndarray  # [K, T]; before the note begins as there
     audio: np.ndarray  # [K, T] float32
 
 
@@ -65,11 +67,13 @@ def find_tones(audio: np.ndarray, clock: Clock) -> Tones:
             found.append((line.sum(), peak / per_multiple))
     places = np.array([place for _, place in sorted(found, reverse=True)[:MOST_TONES]])
     band = low_pass(BAND_SECONDS * sample_rate_hz)
+    begins = beginning(audio)
     left, amplitudes = audio.astype(np.float64), np.zeros((len(places), len(audio)))
     sound = np.zeros((len(places), len(audio)), np.float32)
     for place, amplitude, own in zip(places, amplitudes, sound, strict=True):
         carrier = np.exp(2j * np.pi * (place * turns % 1.0))
         tone = 2.0 * fftconvolve(left * carrier.conj(), band, mode="same")
-        own[:], amplitude[:] = (tone * carrier).real, np.abs(tone)
+        own[begins:], amplitude[:] = (tone * carrier).real[begins:], np.abs(tone)
         left -= own
+    hold_before(amplitudes, begins, band)
     return Tones(places, amplitudes, sound)

@@ -38,6 +38,19 @@ def test_a_note_set_to_its_clock_keeps_its_partials_amplitudes_and_gets_known_ph
     assert np.sqrt(np.mean(clocked.rest[inner] ** 2)) < 0.003  # measured: 0.0004
 
 
+@pytest.mark.parametrize("begins", [0, 37, 500])
+def test_a_struck_note_is_as_loud_from_its_first_sample_as_it_is(begins: int) -> None:
+    t = np.arange(2 * RATE - begins) / RATE
+    courses = [0.2 * np.exp(-2.0 * t), 0.1 * np.exp(-5.0 * t), 0.05 * np.exp(-8.0 * t)]
+    note = np.zeros(2 * RATE)
+    for k, course in enumerate(courses, 1):
+        note[begins:] += course * np.cos(2 * np.pi * 220.0 * k * t)
+    _, clocked = set_to_its_clock(note, 220.0, 16)
+    for k, course in enumerate(courses):
+        np.testing.assert_allclose(clocked.amplitudes[k, begins : begins + 400], course[:400], rtol=0.1)
+        np.testing.assert_allclose(clocked.amplitudes[k, :begins], course[0], rtol=0.1)
+
+
 def test_noise_is_left_as_it_is() -> None:
     noise = np.random.default_rng(0).normal(scale=0.1, size=2 * RATE).astype(np.float32)
     _, clocked = set_to_its_clock(noise, 220.0, 16)
@@ -136,6 +149,8 @@ def by_definition(audio: np.ndarray, clock: Clock, harmonics: int) -> ClockedNot
         rest -= share * 2.0 * np.real(band * carrier)
         amplitudes[k - 1] = share * 2.0 * np.abs(band)
         rephased += amplitudes[k - 1] * np.cos(2 * np.pi * (k * turns + k * k / 128.0))
+    first = np.argmax(np.abs(audio) > 0.01 * np.abs(audio).max()) + round(0.375 * len(narrow))
+    amplitudes[:, :first] = amplitudes[:, first, None]
     rest -= fftconvolve(rest, low_pass(2 * RATE / INAUDIBLE_HZ), mode="same")
     return ClockedNote(rephased + rest, rest, amplitudes)
 
