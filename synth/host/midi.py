@@ -3,9 +3,10 @@
 Threads: the main thread lists, opens and closes, and may block. RtMidi calls back on one thread a port, which only
 stamps the time, notes what is held, and hands the bytes to `deliver` (`events`).
 
-Under JACK, closing a port waits for the whole graph, with the interpreter lock held; while our audio callback runs it
-cannot get that lock, and the graph stands still for half a second. So the first ports are opened before the stream and
-all are closed after it (`session`), those that were pulled too.
+Under JACK, making and deleting an RtMidi input waits for the whole graph, with the interpreter lock held; while our
+audio callback runs it cannot get that lock, and the graph stands still for half a second. So they are made before the
+stream and deleted after it (`session`), with spare ones for keyboards that are plugged in: to open and close a port
+takes milliseconds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from synth.errors import UsageError, WavekeysError
@@ -26,6 +27,7 @@ from synth.host.quiet import quiet_stderr
 PORT_NAME = "wavekeys"
 _CLIENT_NAME = "wavekeys-midi"  # under JACK the audio client has the plain name already
 _LISTING_NAME = "wavekeys-ports"
+_SPARE = 3  # inputs for keyboards that come; each is a client that JACK wakes in every period
 _LOOPS = ("midi through",)  # echo what other programs send: not a keyboard
 # JACK's copies of ports that the ALSA sequencer shows as well: a note must not arrive twice.
 _BRIDGED = ("a2j", "system:midi_", "midi-bridge")
@@ -91,19 +93,23 @@ class Inputs:
         self._deliver = deliver
         self._ports: dict[Source, _Input] = {}
         self._own: list[_Input] = []
-        self._pulled: list[_Input] = []
+        self._stock = _Stock()
         what = f"a virtual port {PORT_NAME!r}"
         try:
             if plan.virtual:
-                # In every system that works, so that a keyboard in one and a program in the other can both connect.
-                self._own.extend(_Input(api, None, deliver) for api in _systems())
+                self._own.extend(self._open_own())
             for source in plan.sources:
                 what = f"port {source.name!r}"
                 with contextlib.suppress(*([_GoneError] if plan.wanted == "all" else [])):
-                    self._ports[source] = _Input(source.api, source, deliver)
+                    self._ports[source] = _Input(self._stock, source.api, source, deliver)
+            self._stock.fill()
         except _refusals() as error:
             self.close()
             raise WavekeysError(f"MIDI: {what} cannot be opened: {error}; see `wavekeys devices`") from error
+
+    def _open_own(self) -> Iterator[_Input]:
+        """One in every system that works, so that a keyboard in one and a program in the other can both connect."""
+        return (_Input(self._stock, api, None, self._deliver) for api in _systems())
 
     @property
     def names(self) -> list[str]:
@@ -117,15 +123,12 @@ class Inputs:
         gone = {(source.api, source.name) for source in self._ports if source not in there}
         # Of several with one name nobody knows which is gone: all are opened anew.
         for source in [source for source in self._ports if (source.api, source.name) in gone]:
-            port = self._ports.pop(source)
-            for message in port.held.let_go():
-                self._deliver(time.perf_counter(), message)
-            self._pulled.append(port)
+            self._release(self._ports.pop(source))
             lines.append(f"{source.name} was pulled")
         for source in there:
             if source not in self._ports:
                 try:
-                    self._ports[source] = _Input(source.api, source, self._deliver)
+                    self._ports[source] = _Input(self._stock, source.api, source, self._deliver)
                 except _refusals():
                     continue  # it may be ready the next time
                 lines.append(f"{source.name} is there")
@@ -135,19 +138,25 @@ class Inputs:
         """Open our own ports, and at the next look all others, once more: a system that ended took them with it."""
         own, self._own = self._own, []
         for port in (*own, *self._ports.values()):
-            port.close()  # before what it holds is let go: nothing comes after that
-            for message in port.held.let_go():
-                self._deliver(time.perf_counter(), message)
+            self._release(port)
         self._ports.clear()
+        self._stock.clear()
         _leave(_systems())
         _systems.cache_clear()
-        if own:
-            with contextlib.suppress(*_refusals()):
-                self._own.extend(_Input(api, None, self._deliver) for api in _systems())
+        with contextlib.suppress(*_refusals()):
+            if own:
+                self._own.extend(self._open_own())
+            self._stock.fill()
+
+    def _release(self, port: _Input) -> None:
+        port.close()  # before what it holds is let go: nothing comes after that
+        for message in port.held.let_go():
+            self._deliver(time.perf_counter(), message)
 
     def close(self) -> None:
-        for port in (*self._own, *self._ports.values(), *self._pulled):
+        for port in (*self._own, *self._ports.values()):
             port.close()
+        self._stock.clear()
         _leave(_systems())
         _systems.cache_clear()
 
@@ -161,14 +170,42 @@ def _refusals() -> tuple[type[Exception], ...]:
     return OSError, NotImplementedError, _rtmidi().RtMidiError
 
 
-class _Input:
-    """One RtMidi input: a source of `api`, or for None a port of our own that others connect to."""
+class _Stock:
+    """RtMidi inputs that are not open, by their system."""
 
-    def __init__(self, api: int, source: Source | None, deliver: Deliver) -> None:
+    def __init__(self) -> None:
+        self._inputs: dict[int, list[Any]] = {}
+
+    def take(self, api: int) -> Any:
+        spare = self._inputs.get(api)
+        return spare.pop() if spare else _rtmidi().MidiIn(api, _CLIENT_NAME)
+
+    def put(self, api: int, closed: Any) -> None:
+        self._inputs.setdefault(api, []).append(closed)
+
+    def fill(self) -> None:
+        """Make the spare ones, where it could not be done while playing."""
+        jack = _rtmidi().API_UNIX_JACK
+        if jack in _systems():
+            with contextlib.suppress(*_refusals()):
+                for _ in range(_SPARE - len(self._inputs.get(jack, ()))):
+                    self.put(jack, _rtmidi().MidiIn(jack, _CLIENT_NAME))
+
+    def clear(self) -> None:
+        for inputs in self._inputs.values():
+            while inputs:
+                inputs.pop().delete()
+
+
+class _Input:
+    """One RtMidi input, open: a source of `api`, or for None a port of our own that others connect to."""
+
+    def __init__(self, stock: _Stock, api: int, source: Source | None, deliver: Deliver) -> None:
         self.name = source.name if source else PORT_NAME
         self.held = Held()
         self._deliver = deliver
-        self._input = _rtmidi().MidiIn(api, _CLIENT_NAME)
+        self._stock, self._api = stock, api
+        self._input = stock.take(api)
         try:
             self._input.set_callback(self._receive)
             with in_real_time(PORTS):  # its thread
@@ -177,7 +214,7 @@ class _Input:
                 else:
                     self._input.open_port(self._index_of(source), PORT_NAME)
         except BaseException:
-            self._input.delete()
+            stock.put(api, self._input)
             raise
 
     def _index_of(self, source: Source) -> int:
@@ -192,8 +229,9 @@ class _Input:
         self.held.see(event[0])
 
     def close(self) -> None:
+        """Nothing comes from it after that."""
         self._input.close_port()
-        self._input.delete()
+        self._stock.put(self._api, self._input)
 
 
 def _wanted_sources(wanted: str) -> tuple[Source, ...]:

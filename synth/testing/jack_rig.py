@@ -89,10 +89,10 @@ class Player:
 class Listener:
     """A JACK client with a MIDI output and two audio inputs; keeps everything it hears."""
 
-    def __init__(self, *, server: str = SERVER) -> None:
+    def __init__(self, *, server: str = SERVER, name: str = "listener") -> None:
         import jack  # from the test extra: `synth.testing` itself must import without it
 
-        self._client = jack.Client("listener", servername=server, no_start_server=True)
+        self._client = jack.Client(name, servername=server, no_start_server=True)
         self._midi = self._client.midi_outports.register("midi")
         self._inputs = [self._client.inports.register(f"in_{channel}") for channel in (1, 2)]
         self._to_send: collections.deque[bytes] = collections.deque()

@@ -135,10 +135,13 @@ def test_a_port_that_refuses_is_told_and_left_alone(system: FakeSystem, heard: l
     assert system.alive == 0
     system.names = ["Keystation"]
     inputs = opened("all", heard)
-    alive = system.alive
     system.names.append("busy one")
     assert inputs.look() == []
+    alive = system.alive
+    assert inputs.look() == []
     assert system.alive == alive
+    inputs.close()
+    assert system.alive == 0
 
 
 def test_a_pulled_keyboard_lets_go_of_its_notes_and_pedals_alone(system: FakeSystem, heard: list[list[int]]) -> None:

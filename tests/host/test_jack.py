@@ -194,6 +194,30 @@ def test_all_opens_the_ports_of_other_programs(listener: Listener) -> None:
         hear(listener, start)
 
 
+def test_a_keyboard_that_is_plugged_in_and_pulled_is_heard_and_nothing_else_falls_silent(listener: Listener) -> None:
+    def longest_silence_s(start: int) -> float:
+        sounds = np.flatnonzero(np.abs(listener.since(start)).max(axis=1) > 0.0)
+        return float(np.max(np.diff(sounds), initial=0)) / RATE_HZ
+
+    with contextlib.closing(launch("--midi", "all")) as player:
+        listener.connect_audio()
+        start = listener.position
+        listener.send(on(60))
+        hear(listener, start)
+        start = listener.position
+        for times in (1, 2):
+            with contextlib.closing(Listener(name="keyboard")) as keyboard:
+                wait_until(lambda times=times: player.said("keyboard:midi is there", times=times), "it to be seen")
+                keyboard.send(on(64))
+            wait_until(lambda times=times: player.said("keyboard:midi was pulled", times=times), "it to be missed")
+        listener.listen(0.5)
+        assert longest_silence_s(start) < 0.25  # the graph would wait for half a second for an input that is made now
+        listener.send(off(60))
+        wait_for_silence(listener)  # the key that was down when the keyboard was pulled is let go
+        assert player.end(signal.SIGTERM) == 0
+        assert player.said("notes      3")
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
