@@ -18,6 +18,7 @@ from synth.wavenet.encoder import LEVEL_DB_PER_UNIT
 STEADY_DB_PER_SECOND = 1.5  # a sustain that falls more slowly than this is held level
 FALL_EXPLAINED = 0.5  # of what its level does, by a straight line; else it wavers, and is held level too
 DECAYING = 0.2  # of an instrument's notes fall; with fewer it sustains, and those few happened to fade just then
+LARGEST_WEIGHT = 1e6  # of an instrument in a blend
 LARGEST_EMBEDDING = 65504.0  # of embeddings: what float16 can say
 SILENT = 1.0 - 70.0 / LEVEL_DB_PER_UNIT
 FRAMES_PER_SECOND = 31.25  # of every bank, hence of every model that plays one
@@ -126,10 +127,10 @@ class Bank:
             if name not in self.instruments:
                 raise UsageError(f"unknown instrument {name!r}; this preset has {', '.join(self.instruments)}")
             weights[self.instruments.index(name)] = weight
-        total = weights.sum()
-        if not np.isfinite(total) or weights.min() < 0 or total <= 0:
-            raise UsageError(f"blend weights must be at least 0, and one more than 0; got {dict(blend)}")
-        return (weights / total).astype(np.float32)
+        if not ((weights >= 0.0) & (weights <= LARGEST_WEIGHT)).all() or not weights.any():
+            most = f"at most {LARGEST_WEIGHT:.0f}"
+            raise UsageError(f"blend weights must be at least 0, {most}, and one more than 0; got {dict(blend)}")
+        return (weights / weights.sum()).astype(np.float32)
 
     def note(
         self, pitch: float, velocity: float, *, has_level: bool, instruments: np.ndarray | None = None

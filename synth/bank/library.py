@@ -167,7 +167,7 @@ def export_preset(name_or_path: str | Path, path: Path, *, overwrite: bool = Fal
 
     Raises UsageError for a path that does not end so, WavekeysError for a file that is there (but for `overwrite`).
     """
-    if path.suffix != archive.SUFFIX:
+    if path.suffix.lower() != archive.SUFFIX:
         raise UsageError(f"{path}: a preset's file ends in {archive.SUFFIX}; name it {path.stem}{archive.SUFFIX}")
     if path.is_dir():
         raise WavekeysError(f"cannot write {path}: it is a folder")

@@ -173,7 +173,7 @@ def find_preset(name_or_path: str | Path) -> Path:
                 return root / path
         if (path / "preset.toml").is_file():
             return path
-        if path.suffix == SUFFIX and path.is_file():
+        if path.suffix.lower() == SUFFIX and path.is_file():
             return unpacked(path)
     except (OSError, ValueError):
         pass  # too long for a path, or no path at all

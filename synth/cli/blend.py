@@ -6,8 +6,6 @@ import math
 
 import click
 
-LARGEST = 1e6  # of weights
-
 
 class Blend(click.ParamType):
     """Instrument names and weights. The preset checks the names; here only the form and the numbers are."""
@@ -15,6 +13,8 @@ class Blend(click.ParamType):
     name = "NAME=W,NAME=W"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, float]:
+        from synth.bank.bank import LARGEST_WEIGHT
+
         if isinstance(value, dict):
             return value
         blend: dict[str, float] = {}
@@ -25,9 +25,9 @@ class Blend(click.ParamType):
                 weight = float(number)
             except ValueError:
                 weight = math.nan
-            if not (name and equals and 0.0 <= weight <= LARGEST):
+            if not (name and equals and 0.0 <= weight <= LARGEST_WEIGHT):
                 self.fail(
-                    f"{part.strip()!r} is not NAME=WEIGHT, 0 to {LARGEST:.0f}, as in flute=1,organ=0.5",
+                    f"{part.strip()!r} is not NAME=WEIGHT, 0 to {LARGEST_WEIGHT:.0f}, as in flute=1,organ=0.5",
                     param,
                     ctx,
                 )

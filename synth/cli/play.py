@@ -259,7 +259,8 @@ class _Presets:
     def names(self) -> list[str]:
         from synth.bank import list_presets
 
-        return [info.name for info in list_presets(damaged=lambda _error: None)]
+        infos = list_presets(damaged=lambda _error: None)
+        return list(dict.fromkeys(info.name for info in infos))  # two may share a name: `open` knows one of them
 
     def refresh(self) -> None:
         self.__dict__.pop("names", None)

@@ -24,7 +24,7 @@ from synth.host.output import Output
 from synth.host.recorder import Recorder
 from synth.instrument import Instrument, Part, Rack
 from synth.instrument.blend import blends_of
-from synth.instrument.events import PANIC, Command, Describe, Learn, Load, Renew, SavedAs, Set, SetBlend
+from synth.instrument.events import PANIC, Command, Describe, Forget, Learn, Load, Renew, SavedAs, Set, SetBlend
 from synth.instrument.parameters import parameter_named
 from synth.instrument.rack import Plays, Replace, To
 
@@ -113,6 +113,8 @@ class Controls:
     def load_preset(self, part: str, preset: str) -> None:
         self._rack.part(part)
         if preset not in self._library.names:
+            self._library.refresh()  # another wavekeys may have saved it
+        if preset not in self._library.names:
             raise WavekeysError(f"no preset {preset!r}; there are: {', '.join(self._library.names)}")
         self._requests.append(lambda: self._load_preset(part, preset))
 
@@ -127,6 +129,10 @@ class Controls:
     def learn(self, part: str, parameter: str | None) -> None:
         self._instrument(part)
         self._command(part, Learn(None if parameter is None else parameter_named(parameter).id))
+
+    def forget(self, part: str, parameter: str) -> None:
+        self._instrument(part)
+        self._command(part, Forget(parameter_named(parameter).id))
 
     def panic(self) -> None:
         for message in PANIC:
@@ -246,7 +252,7 @@ class Controls:
         recorder = self._recorder
         if recorder is not None and recorder.failure is not None:
             self._set_recording(False)
-            self._remark = recorder.failure
+            self._remark = recorder.farewell
             recorder = None
         status = Status(
             parts=tuple(self._part_status(part) for part in self._rack.parts.values()),

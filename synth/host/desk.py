@@ -75,6 +75,9 @@ class Desk(Protocol):
     def learn(self, part: str, parameter: str | None) -> None:
         """The next MIDI controller that is moved will move this parameter from now on; None: never mind."""
 
+    def forget(self, part: str, parameter: str) -> None:
+        """What the parameter has learnt counts no longer: controllers move what they usually do."""
+
     def panic(self) -> None:
         """All sound off, at once."""
 

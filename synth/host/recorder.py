@@ -59,6 +59,7 @@ class Recorder:
         self.stem_paths = [stem_path(path, name) for name in stems]
         self.midi_path = None if performer is None else path.with_suffix(".mid")
         self.failure: str | None = None
+        self.farewell = ""  # the same with what is kept, in one line
         self._sample_rate_hz = sample_rate_hz
         self._report = report
         self._stop = False
@@ -152,17 +153,16 @@ class Recorder:
             self._midi.flush()
 
     def _end(self, reason: str) -> None:
-        self.failure = reason
         frames = min(writer.frames for writer in self._writers)
         with contextlib.suppress(OSError):
             for writer in self._writers:
                 writer.keep(frames)
         if self._midi is not None:
             self._midi.keep(frames * self._midi_rate_hz // self._sample_rate_hz)
-        self._report(
-            f"recording stopped: {self.path}: {reason}; "
-            f"the {self.recorded_s:.1f} s until here are kept, playing goes on"
-        )
+        kept = f"the {self.recorded_s:.1f} s until here are kept, playing goes on"
+        self.farewell = f"recording stopped: {self.path}: {reason}; {kept}"
+        self.failure = reason  # last: others look at it
+        self._report(self.farewell)
 
     def _close_files(self) -> None:
         for file in self._files():

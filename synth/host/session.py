@@ -328,11 +328,10 @@ class _Every:
 
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Interrupts, and that the terminal was closed."""
     asked: list[int] = []
-    previous = {
-        number: signal.signal(number, lambda received, _frame: asked.append(received))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    numbers = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}  # Windows has no SIGHUP
+    previous = {number: signal.signal(number, lambda received, _frame: asked.append(received)) for number in numbers}
     try:
         yield lambda: bool(asked)
     finally:

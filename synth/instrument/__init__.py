@@ -20,7 +20,7 @@ Imports `synth.bank` and `synth.stream`.
 """
 
 from synth.instrument.effects import Effect, Effects
-from synth.instrument.events import Command, Event, Learn, Load, Set, SetBlend
+from synth.instrument.events import Command, Event, Forget, Learn, Load, Set, SetBlend
 from synth.instrument.instrument import Instrument
 from synth.instrument.offline import render
 from synth.instrument.parameters import PARAMETERS, Parameter
@@ -34,6 +34,7 @@ __all__ = [
     "Effect",
     "Effects",
     "Event",
+    "Forget",
     "Instrument",
     "Learn",
     "Load",

@@ -15,6 +15,7 @@ from synth.instrument.ramp import Ramp, Times
 
 SMOOTHING_MS = 5.0  # from one controller value to the next
 MEMBER_BEND_SEMITONES, MASTER_BEND_SEMITONES = 48.0, 2.0  # in an MPE zone
+AT_REST = {1: 0, 7: 100, 10: 64, 11: 127, 74: 64}  # controllers that parameters can take over
 _REGISTERED = (6, 38, *range(96, 102))
 _LOWER_MASTER, _UPPER_MASTER = 0, 15
 
@@ -98,12 +99,12 @@ class Channel:
     def messages(self, number: int) -> list[mido.Message]:
         """What brings a channel that is at rest to where this one is, as messages on channel `number`."""
         places = (
-            *((0, self.bank >> 7, 0), (32, self.bank & 0x7F, 0), (1, round(127 * self.wheel.target), 0)),
-            *((7, round(127 * self._volume), 100), (11, round(127 * self._expression), 127)),
-            *((10, round(64 + 63 * self.pan.target), 64), (74, round(64 + 63 * self.brightness.target), 64)),
-            *((64, 127 * self.sustain, 0), (66, 127 * self.sostenuto, 0), (67, 127 * self.soft, 0)),
+            *((0, self.bank >> 7), (32, self.bank & 0x7F), (1, round(127 * self.wheel.target))),
+            *((7, round(127 * self._volume)), (11, round(127 * self._expression))),
+            *((10, round(64 + 63 * self.pan.target)), (74, round(64 + 63 * self.brightness.target))),
+            *((64, 127 * self.sustain), (66, 127 * self.sostenuto), (67, 127 * self.soft)),
         )
-        controls = [(control, value) for control, value, rest in places if value != rest]
+        controls = [(control, value) for control, value in places if value != AT_REST.get(control, 0)]
         moved = (self.has_own_range, self._fine != 0.0, self._coarse != 0.0)
         for parameter in np.flatnonzero(moved).tolist():
             controls += registered_controls(parameter, self._data_of(parameter))
@@ -305,6 +306,11 @@ class Channels:
             for control, value in (*registered_controls(6, members << 7)[:-1], (101, 127), (100, 127))
         ]
         return zones + [message for number, channel in enumerate(self._all) for message in channel.messages(number)]
+
+    def rest(self, at: int, control: int) -> None:
+        """A parameter has taken this controller over: what it was to the channels is as if it had not been moved."""
+        for channel in self._all if control in AT_REST else ():
+            channel.control(at, control, AT_REST[control])
 
     def under(self, number: int) -> list[int]:
         """The channels that a message on this one concerns: its members too if it is a zone's master."""

@@ -14,6 +14,7 @@ import numpy as np
 from synth.errors import WavekeysError
 
 LONGEST_SECONDS = 10.0  # that an effect may look ahead
+HUSH_MS = 5.0  # in which they fall silent
 _NOTHING = np.zeros((2, 0), np.float32)
 
 
@@ -47,9 +48,9 @@ class Effects:
         self._rate_hz = float(sample_rate_hz)
         self.latency_frames = 0  # of the effects that look ahead, as they have shown it
         self._missing = 0  # frames that they have kept back since the last reset
-        self._kept: list[np.ndarray] = [_NOTHING] * len(
-            self._chain
-        )  # what each has given beyond the block: [2, frames]
+        # What each has given beyond the block, [2, frames].
+        self._kept: list[np.ndarray] = [_NOTHING] * len(self._chain)
+        self._hushed: int | None = None  # frames of a hush that have passed when the next block begins
 
     def process(self, audio: np.ndarray) -> np.ndarray:
         """Audio [frames, 2] float32 through all of them, as many frames."""
@@ -65,7 +66,19 @@ class Effects:
                 out = np.concatenate([np.zeros((2, missing), np.float32), out], axis=1)
             self._kept[place] = out[:, frames:]
             audio = out[:, :frames].T
+        if self._hushed is not None:
+            fade = round(HUSH_MS * self._rate_hz / 1000)
+            audio = audio * np.clip(1.0 - np.arange(self._hushed, self._hushed + frames) / fade, 0.0, 1.0)[:, None]
+            audio = audio.astype(np.float32)
+            self._hushed += frames
+            if self._hushed >= fade:
+                self.reset()
         return audio
+
+    def hush(self, offset: int) -> None:
+        """Fall silent from that frame of the next block on, and forget what came before."""
+        if self._chain and self._hushed is None:
+            self._hushed = -offset
 
     def warm_up(self, frames: int) -> None:
         """Play silence in blocks of so many frames, until those that look ahead have shown how far."""
@@ -80,5 +93,6 @@ class Effects:
     def reset(self) -> None:
         self._missing = 0
         self._kept = [_NOTHING] * len(self._chain)
+        self._hushed = None
         for effect in self._chain:
             effect.reset()

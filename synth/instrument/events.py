@@ -36,6 +36,12 @@ class Learn(NamedTuple):
     parameter: str | None
 
 
+class Forget(NamedTuple):
+    """Lets this parameter be moved as before anything was learnt."""
+
+    parameter: str
+
+
 class Describe(NamedTuple):
     """Adds to `answers` the preset that plays and what it plays now, once all that was sent before has been obeyed."""
 
@@ -61,10 +67,14 @@ class Resume(NamedTuple):
     messages: Sequence[mido.Message]
 
 
-Command = Set | SetBlend | Load | Learn | Describe | SavedAs | Renew | Resume
+Command = Set | SetBlend | Load | Learn | Forget | Describe | SavedAs | Renew | Resume
 Event = tuple[int, mido.Message | Command]
+
+ALL_SOUND_OFF, RESET_CONTROLLERS = 120, 121
 
 # All sound off, pedals up, controllers at rest, on every channel: what a panic key sends.
 PANIC = tuple(
-    mido.Message("control_change", channel=channel, control=control) for channel in range(16) for control in (120, 121)
+    mido.Message("control_change", channel=channel, control=control)
+    for channel in range(16)
+    for control in (ALL_SOUND_OFF, RESET_CONTROLLERS)
 )

@@ -16,7 +16,21 @@ import numpy as np
 from synth.bank import Preset, PresetInfo, Zone, load_preset
 from synth.errors import UsageError, WavekeysError
 from synth.instrument.channels import Channels
-from synth.instrument.events import Command, Describe, Event, Learn, Load, Renew, Resume, SavedAs, Set, SetBlend
+from synth.instrument.events import (
+    ALL_SOUND_OFF,
+    RESET_CONTROLLERS,
+    Command,
+    Describe,
+    Event,
+    Forget,
+    Learn,
+    Load,
+    Renew,
+    Resume,
+    SavedAs,
+    Set,
+    SetBlend,
+)
 from synth.instrument.parameters import PARAMETERS, initial_values, parameter_named
 from synth.instrument.patch import WAYS, Patch
 from synth.instrument.pool import MOST_POLYPHONY, VoicePool
@@ -26,7 +40,7 @@ from synth.instrument.timbre import Timbre
 from synth.instrument.voice import STEAL_MS, Phase, Touch, Voice
 from synth.stream import Player
 
-_SUSTAIN, _SOSTENUTO, _ALL_SOUND_OFF, _RESET_CONTROLLERS = 64, 66, 120, 121
+_SUSTAIN, _SOSTENUTO = 64, 66
 _NOTES_OFF = range(123, 128)  # 124 to 127 change a mode that is not ours to change, and let all notes go
 NOT_LEARNT = {0, 6, 32, 38, 64, 66, 67, *range(96, 102), *range(120, 128)}  # that no parameter can take over
 _POLY, _LEGATO = 0, 2  # the parameter `mode`
@@ -82,7 +96,7 @@ class Instrument:
             raise UsageError(f"an MPE zone has up to 15 member channels, not {mpe}")
         preset = load_preset(str(preset)) if isinstance(preset, str | Path) else preset
         self._patch = Patch.of(preset, blend=blend, tuning=tuning)
-        self.controllers = {p.controller: p.id for p in PARAMETERS.values() if p.controller is not None}
+        self.controllers = _usual_controllers()
         self.learning: str | None = None  # the parameter that the next controller will move
         self.refused: collections.deque[str] = collections.deque(maxlen=8)  # why commands were not obeyed
         self.programs = {number: self._patch.fitting(program) for number, program in (programs or {}).items()}
@@ -216,6 +230,15 @@ class Instrument:
             raise WavekeysError(f"controller {controller} has a meaning of its own, it cannot move {parameter!r}")
         self.controllers = {n: known for n, known in self.controllers.items() if known != parameter}
         self.controllers[controller] = parameter
+        self._channels.rest(self._now, controller)
+
+    def forget(self, parameter: str) -> None:
+        """Let what a parameter has learnt be as it was: it, and what its controllers moved before, are as usual."""
+        own = parameter_named(parameter).controller
+        kept = {n: known for n, known in self.controllers.items() if known != parameter}
+        free = ({own} | self.controllers.keys()) - kept.keys()
+        usual = {n: name for n, name in _usual_controllers().items() if n in free and name not in kept.values()}
+        self.controllers = kept | usual
 
     def saved_as(self, info: PresetInfo) -> None:
         """What it played when `as_preset_info` was asked is this preset now; no note hears of it.
@@ -403,6 +426,8 @@ class Instrument:
                     self._handle(message, offset, taught=False)
             case Learn(parameter):
                 self.learning = None if parameter is None else parameter_named(parameter).id
+            case Forget(parameter):
+                self.forget(parameter)
 
     def _handle(self, message: mido.Message, offset: int, *, taught: bool = True) -> None:
         """`taught`: controllers do what they have learnt."""
@@ -429,7 +454,7 @@ class Instrument:
             return
         if control in (_SUSTAIN, _SOSTENUTO):
             self._pedal(channel, control, value >= 64, offset)
-        elif control == _RESET_CONTROLLERS:
+        elif control == RESET_CONTROLLERS:
             for number in self._channels.under(channel):
                 self._channels[number].reset_controllers(self._now + offset)
             self._drop(self._channels.under(channel))
@@ -438,7 +463,7 @@ class Instrument:
             self.keys = [key for key in self.keys if key.channel not in self._channels.under(channel)]
             for voice in self._voices_under(channel, Phase.HELD):
                 self._let_go(voice, offset)
-        elif control == _ALL_SOUND_OFF:
+        elif control == ALL_SOUND_OFF:
             self.keys = [key for key in self.keys if key.channel not in self._channels.under(channel)]
             for voice in self._voices_under(channel, Phase.HELD, Phase.SUSTAINED, Phase.RELEASED):
                 self._voices.steal(voice, offset)
@@ -667,3 +692,8 @@ class Instrument:
 
     def _samples(self, milliseconds: float) -> int:
         return round(milliseconds * self.sample_rate_hz / 1000)
+
+
+def _usual_controllers() -> dict[int, str]:
+    """What moves which parameter before anything is learnt."""
+    return {p.controller: p.id for p in PARAMETERS.values() if p.controller is not None}

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, TypeGuard
 
 import mido
 import numpy as np
 
 from synth.errors import WavekeysError
 from synth.instrument.effects import Effect, Effects
-from synth.instrument.events import PANIC, Command, Event, Resume
+from synth.instrument.events import ALL_SOUND_OFF, PANIC, Command, Event, Resume
 from synth.instrument.instrument import Instrument
 
 OMNI = None  # a part's channel: all of them
+CHANNELS = 16
 QUIET, QUIET_SECONDS = 1e-3, 0.5  # of full scale, -60 dB: effects that were fainter for so long have ended
 
 
@@ -157,7 +158,8 @@ class Rack:
     def process(self, events: Sequence[RackEvent], frames: int) -> np.ndarray:
         """The next block [frames, 2] float32. MIDI goes to the parts on its channel, commands to the part they name.
 
-        A bare command is for the first part.
+        A bare command is for the first part. All sound off on all channels that a part hears silences its effects too,
+        and on all there are those on the mix.
         """
         shares: dict[str, list[Event]] = {name: [] for name in self.parts}
         for offset, event in events:
@@ -175,9 +177,15 @@ class Rack:
                     shares[name] = [(offset, event) for event in (resumed, *before)]
                 case _:
                     next(iter(shares.values())).append((offset, event))
+        silenced = {event.channel: offset for offset, event in events if _is_all_sound_off(event)}
+        last = max(silenced.values(), default=0)
         for name, part in self._all():
+            if part.channel in silenced or len(silenced) == CHANNELS:
+                self._chains[name].hush(last)
             audio = part.instrument.process(shares[name], frames)
             self.stems[name] = self._chains[name].process(audio + self._fading(name, frames))
+        if len(silenced) == CHANNELS:
+            self._master.hush(last)
         mix = self._master.process(sum(self.stems.values(), np.zeros((frames, 2), np.float32)))
         loud = self._has_effects and np.abs(mix).max(initial=0.0) > QUIET
         self._quiet_frames = 0 if loud else self._quiet_frames + frames
@@ -211,6 +219,10 @@ class Rack:
             raise WavekeysError(
                 f"instruments of a rack share a rate: {self.sample_rate_hz} Hz, not {instrument.sample_rate_hz} Hz"
             )
+
+
+def _is_all_sound_off(event: Played) -> TypeGuard[mido.Message]:
+    return isinstance(event, mido.Message) and event.type == "control_change" and event.control == ALL_SOUND_OFF
 
 
 def _is_controller(event: mido.Message | Command) -> bool:

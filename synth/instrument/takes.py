@@ -17,7 +17,7 @@ import mido
 from synth.bank import Preset, PresetInfo, load_preset
 from synth.bank.preset import FACTORY_DEFAULT, digest_of, factory_folder, parse_info, preset_text, user_folder
 from synth.errors import WavekeysError
-from synth.instrument.events import Command, Learn, Load, Renew, Resume, SavedAs, Set, SetBlend
+from synth.instrument.events import Command, Forget, Learn, Load, Renew, Resume, SavedAs, Set, SetBlend
 from synth.instrument.instrument import Instrument
 from synth.instrument.offline import BLOCK_FRAMES
 from synth.instrument.parameters import parameter_named
@@ -113,6 +113,8 @@ def _command_row(event: object) -> dict[str, Any]:
             row["renew"] = [preset_text(info)]
         case Learn(parameter):
             row["learn"] = [parameter]
+        case Forget(parameter):
+            row["forget"] = [parameter]
         case Replace(_, Instrument() as instrument):
             row["replace"] = _described(instrument)
     return row
@@ -374,4 +376,5 @@ _COMMANDS: dict[str, Callable[..., Command]] = {
     "saved_as": lambda former, text: SavedAs(str(former), _preset_info(text)),
     "renew": lambda text: Renew(_preset_info(text)),
     "learn": lambda parameter: Learn(None if parameter is None else parameter_named(parameter).id),
+    "forget": lambda parameter: Forget(parameter_named(parameter).id),
 }

@@ -83,6 +83,9 @@ class FakeDesk:
     def save_preset(self, part: str, name: str | None) -> None:
         self._call("save_preset", part, name)
 
+    def forget(self, part: str, parameter: str) -> None:
+        self._call("forget", part, parameter)
+
     def learn(self, part: str, parameter: str | None) -> None:
         self._call("learn", part, parameter)
 

@@ -39,13 +39,15 @@ class Presets:
     def __init__(self, *presets: Preset) -> None:
         self._presets = {preset.info.name: preset for preset in presets}
         self.names = tuple(self._presets)
+        self.on_disk: list[Preset] = []  # saved by others, not looked at yet
 
     def add(self, preset: Preset) -> None:
         self._presets[preset.info.name] = preset
         self.names = tuple(self._presets)
 
     def refresh(self) -> None:
-        """A test adds none."""
+        while self.on_disk:
+            self.add(self.on_disk.pop())
 
     def open(self, name: str) -> Preset:
         return self._presets[name]
@@ -381,3 +383,24 @@ def test_a_controller_is_learnt_by_moving_it(rig: Rig) -> None:
     assert keys.controllers[21] == "attack_ms"
     assert keys.parameters["attack_ms"] == 10_000
     assert 73 not in keys.controllers  # the controller that it had
+    rig.controls.forget("keys", "attack_ms")
+    rig.run()
+    assert rig.controls.poll().parts[0].controllers[73] == "attack_ms"
+
+
+def test_why_a_take_ended_is_said_with_what_is_kept(rig: Rig) -> None:
+    class Ended:
+        failure = "No space left on device"
+        farewell = "recording stopped: take.wav: No space left on device; the 2.4 s until here are kept"
+
+    rig.controls._recorder = Ended()  # type: ignore[assignment]
+    status = rig.controls.poll()
+    assert (status.remark, status.recording) == (Ended.farewell, None)
+
+
+def test_a_preset_that_another_wavekeys_has_saved_can_be_loaded(rig: Rig, second: Preset) -> None:
+    late = dataclasses.replace(second, info=dataclasses.replace(second.info, name="late one"))
+    assert isinstance(rig.presets, Presets)
+    rig.presets.on_disk.append(late)
+    rig.controls.load_preset("keys", "late one")
+    assert rig.settle().parts[0].preset == "late one"

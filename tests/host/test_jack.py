@@ -111,7 +111,7 @@ def test_notes_beyond_the_voices_steal_and_none_is_stuck(play: Play, listener: L
     wait_for_silence(listener)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_take_holds_what_was_heard_and_a_signal_ends_it_cleanly(
     play: Play, listener: Listener, tmp_path: Path, number: signal.Signals
 ) -> None:

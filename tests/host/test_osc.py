@@ -107,6 +107,9 @@ class FakeDesk:
     def learn(self, part: str, parameter: str | None) -> None:
         self.calls.append(("learn", part, parameter))
 
+    def forget(self, part: str, parameter: str) -> None:
+        self.calls.append(("forget", part, parameter))
+
     def panic(self) -> None:
         self.calls.append(("panic",))
 
@@ -221,6 +224,7 @@ def test_the_page_is_what_the_table_says() -> None:
         (("/wavekeys/duo/reset_blend",), ("set_blend", "duo", None)),
         (("/wavekeys/duo/learn", "speed"), ("learn", "duo", "speed")),
         (("/wavekeys/duo/learn", ""), ("learn", "duo", None)),
+        (("/wavekeys/duo/forget", "speed"), ("forget", "duo", "speed")),
         (("/wavekeys/glass_bow/mode", "legato"), ("set", "glass bow", "mode", 2.0)),
         (("/wavekeys/duo/mode", 1), ("set", "duo", "mode", 1.0)),
         (("/wavekeys/duo/hold", True), ("set", "duo", "hold", 1.0)),
@@ -541,7 +545,8 @@ def test_a_file_name_that_is_no_text_is_sent_as_far_as_it_can_be(
         (("/wavekeys/duo/speed", 1.0, 2.0), "it takes value, not 2 values"),
         (("/wavekeys/duo/mode", "polly"), "one of poly, mono, legato"),
         (("/wavekeys/duo/blend", "bow"), "the weight of 'bow' is missing"),
-        (("/wavekeys/duo/blend", "bow", math.nan), "must be a number of at least 0, not nan"),
+        (("/wavekeys/duo/blend", "bow", math.nan), "must be a number from 0 to 1000000, not nan"),
+        (("/wavekeys/duo/blend", "bow", 1e30), "must be a number from 0 to 1000000, not 1e+30"),
         (("/wavekeys/duo/blend", 1.0, "bow"), "name must be a string, not 1.0"),
         (("/wavekeys/duo/preset", "nothing"), "no preset 'nothing'; there are duo, glass-bow"),
         (("/wavekeys/duo/preset", 3), "name must be a string, not 3"),

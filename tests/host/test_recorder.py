@@ -168,6 +168,7 @@ def test_a_disk_that_is_full_for_one_file_ends_all_of_them_at_the_same_frame(
         assert read(tmp_path / name) == pcm24(np.concatenate([audio, audio]))
     assert len(messages) == 1
     assert "No space left on device; the 0.2 s until here are kept, playing goes on" in messages[0]
+    assert take.farewell == messages[0]
     midi = mido.MidiFile(tmp_path / "take.mid")
     assert len([message for message in midi if message.type == "note_on"]) == 2
     assert midi.length == pytest.approx(0.2)

@@ -154,13 +154,15 @@ def test_controllers_of_the_block_in_which_an_instrument_is_replaced_are_not_los
     assert new.sounding == 0
 
 
-def test_a_volume_outlives_that_its_controller_has_learnt_something_else(tiny_preset: Preset) -> None:
+def test_the_next_instruments_volume_rests_too_whose_controller_has_learnt_something_else(
+    tiny_preset: Preset,
+) -> None:
     old, new = (Instrument(tiny_preset, voices=2, backend="cpu") for _ in range(2))
     old.process([(0, control(7, 20)), (1, Learn("brightness")), (2, control(7, 64))], 64)
     new.restore(old.state())
     new.process([(0, Resume(old.controls()))], 64)
     assert new.state() == old.state()
-    assert new._channels[0].gain.target == old._channels[0].gain.target < 0.1
+    assert new._channels[0].gain.target == old._channels[0].gain.target == (100 / 127) ** 2
 
 
 @pytest.mark.parametrize("zone", [Zone(velocity_low=2), Zone(key_high=59), Zone(key_low=61)])

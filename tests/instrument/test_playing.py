@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from synth import WavekeysError
 from synth.bank import Modulation, Preset, Zone
-from synth.instrument import Instrument, Learn, Set, SetBlend
+from synth.instrument import PARAMETERS, Forget, Instrument, Learn, Set, SetBlend
 from synth.instrument.channels import registered_controls
 from synth.instrument.events import Resume
 from synth.instrument.voice import Phase, Touch, Voice
@@ -540,6 +540,37 @@ def test_a_controller_with_a_meaning_of_its_own_is_not_learnt(tiny_preset: Prese
     instrument.process([(0, Learn("gain_db")), (1, control(number, 0))], 64)
     assert instrument.learning == "gain_db"
     assert instrument.controllers == before
+
+
+@pytest.mark.parametrize(("number", "rest"), [(1, 0), (7, 100), (10, 64), (11, 127), (74, 64)])
+def test_what_a_learnt_controller_was_before_rests_and_is_there_again_when_it_is_forgotten(
+    tiny_preset: Preset, number: int, rest: int
+) -> None:
+    instrument = make(tiny_preset)
+    untouched = instrument.controls()
+    instrument.process([(0, control(number, 3)), (1, Learn("gain_db")), (2, control(number, 90))], 64)
+    play(instrument, {}, 640)
+    assert instrument.controls() == untouched
+    assert instrument.values["gain_db"] != PARAMETERS["gain_db"].default
+    instrument.process([(0, Forget("gain_db")), (1, control(number, 3))], 64)
+    assert instrument.controllers == make(tiny_preset).controllers
+    assert [(message.control, message.value) for message in instrument.controls()][:1] == [(number, 3)]
+    instrument.process([(0, control(number, rest))], 64)
+    play(instrument, {}, 640)
+    assert instrument.controls() == untouched
+
+
+def test_forgetting_gives_controllers_back_to_the_parameters_they_usually_move(tiny_preset: Preset) -> None:
+    instrument = make(tiny_preset)
+    usual = dict(instrument.controllers)
+    instrument.learn(73, "release_ms")  # the attack's; the release had 72
+    instrument.learn(72, "decay_ms")
+    instrument.forget("release_ms")
+    assert instrument.controllers == {n: name for n, name in usual.items() if n != 75} | {72: "decay_ms"}
+    instrument.forget("decay_ms")
+    assert instrument.controllers == usual
+    instrument.forget("decay_ms")
+    assert instrument.controllers == usual
 
 
 def test_a_velocity_is_as_loud_as_the_bank_says_and_beyond_its_velocities_as_the_parameter_says(

@@ -11,9 +11,10 @@ import pytest
 from synth.bank import Preset
 from synth.errors import WavekeysError
 from synth.instrument import Instrument, Part, Rack, Set
+from synth.instrument.events import PANIC
 from synth.instrument.rack import Plays, RackEvent, Replace, To
 from synth.testing import SineInstrument
-from synth.testing.playing import off, on
+from synth.testing.playing import control, off, on
 
 FRAMES = 64
 
@@ -47,6 +48,27 @@ class Mute(Gain):
 
     def process(self, *arguments: Any) -> np.ndarray:
         return super().process(*arguments)[:, :0]
+
+
+class Echo(Gain):
+    """What it has ever heard, once more every `DELAY` frames."""
+
+    DELAY = 96
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+        self.heard = np.zeros((2, self.DELAY), np.float32)
+
+    def process(self, input_array: np.ndarray, *arguments: Any) -> np.ndarray:
+        out = super().process(input_array, *arguments)
+        for frame in range(out.shape[1]):
+            out[:, frame] += self.heard[:, 0]
+            self.heard = np.concatenate([self.heard[:, 1:], out[:, frame, None]], axis=1)
+        return out
+
+    def reset(self) -> None:
+        super().reset()
+        self.heard[:] = 0.0
 
 
 def instrument(preset: Preset, seed: int = 0) -> Instrument:
@@ -118,6 +140,34 @@ def test_an_effect_that_looks_ahead_delays_by_its_latency_and_loses_nothing(tiny
     assert rack.latency_frames == 100
     assert not late[:100].any()
     np.testing.assert_array_equal(late[100:], dry[:-100])
+
+
+@pytest.mark.parametrize("on_mix", [False, True])
+def test_panic_silences_effects_without_a_step_and_wherever_in_a_block_it_comes(on_mix: bool) -> None:
+    def played(shift: int) -> np.ndarray:
+        effects = [Echo()]
+        part = Part(name="a", instrument=SineInstrument(), effects=() if on_mix else effects)
+        rack = Rack([part], effects=effects if on_mix else ())
+        panic: list[RackEvent] = [(20 + shift, message) for message in PANIC]
+        one_channel: list[RackEvent] = [(shift, control(120, 0))]
+        return play(rack, {0: [(20 + shift, on(60))], 2: [(20 + shift, off(60))], 5: one_channel, 8: panic})
+
+    audio = played(0)
+    panic = 8 * FRAMES + 20
+    assert np.abs(audio[panic - 96 : panic]).max() > 0.01
+    assert not audio[panic + 81 :].any()
+    largest_step = np.abs(np.diff(audio[:panic, 0])).max()
+    assert np.abs(np.diff(audio[panic - 1 :, 0])).max() <= 1.5 * largest_step
+    np.testing.assert_array_equal(played(17)[17:], audio[:-17])
+
+
+def test_all_sound_off_on_a_parts_channel_silences_its_effects_alone() -> None:
+    parts = [Part(name=str(n), instrument=SineInstrument(), channel=n, effects=[Echo()]) for n in (0, 1)]
+    rack = Rack(parts)
+    keys: list[RackEvent] = [(0, on(60)), (0, on(67, channel=1)), (60, off(60)), (60, off(67, channel=1))]
+    play(rack, {0: keys, 8: [(0, control(120, 0))]}, count=11)
+    assert not rack.stems["0"].any()
+    assert rack.stems["1"].any()
 
 
 def test_an_effect_that_gives_more_than_it_got_has_it_kept_for_the_next_block(tiny_preset: Preset) -> None:

@@ -18,6 +18,7 @@ from synth.bank import Preset, Zone, load_preset
 from synth.errors import UsageError
 from synth.host.midi_take import MidiTake, Performer
 from synth.instrument import (
+    Forget,
     Instrument,
     Learn,
     Load,
@@ -116,6 +117,7 @@ def test_a_take_renders_to_the_same_samples_as_were_played(
         SetBlend(None),
         Load(presets["second"]),
         Learn("temperature"),
+        Forget("temperature"),
     ]
     events: dict[int, list[tuple[int, Any]]] = {0: [(5, on(60))]}
     for _ in range(60):

@@ -242,6 +242,12 @@ _OF_A_PART = (
         meaning='The next MIDI controller that is moved will move this parameter from then on; "": never mind.',
     ),
     Address(
+        name="forget",
+        takes=(Text("parameter"),),
+        does=lambda call, parameter: call.desk.forget(call.part, parameter),
+        meaning="What this parameter has learnt counts no longer: controllers move what they usually do.",
+    ),
+    Address(
         name="controllers",
         shows=lambda part: [item for number, name in sorted(part.controllers.items()) for item in (number, name)],
         says="number parameter ...",

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import mido
 from mido.messages import SPEC_BY_STATUS
 
+from synth.bank.bank import LARGEST_WEIGHT
 from synth.errors import WavekeysError
 from synth.host.osc.wire import Value
 from synth.instrument import Parameter
@@ -111,8 +111,10 @@ class Weights:
         while rest:
             name = Text("name").take(rest)
             weight = _next(rest, f"the weight of {name!r}")
-            if not isinstance(weight, int | float) or not math.isfinite(weight) or weight < 0:
-                raise WavekeysError(f"the weight of {name!r} must be a number of at least 0, not {weight!r}")
+            if not isinstance(weight, int | float) or not 0.0 <= weight <= LARGEST_WEIGHT:
+                raise WavekeysError(
+                    f"the weight of {name!r} must be a number from 0 to {LARGEST_WEIGHT:.0f}, not {weight!r}"
+                )
             weights[name] = float(weight)
         return weights
 

@@ -22,6 +22,7 @@ Action = Literal[
     "parameter",
     "value",
     "learn",
+    "forget",
     "save",
     "record",
     "stop",
@@ -78,6 +79,7 @@ CONTROLLED: dict[str, Binding] = {
     # With ctrl: R alone lies between two black keys, and a slip would cost the take.
     "r": Binding(action="record", once=True, pause_s=0.7),
     "s": Binding(action="save", once=True, pause_s=0.7),
+    "l": Binding(action="forget", once=True),
     # Where the Kitty protocol is on, the terminal makes no signal of it.
     "c": Binding(action="stop", once=True),
 }
@@ -94,5 +96,6 @@ HELP: tuple[tuple[str, str], ...] = (
     ("tab", "part"),
     ("bksp", "preset's blend"),
     (".", "learn a controller"),
+    ("^L", "forget it"),
 )
 """The likelier it is wanted, the earlier; the screen shows those of the piano (z x, c v, space) beside it."""

@@ -76,6 +76,7 @@ class Keyboard:
             "parameter": self._choose_parameter,
             "value": self._move_value,
             "learn": lambda _: self._learn(),
+            "forget": lambda _: self._unlearn(),
             "save": lambda _: self._save(),
             "record": lambda _: desk.record(self._status.recording is None),
             "stop": lambda _: desk.stop(),
@@ -238,6 +239,10 @@ class Keyboard:
     def _learn(self) -> None:
         if (part := self._chosen()) is not None:
             self._desk.learn(part.name, None if part.learning == self._parameter else self._parameter)
+
+    def _unlearn(self) -> None:
+        if (part := self._chosen()) is not None:
+            self._desk.forget(part.name, self._parameter)
 
     def _save(self) -> None:
         if (part := self._chosen()) is not None:

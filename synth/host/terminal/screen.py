@@ -163,7 +163,7 @@ def _parameter(status: Status, keyboard: KeyboardView, width: int) -> Iterable[S
     if part.learning == parameter.id:
         line.append("  move a controller to learn it", style="bold yellow")
     elif numbers:
-        line.append(f"  controller {', '.join(numbers)} (. learns)", style=QUIET)
+        line.append(f"  controller {', '.join(numbers)} (. learns, ^L forgets)", style=QUIET)
     else:
         line.append("  no controller (. learns)", style=QUIET)
     yield Section(rank=8, lines=[line])

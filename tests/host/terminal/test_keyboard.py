@@ -94,6 +94,8 @@ def test_a_parameter_is_chosen_and_moved_within_its_range() -> None:
     hand.press("n")
     hand.press(".")
     assert hand.desk.calls[-1] == ("learn", "keys", list(PARAMETERS)[1])
+    hand.press("l", "ctrl")
+    assert hand.desk.calls[-1] == ("forget", "keys", list(PARAMETERS)[1])
 
 
 def test_a_weight_grows_at_the_others_cost() -> None:
