@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -33,6 +34,7 @@ def workers(count: int, begin: Callable[..., None] | None = None, *arguments: An
 
 
 def _begin(begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; this one ends with its parent
     threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
     if begin is not None:
         begin(*arguments)

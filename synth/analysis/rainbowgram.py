@@ -85,7 +85,7 @@ def draw(notes: Sequence[Cell], path: Path, *, columns: int = 4, row_names: Sequ
         axis.imshow(picture(audio), origin="lower", aspect="auto", extent=extent, interpolation="nearest")
         axis.set_facecolor("black")
         axis.set_xlim(0.0, seconds)
-        axis.set_title(name, fontsize=9)
+        axis.set_title(name, fontsize=9, parse_math=False)
         axis.set_yticks(range(OCTAVES + 1), [f"C{octave}" for octave in range(2, OCTAVES + 3)], fontsize=7)
         axis.tick_params(axis="x", labelsize=7)
     for axis in axes[-1]:

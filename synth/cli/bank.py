@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from synth.training.config import DataConfig
 
 MOST_INSTRUMENTS = 16  # that are taken without being named
+FILES = BANK, MODEL, PRESET = "bank.safetensors", "model.safetensors", "preset.toml"  # of a preset that is a folder
 SOUNDFONT_PITCHES, SOUNDFONT_VELOCITIES = "36-96", "50,100,127"
 
 
@@ -70,9 +71,13 @@ def build(
     if output.resolve() == source.resolve():
         raise UsageError(f"{output} is where the notes are; give the preset another place")
     name = checked_name(output.stem if name is None else name)
-    there = output if output.suffix == ".wavekeys" else output / "preset.toml"
-    if there.exists() and not force:
+    written = [output] if output.suffix == ".wavekeys" else [output / file for file in FILES]
+    if output.is_file() and output.suffix != ".wavekeys":
+        raise WavekeysError(f"cannot write {output}: it is a file; give a folder's name, or one that ends in .wavekeys")
+    if any(file.exists() for file in written) and not force:
         raise WavekeysError(f"{output} is there already; choose another name, or overwrite it with --force")
+    if (output / "checkpoints").is_dir() or ((output / MODEL).exists() and not (output / PRESET).exists()):
+        raise WavekeysError(f"{output} holds a model that is no preset's; give the preset another place")
     trained_on = source.suffix == ".toml"
     if trained_on and (instruments or pitches or velocities):
         raise UsageError(f"{source}: a training config says itself which notes; leave the options out")
@@ -80,8 +85,7 @@ def build(
     factory_notes = not data.notes and Path(data.soundfont).name == Path(DataConfig().soundfont).name
     path = model_file(model_name)
     make_folder(output.parent)
-    if output.suffix == ".wavekeys":
-        check_writable(output)
+    check_writable(written[0] if output.is_dir() else output)
     bank = _bank(data, path, listed=bool(trained_on or instruments), refine=not no_refine)
     if output.suffix == ".wavekeys":
         with tempfile.TemporaryDirectory(prefix="wavekeys-") as partial:
@@ -154,6 +158,7 @@ def _bank(data: DataConfig, model_path: Path, *, listed: bool, refine: bool) -> 
 
 def _programs(soundfont: Path, chosen: list[str]) -> dict[str, int]:
     """Instruments of a SoundFont by name: named as it does, or given with their programs."""
+    from synth.training.config import check_instrument
     from synth.training.data import soundfont_programs
 
     there = soundfont_programs(soundfont)
@@ -167,6 +172,7 @@ def _programs(soundfont: Path, chosen: list[str]) -> dict[str, int]:
     programs = {}
     for choice in chosen:
         name, given, program = choice.partition("=")
+        check_instrument(name, "--instruments")
         if given:
             programs[name] = _numbers("--instruments", program)[0]
         elif name in there:
@@ -196,12 +202,15 @@ def _write(folder: Path, bank: Bank, model_path: Path, name: str, factory_notes:
     from synth.bank.preset import preset_text, sha256_of
 
     info = _info(name, bank.instruments, sha256_of(model_path), folder, factory_notes)
-    with replacing(folder / "bank.safetensors") as partial:
-        bank.save(partial)
-    with replacing(folder / "model.safetensors") as partial:
-        shutil.copyfile(model_path, partial)
-    with replacing(folder / "preset.toml") as partial:  # last: it makes a preset of them
-        partial.write_text(preset_text(info), encoding="utf-8")
+    # All three are whole before the first is put in its place; what makes a preset of them is the last.
+    with (
+        replacing(folder / PRESET) as new_preset,
+        replacing(folder / MODEL) as new_model,
+        replacing(folder / BANK) as new_bank,
+    ):
+        bank.save(new_bank)
+        shutil.copyfile(model_path, new_model)
+        new_preset.write_text(preset_text(info), encoding="utf-8")
 
 
 def _info(name: str, instruments: tuple[str, ...], model_sha256: str, folder: Path, factory_notes: bool) -> PresetInfo:

@@ -68,7 +68,7 @@ def command(
     if precisions:
         _compare_precisions(loaded, sources, every, as_json)
         return
-    notes = _sources(sources) if sources else {}
+    notes = _sources(sources, loaded.model.config.sample_rate_hz) if sources else {}
     if notes and not _playable(loaded) & notes.keys():
         click.echo(f"wavekeys: no note of {preset} is among those that {sources} names: none is compared", err=True)
     if sheet is not None:
@@ -151,12 +151,11 @@ def _playable(preset: Preset) -> set[tuple[str, int, int]]:
     return set(itertools.product(bank.instruments, bank.pitches.tolist(), bank.velocities.tolist()))
 
 
-def _sources(config: Path) -> dict[tuple[str, int, int], np.ndarray]:
+def _sources(config: Path, rate_hz: int) -> dict[tuple[str, int, int], np.ndarray]:
     from synth.training.config import read_config
     from synth.training.data import good_notes, open_notes
 
-    settings = read_config(config)
-    source = open_notes(settings.data, settings.model.sample_rate_hz)
+    source = open_notes(read_config(config).data, rate_hz)
     notes: dict[tuple[str, int, int], np.ndarray] = {}
     for note in good_notes(source, left_out):
         notes.setdefault(note[:3], note.audio)  # the first of each, as in a bank

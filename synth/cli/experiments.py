@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from synth.cli.files import left_out, make_folder
-from synth.errors import UsageError
+from synth.errors import UsageError, WavekeysError
 
 
 @click.command("experiments", short_help="Repeat the paper's experiments, as a report.")
@@ -21,6 +21,7 @@ from synth.errors import UsageError
 )
 @click.option("--steps", type=click.IntRange(2, 17), default=5, show_default=True, help="Of interpolations.")
 @click.option("--iterations", type=click.IntRange(1), default=1000, show_default=True, help="Of Griffin and Lim.")
+@click.option("--force", is_flag=True, help="Overwrite a report that is there.")
 @click.option("--batch", type=click.IntRange(1, 256), default=16, show_default=True, help="Notes decoded together.")
 def command(
     preset: str,
@@ -31,6 +32,7 @@ def command(
     every: int,
     steps: int,
     iterations: int,
+    force: bool,
     batch: int,
 ) -> None:
     """Measure PRESET's model and a baseline on notes; FOLDER/report.md has the tables, pictures and sounds.
@@ -53,6 +55,9 @@ def command(
         raise UsageError(f"unknown experiment {unknown[0]!r}; one of {', '.join(EXPERIMENTS)}")
     loaded = load_preset(preset)
     baseline = load_baseline(baseline_path) if baseline_path else None
+    written = output / "report.md"
+    if written.exists() and not force:
+        raise WavekeysError(f"{written} is there already; choose another folder, or overwrite it with --force")
     make_folder(output)
     source = open_notes(read_config(sources).data, loaded.model.config.sample_rate_hz)
     notes = tuple(
@@ -78,6 +83,7 @@ def command(
     )
     names = [name for name in EXPERIMENTS if not only or name in only]
     with progress_bar("experimenting", len(names)) as progress:
-        text = report(bench, head, names, progress)
-    write_text(output / "report.md", text)
-    click.echo(f"{output / 'report.md'}: {len(names)} experiments on {len(notes)} notes")
+        for done, text in enumerate(report(bench, head, names), 1):
+            write_text(written, text)  # whatever becomes of the next one
+            progress(done)
+    click.echo(f"{written}: {len(names)} experiments on {len(notes)} notes")

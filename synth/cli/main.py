@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import signal
 import sys
 
@@ -37,6 +38,7 @@ VERBS: dict[str, str] = {
 """Each verb's module is `synth.cli.<verb>` with dashes as underscores, its click command named `command`."""
 
 
+INTERRUPTED = 130  # the exit code, as shells have it
 _ANALYSIS = ("librosa", "matplotlib", "scipy", "soxr")
 _TRAIN = ("grain", "google", "optax", "orbax", "threadpoolctl")
 _EXTRAS = dict.fromkeys(_ANALYSIS, "analysis") | dict.fromkeys(_TRAIN, "train") | {"pedalboard": "effects"}
@@ -66,6 +68,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point of the installed command; always exits."""
     try:
         _run(arguments)
+    except SystemExit as end:
+        if arguments is None and end.code == INTERRUPTED:
+            # Not by way of the interpreter's end, which JAX does not survive while it computes.
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(INTERRUPTED)
+        raise
     finally:
         if arguments is None:  # this process ends, and one more interrupt would only make it do so less tidily
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -97,8 +107,19 @@ def _run(arguments: list[str] | None) -> None:
             sys.stdout.close()  # else the interpreter fails on it once more
         _fail(error.strerror or str(error), 1)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if _came_of_an_interrupt(error):
+            sys.exit(INTERRUPTED)
+        raise
     sys.exit(0)
+
+
+def _came_of_an_interrupt(error: BaseException | None) -> bool:
+    """Whether a library made another error of it, as numba does."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _fail(message: str, code: int) -> None:

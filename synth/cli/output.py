@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ import soundfile
 from synth.atomic import replacing
 from synth.errors import UsageError, WavekeysError
 from synth.instrument.offline import resampled
-from synth.sounds import SUFFIXES
+from synth.sounds import SUFFIXES, wav_bytes
 
 _FILES = SUFFIXES | {".npy", ".mid", ".midi", ".sfz", ".sf2", ".toml", ".safetensors", ".png", ".svg", ".zip"}
 
@@ -68,11 +67,9 @@ def write_wav(path: Path, audio: np.ndarray, *, rate_hz: int, wanted_hz: int) ->
     # When the disk is full, the file that was there before is still there; a pipe or a device cannot be replaced.
     place = replacing(path) if path.is_file() or not path.exists() else contextlib.nullcontext(path)
     try:
-        # By way of memory: libsndfile does not tell why it cannot write.
-        whole = io.BytesIO()
-        soundfile.write(whole, np.clip(audio, -1.0, 1.0), wanted_hz, subtype="PCM_24", format="WAV")
+        whole = wav_bytes(audio, wanted_hz)
         with place as partial:
-            partial.write_bytes(whole.getbuffer())
+            partial.write_bytes(whole)
     except (soundfile.LibsndfileError, OSError) as error:
         raise WavekeysError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
     return over

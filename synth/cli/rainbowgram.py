@@ -33,7 +33,7 @@ PICTURES = (".png", ".svg")
     help="Of two notes, draw what lies between them in so many steps: sounds mixed above, embeddings mixed below.",
 )
 @click.option("--pitch", type=FloatRange(0, 127), help="MIDI pitch of the two [what their names tell].")
-@click.option("--temperature", type=FloatRange(0, 4), default=1.0, show_default=True, help="Of the decoder.")
+@click.option("--temperature", type=FloatRange(0, 4), help="Of the decoder [1].")
 @model_option
 def command(
     wavs: tuple[Path, ...],
@@ -42,7 +42,7 @@ def command(
     rows: str | None,
     steps: int | None,
     pitch: float | None,
-    temperature: float,
+    temperature: float | None,
     model_name: str,
 ) -> None:
     """Draw each IN.wav (any rate, any channels; folders too) into OUT.png or OUT.svg.
@@ -68,11 +68,13 @@ def command(
             skipped.add(error)
             notes.append(("", None))  # an empty place, so that the others keep theirs
     names = rows.split(",") if rows else []
+    if steps is None and (pitch is not None or temperature is not None):
+        raise UsageError("--pitch and --temperature are of what --interpolate decodes; give it too")
     if steps is not None:
         if len(notes) != 2:
             raise UsageError(f"--interpolate draws what lies between two notes, not {len(notes)}")
         ends = [(name, audio) for name, audio in notes if audio is not None]
-        notes = _between(ends, steps, paths[0], pitch, temperature, model_name)
+        notes = _between(ends, steps, paths, pitch, 1.0 if temperature is None else temperature, model_name)
         columns, names = steps, names or ["sounds mixed", "embeddings mixed"]
     if len(names) > (lines := -(-len(notes) // columns)):
         raise UsageError(f"--rows {rows}: {len(names)} names for {lines} rows")
@@ -86,7 +88,7 @@ def command(
 def _between(
     ends: list[tuple[str, np.ndarray]],
     steps: int,
-    path: Path,
+    paths: list[Path],
     pitch: float | None,
     temperature: float,
     model_name: str,
@@ -96,7 +98,13 @@ def _between(
     from synth.stream import BatchDecoder
 
     model = chosen_model(model_name)
-    pitch = require_pitch(path, pitch) if model.config.clock_harmonics else None
+    if model.config.clock_harmonics:
+        pitches = {require_pitch(path, pitch) for path in paths}
+        if len(pitches) > 1:
+            raise UsageError(f"{paths[0]} and {paths[1]} have two pitches; choose the one to decode by --pitch")
+        (pitch,) = pitches
+    else:
+        pitch = None
     if model.config.sample_rate_hz != RATE_HZ:
         raise WavekeysError(f"rainbowgrams are of {RATE_HZ} Hz, the model's sounds of {model.config.sample_rate_hz}")
     (first, a), (second, b) = ends

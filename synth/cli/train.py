@@ -31,7 +31,7 @@ def command(config: Path, resume: bool, coordinator: str | None, processes: int,
     from synth.training import Trainer, read_config
     from synth.training.devices import join
 
-    if (coordinator is None) != (processes == 1):
+    if (coordinator is None) != (processes == 1) or (coordinator is None and process > 0):
         raise UsageError("several processes need --coordinator HOST:PORT, --processes N and --process I, all three")
     # A run in the background is ended by SIGTERM (a shell makes it ignore Ctrl-C): both save the state.
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from synth.analysis.rainbowgram import Cell, draw_compared
+from synth.atomic import replacing
+from synth.sounds import wav_bytes
 from synth.spectral import Baseline
 from synth.stream import BatchDecoder
 from synth.wavenet import WaveNet
@@ -101,8 +102,8 @@ class Bench:
     def keep(self, name: str, audio: np.ndarray) -> str:
         """Write a sound into the report's folder; its link in Markdown."""
         place = Path("wav") / f"{_plain(name)}.wav"
-        (self.folder / "wav").mkdir(exist_ok=True)
-        soundfile.write(self.folder / place, np.clip(audio, -1.0, 1.0), self.rate_hz, subtype="PCM_24")
+        with replacing(self.folder / place) as partial:
+            partial.write_bytes(wav_bytes(audio, self.rate_hz))
         return f"[{name}]({place.as_posix()})"
 
     def picture(self, name: str, rows: Mapping[str, Sequence[Cell]], *, width: int = 8) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -57,7 +57,10 @@ def interpolation(bench: Bench) -> Section:
     parts = []
     spread = bench.instruments[:: -(-len(bench.instruments) // MORPHED)]  # neighbours are often of one family
     for first, second in itertools.pairwise(spread):
-        a, b = _common(bench, first, second)
+        if (common := _common(bench, first, second)) is None:
+            parts.append(f"### {first} to {second}\n\nThey have no pitch in common.")
+            continue
+        a, b = common
         mixed, decoded = between(
             bench.model,
             bench.decoder,
@@ -191,24 +194,27 @@ EXPERIMENTS: dict[str, Callable[[Bench], Section]] = {
 }
 
 
-def report(bench: Bench, head: str, names: Sequence[str], progress: Callable[[int], None] = lambda _: None) -> str:
-    """The report, Markdown that begins with `head`; sounds and pictures are written on the way.
+def report(bench: Bench, head: str, names: Sequence[str]) -> Iterator[str]:
+    """The report as it is after each experiment, Markdown that begins with `head`.
 
-    `progress` is told how many of the experiments are done.
+    Sounds and pictures are written on the way.
     """
-    parts = [head]
-    for done, name in enumerate(names, start=1):
+    text = head
+    for name in names:
         section = EXPERIMENTS[name](bench)
-        parts.append(f"## {section.title}\n\n{section.text}")
-        progress(done)
-    return "\n\n".join(parts) + "\n"
+        text += f"\n\n## {section.title}\n\n{section.text}"
+        yield text + "\n"
 
 
-def _common(bench: Bench, first: str, second: str) -> tuple[Note, Note]:
-    """Two instruments' notes of one pitch, near the middle of the first one's."""
-    middle = bench.middle(first)
-    own = [note for note in bench.notes if note.instrument == second]
-    return middle, min(own, key=lambda note: (abs(note.pitch - middle.pitch), -note.velocity))
+def _common(bench: Bench, first: str, second: str) -> tuple[Note, Note] | None:
+    """Two instruments' loudest notes of one pitch, the nearest to the middle of the first one's that both have."""
+    middle = bench.middle(first).pitch
+    by_velocity = sorted(bench.notes, key=lambda note: note.velocity)
+    a, b = ({note.pitch: note for note in by_velocity if note.instrument == name} for name in (first, second))
+    if not a.keys() & b.keys():
+        return None
+    pitch = min(a.keys() & b.keys(), key=lambda pitch: (abs(pitch - middle), pitch))
+    return a[pitch], b[pitch]
 
 
 def _sequence(bench: Bench, name: str) -> list[Note]:

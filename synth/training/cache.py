@@ -19,7 +19,7 @@ from synth.pitch import midi_to_hertz
 from synth.training.analysis import Sound, analyse_all
 from synth.training.config import DataConfig
 from synth.training.crops import Listener, NoteSet
-from synth.training.data import BadNote, good_notes, open_notes
+from synth.training.data import BadNote, good_notes, listed_recordings, open_notes
 from synth.wavenet import SpectralEncoder, WaveNet, WaveNetConfig
 
 VERSION = 10  # of the analysis; another makes it be done again
@@ -36,7 +36,7 @@ def analysed_notes(model: WaveNet, data: DataConfig, folder: Path, bad: Callable
     if jax.process_index() == 0:
         try:
             settings = _settings(model.config, data)
-            if _summary(folder).get("settings") != settings:
+            if _summary(folder).get("settings") != settings or not _is_whole(folder):
                 _analyse(model, data, folder, settings, bad)
         except OSError as error:
             failure = WavekeysError(f"cannot keep the analysed notes in {folder}: {error.strerror or error}")
@@ -128,9 +128,20 @@ class _Arrays:
 
 def _summary(folder: Path) -> dict[str, Any]:
     try:
-        return json.loads((folder / "notes.json").read_text(encoding="utf-8"))
+        summary = json.loads((folder / "notes.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
+    return summary if isinstance(summary, dict) else {}
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the arrays that the summary tells of are there, as long as they say."""
+    try:
+        for name in _summary(folder)["arrays"]:
+            np.load(folder / f"{name}.npy", mmap_mode="r")
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+    return True
 
 
 def _settings(config: WaveNetConfig, data: DataConfig) -> dict[str, Any]:
@@ -147,7 +158,8 @@ def _settings(config: WaveNetConfig, data: DataConfig) -> dict[str, Any]:
 
 def _fingerprint(path: Path) -> str:
     """Changes when files change, go or come. Of NSynth's many files, only when its lists do."""
+    others = listed_recordings(path)  # perhaps outside the folder
     lists = [*path.glob("examples.json"), *path.glob("*/examples.json")]
-    files = [path] if path.is_file() else sorted(lists or path.glob("**/*"))
+    files = [path] if path.is_file() else sorted({*(lists or path.glob("**/*")), *others})
     stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
     return hashlib.sha256(json.dumps(stats).encode()).hexdigest()

@@ -107,10 +107,15 @@ class Checkpoints:
             # Looked at first: a restore that is broken off leaves reads that complain when nobody expects it.
             there = {name: array.shape for name, array in self._manager.item_metadata(step).items()}
             if there != {name: array.shape for name, array in wanted.items()}:
-                raise WavekeysError(f"{where}: a checkpoint of another model; use its config, or run without --resume")
+                raise WavekeysError(f"{where}: a checkpoint of another model; use its config, or another output")
             found = self._manager.restore(step, args=ocp.args.StandardRestore(wanted))
-        except (OSError, ValueError) as error:
-            raise WavekeysError(f"{where}: not a readable checkpoint ({error})") from None
+        except WavekeysError:
+            raise
+        except Exception as error:  # Orbax raises what it likes
+            reason = " ".join(str(error).split())[:200]
+            raise WavekeysError(
+                f"{where}: not a readable checkpoint; remove it to go on from the one before ({reason})"
+            ) from None
         return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in wanted])
 
     def _open(self) -> None:

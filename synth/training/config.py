@@ -1,4 +1,4 @@
-"""A training run as a TOML file; `presets/factory.toml` is the one that made the factory model."""
+"""A training run as a TOML file, such as `presets/factory.toml`."""
 
 from __future__ import annotations
 
@@ -157,12 +157,25 @@ def read_config(path: Path) -> TrainConfig:
         validation=dataclasses.replace(held_out, instruments=_small(held_out.instruments)),
         output=Path(output),
     )
+    for name in programs:
+        check_instrument(name, f"{where}: [data.instruments]")
+    if training.history_noise[0] > training.history_noise[1]:
+        raise WavekeysError(f"{where}: [training] history_noise goes from more to less: {[*training.history_noise]}")
     if config.data.pitch_low > config.data.pitch_high:
         raise WavekeysError(f"{where}: [data] pitch_low {config.data.pitch_low} is above its pitch_high")
-    longest = int(NOTE_SECONDS * config.model.sample_rate_hz) // config.model.hop
+    samples, half = int(NOTE_SECONDS * config.model.sample_rate_hz), config.model.hop // 2
+    if config.model.encoder == "spectral" and (config.model.hop % 2 or samples % half):
+        raise WavekeysError(f"{where}: [model] hop: half of it must divide a note's {samples} samples")
+    longest = samples // config.model.hop
     if training.frames > longest:
         raise WavekeysError(f"{where}: [training] frames {training.frames}: a note has {longest}")
     return config
+
+
+def check_instrument(name: str, where: str) -> None:
+    """Refuse a name that no blend could say: one of no letters, or with what parts names and weights."""
+    if not name.strip() or not name.isprintable() or "," in name or "=" in name:
+        raise UsageError(f"{where}: an instrument cannot be called {name!r}")
 
 
 def _small(names: list[str]) -> list[str]:

@@ -23,7 +23,7 @@ class MetricsLog:
     def __init__(self, folder: Path, first: int) -> None:
         self._lines = folder / "metrics.jsonl"
         if self._lines.exists():
-            lines = self._lines.read_text(encoding="utf-8").splitlines(keepends=True)
+            lines = self._lines.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
             self._lines.write_text("".join(line for line in lines if _step_of(line) <= first), encoding="utf-8")
         self._events = folder / f"events.out.tfevents.{time.time():010.0f}.{platform.node()}"
         self._append(MESSAGES["Event"](wall_time=time.time(), file_version="brain.Event:2"))

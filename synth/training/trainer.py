@@ -48,14 +48,15 @@ class Trainer:
             model = load_model(model_file(training.start_from))
         else:
             model = WaveNet(config.model, rngs=nnx.Rngs(training.seed))
-        self.notes = analysed_notes(model, config.data, config.output / "notes", bad)
-        self.roles = roles(self.notes, config.validation)
         start, step = make_step(model, training)
         self.state = self.devices.replicate(start)
         self._step = jax.jit(step, donate_argnums=0, out_shardings=self.devices.everywhere)
         self._graph = nnx.graphdef(model)
-        if resume:
+        if resume:  # before the notes: to analyse them may take hours
             self.state = self.checkpoints.restore(self.state)
+            self._save_model()  # it may be older: what is written second can be missing
+        self.notes = analysed_notes(model, config.data, config.output / "notes", bad)
+        self.roles = roles(self.notes, config.validation)
 
     @property
     def model(self) -> WaveNet:
@@ -66,6 +67,9 @@ class Trainer:
         """Save the state. Raises WavekeysError where it is no number any more; the last good one stays then."""
         refuse_non_finite(self.state.average, self.state.step, self.config.output)
         self.checkpoints.save(self.state)
+        self._save_model()
+
+    def _save_model(self) -> None:
         if jax.process_index() == 0:
             self.model.save(self.config.output / "model.safetensors")
 

@@ -14,6 +14,7 @@ from synth import bank
 from synth.analysis.compiled import librosa
 from synth.bank import Preset
 from synth.experiments.bench import table
+from synth.experiments.paper import EXPERIMENTS
 from synth.spectral import Baseline
 from synth.spectral.config import BaselineConfig, Layer
 from synth.training import data
@@ -88,6 +89,37 @@ def test_some_experiments_can_be_left_out(wavekeys, at_hand: Path, tmp_path: Pat
     code, _, said = wavekeys("experiments", "tiny", "-o", tmp_path, "--sources", "x.toml", "--only", "none")
     assert code == 2
     assert "one of reconstruction, interpolation" in said
+    assert at_hand.is_file()
+
+
+def test_a_report_is_kept_as_far_as_it_came_and_not_written_over(
+    wavekeys, at_hand: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_bench: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(EXPERIMENTS, "long-notes", broken)
+    options = ("--sources", tmp_path / "notes.toml", "--steps", 2, "--batch", 2, "-o", tmp_path / "out")
+    some = ("--only", "dynamics", "--only", "long-notes")
+    assert wavekeys("experiments", "tiny", *options, *some)[0] == 130
+    assert "## Dynamics" in (tmp_path / "out" / "report.md").read_text()
+    code, _, complaint = wavekeys("experiments", "tiny", *options, "--only", "dynamics")
+    assert code == 1
+    assert "overwrite it with --force" in complaint
+    assert wavekeys("experiments", "tiny", *options, "--only", "dynamics", "--force")[0] == 0
+    assert at_hand.is_file()
+
+
+def test_instruments_without_a_pitch_in_common_are_not_interpolated(
+    wavekeys, at_hand: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = [Note("bell", 60, 100, tone(60, 0.2)), Note("pipe", 62, 100, tone(62, 0.2))]
+    monkeypatch.setattr(
+        data, "open_notes", lambda *_: NoteSource(where="two tones", at_most=2, read=lambda: iter(notes))
+    )
+    options = ("--sources", tmp_path / "notes.toml", "--only", "interpolation", "-o", tmp_path / "out")
+    assert wavekeys("experiments", "tiny", *options)[0] == 0
+    assert "They have no pitch in common." in (tmp_path / "out" / "report.md").read_text()
     assert at_hand.is_file()
 
 

@@ -90,6 +90,22 @@ def test_what_cannot_be_drawn_is_said(wavekeys, notes: Path, tmp_path: Path) -> 
     assert "noise.wav: not a readable sound file" in complaint
 
 
+@pytest.mark.usefixtures("drawn")
+def test_what_decodes_nothing_or_two_pitches_is_refused(
+    wavekeys, notes: Path, tmp_path: Path, tiny_model: Callable[[str], WaveNet]
+) -> None:
+    code, _, complaint = wavekeys("rainbowgram", notes, "-o", tmp_path / "a.png", "--pitch", 60)
+    assert code == 2
+    assert "--pitch and --temperature are of what --interpolate decodes" in complaint
+    tiny_model("live").save(tmp_path / "model.safetensors")
+    (notes / "pipe-060-100.wav").rename(notes / "pipe-067-100.wav")
+    command = ("rainbowgram", notes, "-o", tmp_path / "a.png", "--interpolate", 3)
+    code, _, complaint = wavekeys(*command, "--model", tmp_path / "model.safetensors")
+    assert code == 2
+    assert "have two pitches; choose the one to decode by --pitch" in complaint
+    assert wavekeys(*command, "--model", tmp_path / "model.safetensors", "--pitch", 60)[0] == 0
+
+
 def test_a_file_that_is_skipped_leaves_its_place_empty(wavekeys, notes: Path, tmp_path: Path, drawn) -> None:
     (tmp_path / "noise.wav").write_text("no sound")
     assert wavekeys("rainbowgram", tmp_path / "noise.wav", notes, "-o", tmp_path / "a.png", "--columns", 1)[0] == 1

@@ -87,6 +87,34 @@ def test_other_notes_are_analysed_anew(data: DataConfig, tmp_path: Path, tiny_mo
     assert list(analysed_notes(model, data, tmp_path / "cache", lambda _: None).pitch) == [62, 64]
 
 
+@pytest.mark.parametrize("damage", ["cut", "gone", "no summary"])
+def test_damaged_arrays_are_made_anew(
+    data: DataConfig, tmp_path: Path, tiny_model: Callable[[str], WaveNet], damage: str
+) -> None:
+    model = tiny_model("live")
+    whole = np.array(analysed_notes(model, data, tmp_path / "cache", lambda _: None).audio)
+    audio = tmp_path / "cache" / "audio.npy"
+    if damage == "cut":
+        audio.write_bytes(audio.read_bytes()[:1000])
+    elif damage == "gone":
+        audio.unlink()
+    else:
+        (tmp_path / "cache" / "notes.json").write_text("null")
+    np.testing.assert_array_equal(analysed_notes(model, data, tmp_path / "cache", lambda _: None).audio, whole)
+
+
+def test_a_recording_that_a_table_names_elsewhere_is_looked_at_too(
+    data: DataConfig, tmp_path: Path, tiny_model: Callable[[str], WaveNet]
+) -> None:
+    model, table = tiny_model("live"), tmp_path / "table"
+    table.mkdir()
+    (table / "notes.csv").write_text("file,pitch\n../notes/pipe_C4.wav,60\n")
+    listed = DataConfig(**WHOLE, notes=str(table))
+    before = np.array(analysed_notes(model, listed, tmp_path / "cache", lambda _: None).audio)
+    (Path(data.notes) / "pipe_E4.wav").rename(Path(data.notes) / "pipe_C4.wav")
+    assert (analysed_notes(model, listed, tmp_path / "cache", lambda _: None).audio != before).any()
+
+
 def test_a_temporal_size_needs_the_sound_alone(
     data: DataConfig, tmp_path: Path, tiny_model: Callable[[str], WaveNet]
 ) -> None:

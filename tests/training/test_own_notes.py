@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +96,34 @@ def test_what_cannot_be_written_is_told_before_the_work(
     monkeypatch.setattr("synth.cli.bank._bank", None)
     assert wavekeys("bank", "build", oboe, "-o", tmp_path / "mine.wavekeys", "--force") == 1
     assert "cannot write" in capsys.readouterr().err
+    (tmp_path / "plain").write_text("of another kind")
+    assert wavekeys("bank", "build", oboe, "-o", tmp_path / "plain", "--force") == 1
+    assert "it is a file; give a folder's name" in capsys.readouterr().err
+    run = tmp_path / "run"  # of `wavekeys train`: its model is no preset's to overwrite
+    run.mkdir()
+    (run / "model.safetensors").write_text("of a night's work")
+    assert wavekeys("bank", "build", oboe, "-o", run) == 1
+    assert "is there already" in capsys.readouterr().err
+    assert wavekeys("bank", "build", oboe, "-o", run, "--force") == 1
+    assert "holds a model that is no preset's" in capsys.readouterr().err
+    assert (run / "model.safetensors").read_text() == "of a night's work"
+
+
+@pytest.mark.usefixtures("home")
+def test_a_preset_that_is_not_written_whole_leaves_the_former_as_it_was(
+    oboe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("bank", "build", oboe, "-o", tmp_path / "mine", "--no-refine", "--force", "--pitches")
+    assert wavekeys(*command, "60") == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("synth.cli.bank.shutil.copyfile", full)
+    assert wavekeys(*command, "64") == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()} == before
 
 
 @pytest.mark.usefixtures("home")
@@ -128,6 +157,7 @@ def test_a_soundfonts_instruments_are_taken_by_name_or_by_program(
     assert "is there already" in capsys.readouterr().err
     for wrong, complaint in (
         ((), "choose by --instruments"),
+        (("--instruments", "=5"), "--instruments: an instrument cannot be called ''"),
         (("--instruments", "theremin"), "no instrument 'theremin'; give theremin=PROGRAM, or one of"),
         (("--instruments", "oboe", "--pitches", "61-60"), "--pitches: '61-60' are from high to low"),
         (("--instruments", "oboe", "--pitches", "x"), "--pitches: 'x,x' are not numbers from 0 to 127"),

@@ -170,6 +170,29 @@ def test_there_is_nothing_to_resume_in_an_empty_folder(config: TrainConfig) -> N
         Trainer(config, resume=True)
 
 
+def test_a_model_that_is_missing_is_written_when_its_run_is_gone_on_with(config: TrainConfig) -> None:
+    run = Trainer(config)
+    run.run(lambda _: None)
+    model = config.output / "model.safetensors"
+    whole = model.read_bytes()
+    model.unlink()
+    Trainer(config, resume=True).run(lambda _: None)
+    assert model.read_bytes() == whole
+
+
+def test_a_damaged_checkpoint_is_told_in_a_line_before_the_notes_are_read(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Trainer(config)
+    run.checkpoint()
+    step = config.output / "checkpoints" / str(int(run.state.step))
+    for file in [path for path in step.rglob("*") if path.is_file()]:
+        file.write_bytes(file.read_bytes()[:20])
+    monkeypatch.setattr(trainer, "analysed_notes", lambda *_: pytest.fail("read"))
+    with pytest.raises(WavekeysError, match=r"not a readable checkpoint; remove it to go on from the one before"):
+        Trainer(config, resume=True)
+
+
 def test_a_checkpoint_of_another_model_is_refused(config: TrainConfig) -> None:
     Trainer(config).checkpoint()
     other = dataclasses.replace(config, model=dataclasses.replace(config.model, skip=48))
@@ -208,6 +231,9 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
         ("[training]\nseed = -1", "'seed' must be a whole number from 0"),
         ("[training]\nlearning_rate = nan", "'learning_rate' must be a number from 1e-12 to 1000, not nan"),
         ("[training]\nhistory_noise = [1]", "'history_noise' must be 2 numbers"),
+        ("[training]\nhistory_noise = [1.0, 0.03]", "history_noise goes from more to less"),
+        ("[model]\nhop = 511", r"\[model\] hop: half of it must divide a note's 64000 samples"),
+        ("[data.instruments]\n'a=b' = 3", r"\[data.instruments\]: an instrument cannot be called 'a=b'"),
         ("[training]\nhistory_noise = ['a', 1]", "'history_noise' must be a number from"),
         ("[validation]\nevry = 3", "unknown key 'evry'"),
         ("[training]\nstart_from = 'factory'\n[model]\nsize = 'large'", "brings its own model"),

@@ -5,8 +5,19 @@ be used comes as a `BadNote`, named with the reason; `good_notes` lists those an
 but its config and `synth.training.soundfont`.
 """
 
+from synth.training.data.folder import listed_recordings
 from synth.training.data.note import BadNote, Note, NoteSource, good_notes
 from synth.training.data.soundfont import soundfont_programs
 from synth.training.data.sources import SOUNDFONT, kind_of, open_notes
 
-__all__ = ["SOUNDFONT", "BadNote", "Note", "NoteSource", "good_notes", "kind_of", "open_notes", "soundfont_programs"]
+__all__ = [
+    "SOUNDFONT",
+    "BadNote",
+    "Note",
+    "NoteSource",
+    "good_notes",
+    "kind_of",
+    "listed_recordings",
+    "open_notes",
+    "soundfont_programs",
+]

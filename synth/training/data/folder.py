@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from synth.analysis.compiled import librosa
-from synth.errors import WavekeysError
+from synth.errors import UsageError, WavekeysError
 from synth.pitch import BETWEEN, END, NAMED, note_number
 from synth.sounds import SUFFIXES
 from synth.training.config import DataConfig
@@ -52,6 +52,9 @@ class Label(NamedTuple):
 def folder_notes(folder: Path, data: DataConfig, rate_hz: int) -> NoteSource:
     """The notes of a folder and of the folders in it."""
     labels = _table(folder / TABLE) if (folder / TABLE).is_file() else _labels(folder)
+    there = sorted({label.instrument for _, label in labels if isinstance(label, Label)})
+    if missing := [name for name in data.only if name not in there]:
+        raise UsageError(f"{folder}: no instrument {missing[0]!r}; there are: {', '.join(there)}")
 
     def read() -> Iterator[Note | BadNote]:
         for path, label in labels:
@@ -64,6 +67,11 @@ def folder_notes(folder: Path, data: DataConfig, rate_hz: int) -> NoteSource:
                     yield note
 
     return NoteSource(where=str(folder), at_most=len(labels), read=read)
+
+
+def listed_recordings(folder: Path) -> list[Path]:
+    """The files that a folder's table names; none where there is no table."""
+    return [path for path, _ in _table(folder / TABLE)] if (folder / TABLE).is_file() else []
 
 
 def label_of(stem: str, otherwise: str) -> Label:

@@ -92,6 +92,7 @@ def _record_notes(path: Path, data: DataConfig, rate_hz: int) -> NoteSource:
                 for key in ("note_str", "instrument_str", "instrument_family_str", "instrument_source_str"):
                     row[key] = row[key][0].decode()
                 row |= {key: int(row[key][0]) for key in ("pitch", "velocity")}
+                row["audio"] = np.array(row.get("audio", []), np.float32)[:, None]
                 if _wanted(row, data):
                     yield row["note_str"], row
         except (OSError, ValueError, LookupError) as error:
@@ -99,8 +100,7 @@ def _record_notes(path: Path, data: DataConfig, rate_hz: int) -> NoteSource:
 
     def read() -> Iterator[Note | BadNote]:
         for name, row in rows():
-            samples = np.array(row.get("audio", []), np.float32)[:, None]
-            audio = functools.partial(as_note, samples, RATE_HZ, rate_hz, from_onset=False)
+            audio = functools.partial(as_note, row["audio"], RATE_HZ, rate_hz, from_onset=False)
             yield _note(name, row, audio, held_out=False)
 
     return NoteSource(where=str(path), at_most=sum(1 for _ in rows()), read=read)
@@ -109,6 +109,8 @@ def _record_notes(path: Path, data: DataConfig, rate_hz: int) -> NoteSource:
 def _note(name: str, row: dict[str, Any], audio: Callable[[], np.ndarray], held_out: bool) -> Note | BadNote:
     if row["instrument_str"] == NOISE:
         return BadNote(name, "noise in NSynth itself (magenta issue 2092)")
+    if not (0 <= int(row["pitch"]) <= 127 and 1 <= int(row["velocity"]) <= 127):
+        return BadNote(name, f"pitch {row['pitch']}, velocity {row['velocity']}: beyond MIDI's")
     try:
         return Note(row["instrument_str"], int(row["pitch"]), int(row["velocity"]), audio(), held_out)
     except ValueError as error:

@@ -21,9 +21,9 @@ from .conftest import tone
 SOUNDFONT = Path(DataConfig().soundfont)
 
 
-def read(folder: Path) -> tuple[list[Note], list[BadNote]]:
+def read(folder: Path, **asked: object) -> tuple[list[Note], list[BadNote]]:
     bad: list[BadNote] = []
-    notes = list(good_notes(open_notes(DataConfig(**WHOLE, notes=str(folder)), 16_000), bad.append))
+    notes = list(good_notes(open_notes(DataConfig(**{**WHOLE, "notes": str(folder), **asked}), 16_000), bad.append))
     return notes, bad
 
 
@@ -117,6 +117,13 @@ def test_a_folder_given_as_a_dot_names_the_instrument(tmp_path: Path, monkeypatc
     monkeypatch.chdir(folder)
     ((note,), _) = read(Path())
     assert note.instrument == "pipe"
+
+
+def test_an_instrument_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    for name in ("flute_C4", "oboe_C4"):
+        soundfile.write(tmp_path / f"{name}.wav", tone(60), 16_000)
+    with pytest.raises(UsageError, match="no instrument 'obeo'; there are: flute, oboe"):
+        read(tmp_path, only=["flute", "obeo"])
 
 
 def test_bad_files_are_listed_with_the_reason(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,16 @@ def test_damaged_notes_are_listed_and_skipped_and_an_error_only_if_all_are(nsynt
         read(nsynth_split, velocities=[25])
     with pytest.raises(WavekeysError, match="no note there is asked for"):
         read(nsynth_split, velocities=[26])
+
+
+def test_a_velocity_beyond_midis_makes_a_bad_note(nsynth_split: Path) -> None:
+    path = nsynth_split / "examples.json"
+    rows = json.loads(path.read_text())
+    next(iter(rows.values()))["velocity"] = 1000
+    path.write_text(json.dumps(rows))
+    notes, bad = read(nsynth_split)
+    assert len(notes) == len(rows) - 1 - sum("noise" in note.reason for note in bad)
+    assert [note.reason for note in bad if "noise" not in note.reason] == ["pitch 22, velocity 1000: beyond MIDI's"]
 
 
 def test_an_unknown_family_is_refused_with_those_there_are(nsynth_split: Path) -> None:
