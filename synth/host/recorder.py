@@ -137,8 +137,9 @@ class Recorder:
                         file.sync()
                     synced_s = time.monotonic()
                 time.sleep(WRITE_EVERY_S)
-        except OSError as error:
-            self._end(os.strerror(error.errno) if error.errno else str(error))
+        except Exception as error:  # whatever it is, who plays must hear of it
+            number = error.errno if isinstance(error, OSError) else None
+            self._end(os.strerror(number) if number else str(error) or type(error).__name__)
 
     def _drain(self) -> None:
         # The rings are filled one after the other: what all of them hold by now is as long in each.
