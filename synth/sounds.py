@@ -1,4 +1,4 @@
-"""What is taken for a sound file, wherever one is read."""
+"""What is taken for a sound file, wherever one is read, and what one is where it is written."""
 
 from __future__ import annotations
 

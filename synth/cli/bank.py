@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from synth.training.config import DataConfig
 
 MOST_INSTRUMENTS = 16  # that are taken without being named
-FILES = BANK, MODEL, PRESET = "bank.safetensors", "model.safetensors", "preset.toml"  # of a preset that is a folder
 SOUNDFONT_PITCHES, SOUNDFONT_VELOCITIES = "36-96", "50,100,127"
 
 
@@ -62,21 +61,25 @@ def build(
     heard), NSynth's folder or .tfrecord file, a SoundFont (.sf2), or a training config (.toml), whose [data] it takes.
     """
     from synth.bank import export_preset, model_file
+    from synth.bank.archive import MEMBERS, SUFFIX
     from synth.bank.library import checked_name
     from synth.cli.output import check_writable, expect_folder
     from synth.training.config import DataConfig, read_config
 
-    if output.suffix != ".wavekeys":
+    one_file = output.suffix == SUFFIX
+    if not one_file:
         expect_folder(output, ", or a file that ends in .wavekeys")
     if output.resolve() == source.resolve():
         raise UsageError(f"{output} is where the notes are; give the preset another place")
     name = checked_name(output.stem if name is None else name)
-    written = [output] if output.suffix == ".wavekeys" else [output / file for file in FILES]
-    if output.is_file() and output.suffix != ".wavekeys":
+    written = [output] if one_file else [output / file for file in MEMBERS]
+    if output.is_file() and not one_file:
         raise WavekeysError(f"cannot write {output}: it is a file; give a folder's name, or one that ends in .wavekeys")
     if any(file.exists() for file in written) and not force:
         raise WavekeysError(f"{output} is there already; choose another name, or overwrite it with --force")
-    if (output / "checkpoints").is_dir() or ((output / MODEL).exists() and not (output / PRESET).exists()):
+    if (output / "checkpoints").is_dir() or (
+        (output / "model.safetensors").exists() and not (output / "preset.toml").exists()
+    ):
         raise WavekeysError(f"{output} holds a model that is no preset's; give the preset another place")
     trained_on = source.suffix == ".toml"
     if trained_on and (instruments or pitches or velocities):
@@ -87,7 +90,7 @@ def build(
     make_folder(output.parent)
     check_writable(written[0] if output.is_dir() else output)
     bank = _bank(data, path, listed=bool(trained_on or instruments), refine=not no_refine)
-    if output.suffix == ".wavekeys":
+    if one_file:
         with tempfile.TemporaryDirectory(prefix="wavekeys-") as partial:
             _write(Path(partial), bank, path, name, factory_notes)
             export_preset(Path(partial), output, overwrite=force)
@@ -204,9 +207,9 @@ def _write(folder: Path, bank: Bank, model_path: Path, name: str, factory_notes:
     info = _info(name, bank.instruments, sha256_of(model_path), folder, factory_notes)
     # All three are whole before the first is put in its place; what makes a preset of them is the last.
     with (
-        replacing(folder / PRESET) as new_preset,
-        replacing(folder / MODEL) as new_model,
-        replacing(folder / BANK) as new_bank,
+        replacing(folder / "preset.toml") as new_preset,
+        replacing(folder / "model.safetensors") as new_model,
+        replacing(folder / "bank.safetensors") as new_bank,
     ):
         bank.save(new_bank)
         shutil.copyfile(model_path, new_model)

@@ -55,6 +55,8 @@ def command(
 
     if output.suffix.lower() not in PICTURES:
         raise UsageError(f"{output}: give the picture a name that ends with {' or '.join(PICTURES)}")
+    if steps is None and (pitch is not None or temperature is not None):
+        raise UsageError("--pitch and --temperature are of what --interpolate decodes; give it too")
     check_writable(output)
     paths = [path for path, _ in sources(wavs, taken=SUFFIXES)]
     skipped = Skipped(len(paths))
@@ -68,8 +70,6 @@ def command(
             skipped.add(error)
             notes.append(("", None))  # an empty place, so that the others keep theirs
     names = rows.split(",") if rows else []
-    if steps is None and (pitch is not None or temperature is not None):
-        raise UsageError("--pitch and --temperature are of what --interpolate decodes; give it too")
     if steps is not None:
         if len(notes) != 2:
             raise UsageError(f"--interpolate draws what lies between two notes, not {len(notes)}")

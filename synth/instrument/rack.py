@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeAlias, TypeGuard
+from typing import NamedTuple, Protocol, TypeAlias
 
 import mido
 import numpy as np
@@ -162,9 +162,12 @@ class Rack:
         and on all there are those on the mix.
         """
         shares: dict[str, list[Event]] = {name: [] for name in self.parts}
+        silenced: dict[int, int] = {}  # channels, and from which frame on
         for offset, event in events:
             match event:
                 case mido.Message():
+                    if event.is_cc(ALL_SOUND_OFF):
+                        silenced[event.channel] = offset
                     for name, part in self._all():
                         if part.channel is OMNI or getattr(event, "channel", part.channel) == part.channel:
                             shares[name].append((offset, event))
@@ -177,7 +180,6 @@ class Rack:
                     shares[name] = [(offset, event) for event in (resumed, *before)]
                 case _:
                     next(iter(shares.values())).append((offset, event))
-        silenced = {event.channel: offset for offset, event in events if _is_all_sound_off(event)}
         last = max(silenced.values(), default=0)
         for name, part in self._all():
             if part.channel in silenced or len(silenced) == CHANNELS:
@@ -219,10 +221,6 @@ class Rack:
             raise WavekeysError(
                 f"instruments of a rack share a rate: {self.sample_rate_hz} Hz, not {instrument.sample_rate_hz} Hz"
             )
-
-
-def _is_all_sound_off(event: Played) -> TypeGuard[mido.Message]:
-    return isinstance(event, mido.Message) and event.type == "control_change" and event.control == ALL_SOUND_OFF
 
 
 def _is_controller(event: mido.Message | Command) -> bool:

@@ -36,7 +36,8 @@ def analysed_notes(model: WaveNet, data: DataConfig, folder: Path, bad: Callable
     if jax.process_index() == 0:
         try:
             settings = _settings(model.config, data)
-            if _summary(folder).get("settings") != settings or not _is_whole(folder):
+            former = _summary(folder)
+            if former.get("settings") != settings or not _is_whole(folder, former):
                 _analyse(model, data, folder, settings, bad)
         except OSError as error:
             failure = WavekeysError(f"cannot keep the analysed notes in {folder}: {error.strerror or error}")
@@ -134,10 +135,10 @@ def _summary(folder: Path) -> dict[str, Any]:
     return summary if isinstance(summary, dict) else {}
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether the arrays that the summary tells of are there, as long as they say."""
+def _is_whole(folder: Path, summary: dict[str, Any]) -> bool:
+    """Whether the arrays that a summary tells of are there, as long as they say."""
     try:
-        for name in _summary(folder)["arrays"]:
+        for name in summary["arrays"]:
             np.load(folder / f"{name}.npy", mmap_mode="r")
     except (OSError, ValueError, LookupError, TypeError):
         return False

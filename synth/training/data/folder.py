@@ -51,7 +51,7 @@ class Label(NamedTuple):
 
 def folder_notes(folder: Path, data: DataConfig, rate_hz: int) -> NoteSource:
     """The notes of a folder and of the folders in it."""
-    labels = _table(folder / TABLE) if (folder / TABLE).is_file() else _labels(folder)
+    labels = _table(folder / TABLE) or _labels(folder)
     there = sorted({label.instrument for _, label in labels if isinstance(label, Label)})
     if missing := [name for name in data.only if name not in there]:
         raise UsageError(f"{folder}: no instrument {missing[0]!r}; there are: {', '.join(there)}")
@@ -71,7 +71,7 @@ def folder_notes(folder: Path, data: DataConfig, rate_hz: int) -> NoteSource:
 
 def listed_recordings(folder: Path) -> list[Path]:
     """The files that a folder's table names; none where there is no table."""
-    return [path for path, _ in _table(folder / TABLE)] if (folder / TABLE).is_file() else []
+    return [path for path, _ in _table(folder / TABLE)]
 
 
 def label_of(stem: str, otherwise: str) -> Label:
@@ -160,7 +160,9 @@ def _labels(folder: Path) -> list[tuple[Path, Label | str]]:
 
 
 def _table(path: Path) -> list[tuple[Path, Label | str]]:
-    """The files that a table names, each with its label or with what is wrong with its row."""
+    """The files that a table names, each with its label or with what is wrong with its row; none without a table."""
+    if not path.is_file():
+        return []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))

@@ -92,7 +92,6 @@ def _record_notes(path: Path, data: DataConfig, rate_hz: int) -> NoteSource:
                 for key in ("note_str", "instrument_str", "instrument_family_str", "instrument_source_str"):
                     row[key] = row[key][0].decode()
                 row |= {key: int(row[key][0]) for key in ("pitch", "velocity")}
-                row["audio"] = np.array(row.get("audio", []), np.float32)[:, None]
                 if _wanted(row, data):
                     yield row["note_str"], row
         except (OSError, ValueError, LookupError) as error:
@@ -100,10 +99,15 @@ def _record_notes(path: Path, data: DataConfig, rate_hz: int) -> NoteSource:
 
     def read() -> Iterator[Note | BadNote]:
         for name, row in rows():
-            audio = functools.partial(as_note, row["audio"], RATE_HZ, rate_hz, from_onset=False)
+            audio = functools.partial(_recorded, row, rate_hz)
             yield _note(name, row, audio, held_out=False)
 
     return NoteSource(where=str(path), at_most=sum(1 for _ in rows()), read=read)
+
+
+def _recorded(row: dict[str, Any], rate_hz: int) -> np.ndarray:
+    """The sound that a row brings along. Raises ValueError if it is none."""
+    return as_note(np.array(row.get("audio", []), np.float32)[:, None], RATE_HZ, rate_hz, from_onset=False)
 
 
 def _note(name: str, row: dict[str, Any], audio: Callable[[], np.ndarray], held_out: bool) -> Note | BadNote:
