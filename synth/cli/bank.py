@@ -66,7 +66,7 @@ def build(
     from synth.cli.output import check_writable, expect_folder
     from synth.training.config import DataConfig, read_config
 
-    one_file = output.suffix == SUFFIX
+    one_file = output.suffix.lower() == SUFFIX
     if not one_file:
         expect_folder(output, ", or a file that ends in .wavekeys")
     if output.resolve() == source.resolve():

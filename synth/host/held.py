@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from synth.instrument.channels import AT_REST
+
 PEDALS = (64, 66, 67)  # no parameter can take them over
-AT_REST = {1: 0, 11: 127}  # other controllers that RP-015's reset of all brings to rest
+_RESET = {number: AT_REST[number] for number in (1, 11)}  # others that RP-015's reset of all brings to rest
 _RESET_CONTROLLERS = 121
 
 
@@ -33,8 +35,8 @@ class Held:
                 self._moved = {at for at in self._moved if at[0] & 0x0F != channel}
             case 0xB0, number, value if number in PEDALS:
                 self._follow(message[0], number, at_rest=value < 64)
-            case 0xB0, number, value if number in AT_REST:
-                self._follow(message[0], number, at_rest=value == AT_REST[number])
+            case 0xB0, number, value if number in _RESET:
+                self._follow(message[0], number, at_rest=value == _RESET[number])
             case 0xA0, key, value:
                 self._follow(message[0], key, at_rest=value == 0)
             case 0xD0, value:
@@ -58,7 +60,7 @@ def _rest(status: int, number: int) -> tuple[int, ...]:
     which has no rest: all of the channel's controllers are reset instead."""
     match status & 0xF0:
         case 0xB0:
-            return (status, _RESET_CONTROLLERS if number in AT_REST else number, 0)
+            return (status, _RESET_CONTROLLERS if number in _RESET else number, 0)
         case 0xD0:
             return (status, 0)
         case 0xE0:

@@ -54,16 +54,16 @@ def two_parts() -> Status:
 
 
 class FakeDesk:
-    """A `synth.host.Desk`: `messages` and `calls` in their order. Refuses everything while `refusal` is set."""
+    """A `synth.host.Desk`, as `now` says: `messages` and `calls` in their order. Refuses all while `refusal` is set."""
 
     def __init__(self, status: Status | None = None) -> None:
         self.messages: list[mido.Message] = []
         self.calls: list[tuple[object, ...]] = []
         self.refusal: WavekeysError | None = None
-        self._status = status or _idle()
+        self.now = status or _idle()
 
     def status(self) -> Status:
-        return self._status
+        return self.now
 
     def midi(self, message: mido.Message) -> None:
         self.messages.append(message)

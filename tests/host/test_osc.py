@@ -8,7 +8,7 @@ import math
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from synth.host.osc.page import page
 from synth.host.osc.wire import MAX_DATAGRAM_BYTES, write
 from synth.instrument import PARAMETERS, Parameter
 from synth.testing import FakeClock
+from synth.testing.desk import FakeDesk
 
 WAIT_S = 5.0  # for a datagram that must come; loopback takes less than 1 ms
 LEVELS = "/wavekeys/level_db"
@@ -51,36 +52,34 @@ def part(name: str) -> PartStatus:
     )
 
 
-class FakeDesk:
-    """Remembers its calls, and obeys those that set a parameter."""
+class ObedientDesk(FakeDesk):
+    """Does what it is told of parameters and presets, and can do no more than that."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[Any, ...]] = []
-        self.now = Status(
-            parts=(part("glass bow"), part("duo")),
-            presets=("duo", "glass-bow"),
-            level_db=(-math.inf, -math.inf),
-            limiting=False,
-            load=0.25,
-            underruns=0,
-            recording=None,
-            recorded_s=0.0,
-            latency_ms=12.5,
-            remark="",
+        super().__init__(
+            Status(
+                parts=(part("glass bow"), part("duo")),
+                presets=("duo", "glass-bow"),
+                level_db=(-math.inf, -math.inf),
+                limiting=False,
+                load=0.25,
+                underruns=0,
+                recording=None,
+                recorded_s=0.0,
+                latency_ms=12.5,
+                remark="",
+            )
         )
 
     def change(self, **fields: Any) -> Status:
         self.now = dataclasses.replace(self.now, **fields)
         return self.now
 
-    def status(self) -> Status:
-        return self.now
-
     def midi(self, message: mido.Message) -> None:
         self.calls.append(("midi", message.hex()))
 
     def set(self, part: str, parameter: str, value: float | str) -> None:
-        self.calls.append(("set", part, parameter, value))
+        super().set(part, parameter, value)
         self.change(
             parts=tuple(
                 dataclasses.replace(known, parameters={**known.parameters, parameter: value})
@@ -90,31 +89,10 @@ class FakeDesk:
             )
         )
 
-    def set_blend(self, part: str, blend: Mapping[str, float] | None) -> None:
-        self.calls.append(("set_blend", part, blend))
-
     def load_preset(self, part: str, preset: str) -> None:
         if preset not in self.now.presets:
             raise WavekeysError(f"no preset {preset!r};\nthere are duo, glass-bow")
-        self.calls.append(("load_preset", part, preset))
-
-    def step_preset(self, part: str, steps: int) -> None:
-        self.calls.append(("step_preset", part, steps))
-
-    def save_preset(self, part: str, name: str) -> None:
-        self.calls.append(("save_preset", part, name))
-
-    def learn(self, part: str, parameter: str | None) -> None:
-        self.calls.append(("learn", part, parameter))
-
-    def forget(self, part: str, parameter: str) -> None:
-        self.calls.append(("forget", part, parameter))
-
-    def panic(self) -> None:
-        self.calls.append(("panic",))
-
-    def record(self, on: bool) -> None:
-        self.calls.append(("record", on))
+        super().load_preset(part, preset)
 
     def stop(self) -> None:
         raise RuntimeError("broken on purpose")
@@ -168,8 +146,8 @@ class Client:
 
 
 @pytest.fixture
-def desk() -> FakeDesk:
-    return FakeDesk()
+def desk() -> ObedientDesk:
+    return ObedientDesk()
 
 
 @pytest.fixture
@@ -178,7 +156,7 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def server(desk: FakeDesk, clock: FakeClock) -> Iterator[OscServer]:
+def server(desk: ObedientDesk, clock: FakeClock) -> Iterator[OscServer]:
     with OscServer(desk, port=0, clock=clock) as server:
         yield server
 
@@ -231,7 +209,7 @@ def test_the_page_is_what_the_table_says() -> None:
     ],
 )
 def test_a_message_calls_the_desk(
-    desk: FakeDesk, client: Client, message: tuple[Any, ...], call: tuple[Any, ...]
+    desk: ObedientDesk, client: Client, message: tuple[Any, ...], call: tuple[Any, ...]
 ) -> None:
     client.send(*message)
     assert client.settle() == []
@@ -240,7 +218,7 @@ def test_a_message_calls_the_desk(
 
 @pytest.mark.parametrize("parameter", PARAMETERS.values(), ids=PARAMETERS)
 def test_every_parameter_comes_back_as_it_was_set(
-    desk: FakeDesk, server: OscServer, client: Client, parameter: Parameter
+    desk: ObedientDesk, server: OscServer, client: Client, parameter: Parameter
 ) -> None:
     address = f"/wavekeys/duo/{parameter.id}"
     for fraction in (0.0, 0.3, 1.0):
@@ -254,7 +232,7 @@ def test_every_parameter_comes_back_as_it_was_set(
         assert client.ask(address) == (address, sent if parameter.choices else as_float)
 
 
-def test_limits_and_defaults_stay_themselves_through_32_bits(desk: FakeDesk, client: Client) -> None:
+def test_limits_and_defaults_stay_themselves_through_32_bits(desk: ObedientDesk, client: Client) -> None:
     for parameter in PARAMETERS.values():
         for value in (parameter.low, parameter.default, parameter.high):
             client.send(f"/wavekeys/duo/{parameter.id}", float(value))
@@ -262,14 +240,14 @@ def test_limits_and_defaults_stay_themselves_through_32_bits(desk: FakeDesk, cli
             assert desk.calls[-1] == ("set", "duo", parameter.id, value)
 
 
-def test_a_button_does_nothing_as_it_comes_up(desk: FakeDesk, client: Client) -> None:
+def test_a_button_does_nothing_as_it_comes_up(desk: ObedientDesk, client: Client) -> None:
     client.send("/wavekeys/panic", 0.0)
     client.send("/wavekeys/duo/reset_blend", 0)
     assert client.settle() == []
     assert desk.calls == []
 
 
-def test_a_bundle_is_acted_on_at_once_in_its_order(desk: FakeDesk, client: Client) -> None:
+def test_a_bundle_is_acted_on_at_once_in_its_order(desk: ObedientDesk, client: Client) -> None:
     inner, outer = OscBundleBuilder(IMMEDIATELY), OscBundleBuilder(int(time.time()) + 3600)
     inner.add_content(OscMessage(write("/wavekeys/panic", [])))
     outer.add_content(OscMessage(write("/wavekeys/note", [60, 1])))
@@ -309,14 +287,16 @@ def test_a_message_without_types_is_a_query(client: Client) -> None:
     assert client.receive() == ("/wavekeys/load", 0.25)
 
 
-def test_more_presets_than_a_datagram_holds_are_cut_off(desk: FakeDesk, server: OscServer, client: Client) -> None:
+def test_more_presets_than_a_datagram_holds_are_cut_off(desk: ObedientDesk, server: OscServer, client: Client) -> None:
     server.echo(desk.change(presets=tuple(f"preset {number}" for number in range(5000))))
     client.send("/wavekeys/presets")
     datagram = client.socket.recv(1 << 16)
     assert MAX_DATAGRAM_BYTES / 2 < len(datagram) <= MAX_DATAGRAM_BYTES
 
 
-def test_parts_whose_words_would_be_the_same_are_numbered(desk: FakeDesk, server: OscServer, client: Client) -> None:
+def test_parts_whose_words_would_be_the_same_are_numbered(
+    desk: ObedientDesk, server: OscServer, client: Client
+) -> None:
     server.echo(desk.change(parts=tuple(map(part, ("a/b", "a b", "a_b", "")))))
     assert client.ask("/wavekeys/parts") == ("/wavekeys/parts", "a_b", "a_b_2", "a_b_3", "_")
     assert client.ask("/wavekeys/a_b_2/name") == ("/wavekeys/a_b_2/name", "a b")
@@ -325,7 +305,7 @@ def test_parts_whose_words_would_be_the_same_are_numbered(desk: FakeDesk, server
 # Echoes.
 
 
-def test_a_subscriber_first_gets_the_whole_state(desk: FakeDesk, server: OscServer, client: Client) -> None:
+def test_a_subscriber_first_gets_the_whole_state(desk: ObedientDesk, server: OscServer, client: Client) -> None:
     messages = client.subscribe(server, desk.status())
     assert len({message[0] for message in messages}) == len(messages)
     assert (GAIN, 0.0) in messages
@@ -333,7 +313,7 @@ def test_a_subscriber_first_gets_the_whole_state(desk: FakeDesk, server: OscServ
 
 
 def test_a_change_is_echoed_to_every_subscriber_and_to_the_one_that_made_it(
-    desk: FakeDesk, server: OscServer, client: Client
+    desk: ObedientDesk, server: OscServer, client: Client
 ) -> None:
     other = Client(server)
     with contextlib.closing(other.socket):
@@ -348,7 +328,9 @@ def test_a_change_is_echoed_to_every_subscriber_and_to_the_one_that_made_it(
         assert other.settle() == [(GAIN, -6.0)]
 
 
-def test_every_key_is_told_to_subscribers_whoever_plays_it(desk: FakeDesk, server: OscServer, client: Client) -> None:
+def test_every_key_is_told_to_subscribers_whoever_plays_it(
+    desk: ObedientDesk, server: OscServer, client: Client
+) -> None:
     client.subscribe(server, desk.status())
     on, off = mido.Message("note_on", note=60, velocity=90, channel=2), mido.Message("note_off", note=60, channel=2)
     server.echo(desk.change(played=(on, off)))
@@ -358,7 +340,9 @@ def test_every_key_is_told_to_subscribers_whoever_plays_it(desk: FakeDesk, serve
     assert told == [("/wavekeys/note", 60, velocity, 3) for velocity in (90, 0, 90)]
 
 
-def test_what_did_not_change_is_not_sent(desk: FakeDesk, clock: FakeClock, server: OscServer, client: Client) -> None:
+def test_what_did_not_change_is_not_sent(
+    desk: ObedientDesk, clock: FakeClock, server: OscServer, client: Client
+) -> None:
     client.subscribe(server, desk.status())
     clock.sleep(1.0)
     server.echo(desk.status())  # the meters, once
@@ -368,7 +352,9 @@ def test_what_did_not_change_is_not_sent(desk: FakeDesk, clock: FakeClock, serve
     assert client.settle() == []
 
 
-def test_a_change_while_nobody_was_subscribed_is_not_missed(desk: FakeDesk, server: OscServer, client: Client) -> None:
+def test_a_change_while_nobody_was_subscribed_is_not_missed(
+    desk: ObedientDesk, server: OscServer, client: Client
+) -> None:
     client.subscribe(server, desk.change(underruns=1))
     client.send("/wavekeys/unsubscribe")
     client.settle()
@@ -380,7 +366,7 @@ def test_a_change_while_nobody_was_subscribed_is_not_missed(desk: FakeDesk, serv
 
 
 def test_everything_that_can_change_is_echoed(
-    desk: FakeDesk, clock: FakeClock, server: OscServer, client: Client
+    desk: ObedientDesk, clock: FakeClock, server: OscServer, client: Client
 ) -> None:
     client.subscribe(server, desk.status())
     server.echo(desk.status())
@@ -415,7 +401,7 @@ def test_everything_that_can_change_is_echoed(
 
 
 def test_meters_come_at_a_modest_rate_and_miss_no_peak(
-    desk: FakeDesk, clock: FakeClock, server: OscServer, client: Client
+    desk: ObedientDesk, clock: FakeClock, server: OscServer, client: Client
 ) -> None:
     client.subscribe(server, desk.status())
     for number in range(32):  # two seconds; every other snapshot is due, and number 21 is not
@@ -427,7 +413,7 @@ def test_meters_come_at_a_modest_rate_and_miss_no_peak(
 
 
 def test_a_subscriber_can_listen_on_another_port_and_gets_its_answers_there(
-    desk: FakeDesk, server: OscServer, client: Client
+    desk: ObedientDesk, server: OscServer, client: Client
 ) -> None:
     sender = Client(server)
     with contextlib.closing(sender.socket):
@@ -443,7 +429,7 @@ def test_a_subscriber_can_listen_on_another_port_and_gets_its_answers_there(
 
 @pytest.mark.parametrize("with_port", [True, False])
 def test_after_the_subscription_of_another_port_has_ended_answers_go_to_who_asks(
-    desk: FakeDesk, server: OscServer, client: Client, with_port: bool
+    desk: ObedientDesk, server: OscServer, client: Client, with_port: bool
 ) -> None:
     sender = Client(server)
     with contextlib.closing(sender.socket):
@@ -462,7 +448,7 @@ def test_after_the_subscription_of_another_port_has_ended_answers_go_to_who_asks
         assert ("/wavekeys/underruns", 1) not in heard
 
 
-def test_a_refresh_sends_the_whole_state_once(desk: FakeDesk, server: OscServer, client: Client) -> None:
+def test_a_refresh_sends_the_whole_state_once(desk: ObedientDesk, server: OscServer, client: Client) -> None:
     client.send("/wavekeys/refresh")
     client.settle()
     server.echo(desk.status())
@@ -471,7 +457,9 @@ def test_a_refresh_sends_the_whole_state_once(desk: FakeDesk, server: OscServer,
     assert client.settle() == []
 
 
-def test_one_subscriber_too_many_takes_the_oldest_ones_place(desk: FakeDesk, server: OscServer, client: Client) -> None:
+def test_one_subscriber_too_many_takes_the_oldest_ones_place(
+    desk: ObedientDesk, server: OscServer, client: Client
+) -> None:
     with contextlib.ExitStack() as stack:
         others = [Client(server) for _ in range(SUBSCRIBERS)]
         for other in others:
@@ -485,7 +473,7 @@ def test_one_subscriber_too_many_takes_the_oldest_ones_place(desk: FakeDesk, ser
 
 
 def test_a_subscriber_that_is_gone_is_dropped_after_a_while(
-    desk: FakeDesk, clock: FakeClock, server: OscServer
+    desk: ObedientDesk, clock: FakeClock, server: OscServer
 ) -> None:
     client = Client(server)
     client.subscribe(server, desk.status())
@@ -500,7 +488,7 @@ def test_a_subscriber_that_is_gone_is_dropped_after_a_while(
     assert not server._echoes._subscribers
 
 
-def test_a_subscriber_that_comes_back_in_time_is_kept(desk: FakeDesk, clock: FakeClock, server: OscServer) -> None:
+def test_a_subscriber_that_comes_back_in_time_is_kept(desk: ObedientDesk, clock: FakeClock, server: OscServer) -> None:
     client = Client(server)
     client.subscribe(server, desk.status())
     client.socket.close()
@@ -518,7 +506,7 @@ def test_a_subscriber_that_comes_back_in_time_is_kept(desk: FakeDesk, clock: Fak
 
 
 def test_a_file_name_that_is_no_text_is_sent_as_far_as_it_can_be(
-    desk: FakeDesk, server: OscServer, client: Client
+    desk: ObedientDesk, server: OscServer, client: Client
 ) -> None:
     client.subscribe(server, desk.status())
     server.echo(desk.change(recording=Path("take\udcff.wav")))
@@ -569,7 +557,7 @@ def test_a_file_name_that_is_no_text_is_sent_as_far_as_it_can_be(
     ],
 )
 def test_the_sender_is_told_in_one_line_and_nothing_else_happens(
-    desk: FakeDesk, client: Client, message: tuple[Any, ...], reason: str
+    desk: ObedientDesk, client: Client, message: tuple[Any, ...], reason: str
 ) -> None:
     address, line = client.ask(*message)
     assert address == ERROR
@@ -610,7 +598,9 @@ def _nested(depth: int) -> bytes:
         _nested(200),
     ],
 )
-def test_a_datagram_that_is_not_sound_is_refused_as_a_whole(desk: FakeDesk, client: Client, datagram: bytes) -> None:
+def test_a_datagram_that_is_not_sound_is_refused_as_a_whole(
+    desk: ObedientDesk, client: Client, datagram: bytes
+) -> None:
     client.send_bytes(datagram)
     assert client.receive()[0] == ERROR
     assert client.settle() == []
@@ -622,7 +612,7 @@ def test_an_error_of_another_server_is_not_answered(client: Client) -> None:
     assert client.settle() == []
 
 
-def test_the_server_does_not_subscribe_to_itself(desk: FakeDesk, server: OscServer, client: Client) -> None:
+def test_the_server_does_not_subscribe_to_itself(desk: ObedientDesk, server: OscServer, client: Client) -> None:
     address, line = client.ask("/wavekeys/subscribe", server.port)
     assert address == ERROR
     assert f"port {server.port} is where commands go" in line
@@ -666,7 +656,7 @@ _DATAGRAMS = st.one_of(
 @given(datagrams=st.lists(_DATAGRAMS, max_size=5))
 @example(datagrams=[b"/" + b"*" * 4000 + b"\0" * 3, b"/wavekeys/" + b"{" * 4000 + b"\0\0"])
 def test_no_datagram_makes_the_handler_raise_or_a_wrong_value_reach_the_desk(datagrams: list[bytes]) -> None:
-    desk = FakeDesk()
+    desk = ObedientDesk()
     server = OscServer(desk, port=0)
     with contextlib.closing(server):
         for datagram in datagrams:
@@ -690,7 +680,7 @@ def test_no_datagram_ends_the_receiving_thread(server: OscServer, client: Client
 # The end.
 
 
-def test_what_clients_hold_down_is_let_go_when_the_server_closes(desk: FakeDesk) -> None:
+def test_what_clients_hold_down_is_let_go_when_the_server_closes(desk: ObedientDesk) -> None:
     server = OscServer(desk, port=0)
     server.start()
     client = Client(server)
@@ -710,13 +700,13 @@ def test_what_clients_hold_down_is_let_go_when_the_server_closes(desk: FakeDesk)
     assert desk.calls == [("midi", "B0 40 00"), ("midi", "80 40 00"), ("midi", "81 3C 00")]
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(server: OscServer, desk: FakeDesk) -> None:
+def test_a_port_that_is_taken_is_said_in_one_line(server: OscServer, desk: ObedientDesk) -> None:
     with pytest.raises(WavekeysError, match=rf"^OSC: port {server.port} of 127.0.0.1 cannot be had .*another port$"):
         OscServer(desk, port=server.port)
 
 
 @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 65536), ("127.0.0.1", -1), ("no such host", 0)])
-def test_a_place_that_cannot_be_is_refused(desk: FakeDesk, host: str, port: int) -> None:
+def test_a_place_that_cannot_be_is_refused(desk: ObedientDesk, host: str, port: int) -> None:
     with pytest.raises(WavekeysError, match=r"^OSC: .*"):
         OscServer(desk, port=port, host=host)
 
@@ -725,11 +715,11 @@ def test_the_server_listens_on_loopback_alone(server: OscServer) -> None:
     assert server._socket.getsockname()[0] == "127.0.0.1"
 
 
-def test_a_server_that_was_never_started_can_be_closed(desk: FakeDesk) -> None:
+def test_a_server_that_was_never_started_can_be_closed(desk: ObedientDesk) -> None:
     OscServer(desk, port=0).close()
 
 
-def test_the_port_is_free_again_after_the_end(desk: FakeDesk) -> None:
+def test_the_port_is_free_again_after_the_end(desk: ObedientDesk) -> None:
     server = OscServer(desk, port=0)
     server.start()
     server.close()

@@ -80,8 +80,9 @@ def test_noises_that_the_model_cannot_know_are_told_and_do_not_stop_the_others(
 ) -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal(64_000)
     soundfile.write(oboe / "noise_C2.wav", noise, RATE)
-    mine = tmp_path / "mine.wavekeys"
+    mine = tmp_path / "mine.WAVEKEYS"
     assert wavekeys("bank", "build", oboe, "-o", mine, "--no-refine") == 0
+    assert mine.is_file()
     assert "noise, pitch 36, velocity 100 is unlike all that the model has learnt" in capsys.readouterr().err
     bank = load_preset(mine).bank
     assert bank.instruments == ("noise", "oboe")

@@ -7,7 +7,6 @@ on; the second's instruments, none of which is in the first, are for validation;
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from synth.errors import WavekeysError
+from synth.errors import UsageError, WavekeysError
 from synth.training.config import DataConfig
 from synth.training.data.note import BadNote, Note, NoteSource, as_note, read_recording
 from synth.training.data.records import features, read_records
@@ -51,39 +50,37 @@ def nsynth_notes(path: Path, data: DataConfig, rate_hz: int) -> NoteSource:
                 raise WavekeysError(f"[data] {field}: {given!r} is none of NSynth's {', '.join(allowed)}")
     if path.is_file():
         return _record_notes(path, data, rate_hz)
-    if (path / "examples.json").is_file():
-        return _folder_notes(path, data, rate_hz, held_out=False)
-    parts = [
-        _folder_notes(path / name, data, rate_hz, held_out=name == _VALID)
-        for name in (_TRAIN, _VALID)
-        if (path / name).exists()
-    ]
-    return NoteSource(
-        where=str(path),
-        at_most=sum(part.at_most for part in parts),
-        read=lambda: itertools.chain.from_iterable(part.read() for part in parts),
-    )
+    splits = [path] if (path / "examples.json").is_file() else [path / _TRAIN, path / _VALID]
+    lists = {split: _listed(split / "examples.json", data) for split in splits if split.exists()}
+    _check_only(path, data, {instrument for there, _ in lists.values() for instrument in there})
+
+    def read() -> Iterator[Note | BadNote]:
+        for split, (_, wanted) in lists.items():
+            for name, row in wanted.items():
+                audio = functools.partial(read_recording, split / "audio" / f"{name}.wav", rate_hz, from_onset=False)
+                yield _note(name, row, audio, held_out=split == path / _VALID)
+
+    return NoteSource(where=str(path), at_most=sum(len(wanted) for _, wanted in lists.values()), read=read)
 
 
-def _folder_notes(folder: Path, data: DataConfig, rate_hz: int, *, held_out: bool) -> NoteSource:
-    path = folder / "examples.json"
+def _listed(path: Path, data: DataConfig) -> tuple[set[str], dict[str, dict[str, Any]]]:
+    """The instruments of a split's list, and its rows by the notes' names, of those that are asked for."""
     try:
         examples = json.loads(path.read_text(encoding="utf-8"))
         wanted = {name: row for name, row in examples.items() if _wanted(row, data)}
+        return {row["instrument_str"] for row in examples.values()}, wanted
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise WavekeysError(f"{path}: not NSynth's list of notes ({type(error).__name__}: {error})") from None
 
-    def read() -> Iterator[Note | BadNote]:
-        for name, row in wanted.items():
-            file = folder / "audio" / f"{name}.wav"
-            audio = functools.partial(read_recording, file, rate_hz, from_onset=False)
-            yield _note(name, row, audio, held_out)
 
-    return NoteSource(where=str(folder), at_most=len(wanted), read=read)
+def _check_only(path: Path, data: DataConfig, there: set[str]) -> None:
+    if missing := sorted(set(data.only) - there):
+        known = f"there are {len(there)}, such as {min(there)}" if there else "its list is empty"
+        raise UsageError(f"{path}: no instrument {missing[0]!r}; {known}")
 
 
 def _record_notes(path: Path, data: DataConfig, rate_hz: int) -> NoteSource:
-    """As `_folder_notes`. The file is read twice: what it holds is not known before it was read."""
+    """The file is read twice: what it holds is not known before it was read."""
 
     def rows() -> Iterator[tuple[str, dict[str, Any]]]:
         try:
@@ -92,17 +89,21 @@ def _record_notes(path: Path, data: DataConfig, rate_hz: int) -> NoteSource:
                 for key in ("note_str", "instrument_str", "instrument_family_str", "instrument_source_str"):
                     row[key] = row[key][0].decode()
                 row |= {key: int(row[key][0]) for key in ("pitch", "velocity")}
-                if _wanted(row, data):
-                    yield row["note_str"], row
+                yield row["note_str"], row
         except (OSError, ValueError, LookupError) as error:
             raise WavekeysError(f"{path}: not NSynth's notes as TFRecord ({error})") from None
 
     def read() -> Iterator[Note | BadNote]:
         for name, row in rows():
-            audio = functools.partial(_recorded, row, rate_hz)
-            yield _note(name, row, audio, held_out=False)
+            if _wanted(row, data):
+                yield _note(name, row, functools.partial(_recorded, row, rate_hz), held_out=False)
 
-    return NoteSource(where=str(path), at_most=sum(1 for _ in rows()), read=read)
+    there, at_most = set(), 0
+    for _, row in rows():
+        there.add(row["instrument_str"])
+        at_most += _wanted(row, data)
+    _check_only(path, data, there)
+    return NoteSource(where=str(path), at_most=at_most, read=read)
 
 
 def _recorded(row: dict[str, Any], rate_hz: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from synth.training.data.nsynth import is_nsynth, nsynth_notes
 from synth.training.soundfont import render_notes
 
 SOUNDFONT, NSYNTH, FOLDER = "a SoundFont", "NSynth's dataset", "a folder of notes"
+_CHOICES = {SOUNDFONT: ("instruments",), NSYNTH: ("only", "families", "origins", "without"), FOLDER: ("only",)}
+"""What of `[data]` chooses among the instruments of each."""
 
 
 def kind_of(path: Path) -> str:
@@ -33,6 +36,9 @@ def open_notes(data: DataConfig, rate_hz: int) -> NoteSource:
     """The notes that a config names: those of `notes` where it is given, else those of its SoundFont."""
     path = Path(data.notes or data.soundfont).expanduser()
     kind = kind_of(path) if data.notes else SOUNDFONT
+    for choice in itertools.chain.from_iterable(_CHOICES.values()):
+        if getattr(data, choice) and choice not in _CHOICES[kind]:
+            raise UsageError(f"[data] {choice}: of {kind} ({path}) one asks by {', '.join(_CHOICES[kind])}")
     if kind == SOUNDFONT:
         return _rendered_notes(path, data, rate_hz)
     return (nsynth_notes if kind == NSYNTH else folder_notes)(path, data, rate_hz)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from synth import WavekeysError
+from synth.errors import UsageError
 from synth.training.config import WHOLE, DataConfig
 from synth.training.data import BadNote, Note, good_notes, open_notes
 from synth.training.data.records import features, framed, read_records
@@ -88,6 +89,23 @@ def test_a_velocity_beyond_midis_makes_a_bad_note(nsynth_split: Path) -> None:
 def test_an_unknown_family_is_refused_with_those_there_are(nsynth_split: Path) -> None:
     with pytest.raises(WavekeysError, match=r"families: 'strings' is none of NSynth's bass, .*, vocal"):
         read(nsynth_split, families=["strings"])
+
+
+def test_an_instrument_that_no_split_has_is_refused(nsynth_split: Path, tmp_path: Path) -> None:
+    root = nsynth_split.parent
+    write_split(root / "nsynth-train", ROWS[:2])
+    write_split(root / "nsynth-valid", ROWS[2:3])
+    assert [note.pitch for note in read(root, only=["flute_acoustic_002"])[0]] == [70]
+    write_tfrecord(tmp_path / "nsynth-test.tfrecord")
+    for place in (root, nsynth_split, tmp_path / "nsynth-test.tfrecord"):
+        with pytest.raises(UsageError, match=r"no instrument 'flute_acoustic_003'; there are [23], such as bass_synth"):
+            read(place, only=["flute_acoustic_002", "flute_acoustic_003"])
+
+
+@pytest.mark.parametrize("asked", [{"instruments": {"flute": 73}}, {"instruments": {"flute": 73}, "only": ["flute"]}])
+def test_what_chooses_from_another_kind_of_source_is_refused(nsynth_split: Path, asked: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=r"instruments: of NSynth's dataset \(.*\) one asks by only"):
+        read(nsynth_split, **asked)
 
 
 def test_a_folder_whose_list_is_none_is_refused(nsynth_split: Path) -> None:
