@@ -88,6 +88,8 @@ def backend(name: str = "auto") -> Backend:
         return _MAKERS[name]()
     try:
         return _cpu()
+    except UsageError:
+        raise
     except WavekeysError:
         return _jax()
 
@@ -98,6 +100,8 @@ def available() -> tuple[str, ...]:
     for name, make in _MAKERS.items():
         try:
             make()
+        except UsageError:
+            raise
         except WavekeysError:
             continue
         names.append(name)

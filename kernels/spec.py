@@ -83,6 +83,13 @@ class Weights(NamedTuple, Generic[A]):
     logits_bias: A  # [O]
 
 
+def check_room(backend: str, *rooms: tuple[str, int, int]) -> None:
+    """Raise WavekeysError for a model beyond what a kernel has room for; what, how much, and how much at most."""
+    for what, size, most in rooms:
+        if size > most:
+            raise WavekeysError(f"backend {backend} plays models of up to {most} {what}, not {size}; try --backend jax")
+
+
 def finite(weights: Weights[Array]) -> Weights[np.ndarray]:
     """The same as float32 in NumPy. Raises WavekeysError for a weight that is not a number."""
     arrays = {name: np.asarray(value, np.float32) for name, value in weights._asdict().items()}
@@ -100,7 +107,8 @@ class State(NamedTuple):
     # drawn, without the harmonics, in units of the rest; else mu-law codes / 128.
     strayed: Array  # [V, H] uint32, 2**32 a turn: how far partials have come from their multiples of the clock
     age: Array  # [V] uint32: samples since the voice began
-    step: Array  # [] uint32: samples since the stream began
+    step: Array  # [] uint32: samples since the stream began. Once in 2**32 of them (74 hours at 16 kHz) it wraps, and
+    # rings whose lengths are no powers of two (filters of 4 taps, not of 2 or 3) then lose their place.
 
 
 class Block(NamedTuple):

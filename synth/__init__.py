@@ -7,10 +7,11 @@ stream = model.stream(voices=8, backend="auto")
 audio = stream.generate(z, seed=0, pitch_hz=pitch_hz)    # [V, frames, 16] -> [V, frames * 512]
 
 instrument = synth.Instrument("factory")       # a plugin: process(events, frames), state(), restore(state)
-audio = instrument(messages, duration=2.0, sample_rate=48_000)    # mido messages, their time in seconds
+audio = instrument(messages, duration=2.0, sample_rate=48_000)    # mido messages, time in seconds -> [samples, 2]
 """
 
 import importlib
+import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 from synth.errors import UsageError, WavekeysError
@@ -27,6 +28,8 @@ _HOMES["Instrument"] = "synth.instrument"
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("wavekeys")
     if name not in _HOMES:
         raise AttributeError(f"module 'synth' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,12 +21,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synth.errors import WavekeysError
+from synth.errors import UsageError, WavekeysError
 from synth.kernels.cpu.packing import DTYPES, STRIP, Packed, pack
-from synth.kernels.spec import Block, Sizes, State, Weights
+from synth.kernels.spec import Block, Sizes, State, Weights, check_room
 
 _TARGET = "wavekeys_decode"
 PRECISIONS = tuple(DTYPES)  # in the order of `Precision` in problem.h
+INSTRUCTION_SETS = ("amx", "avx512bf16", "avx512", "avx2", "portable")
 GRANULE = STRIP  # widths are padded to multiples of this
 
 
@@ -41,7 +43,13 @@ def _library_path() -> Path | None:
 
 @functools.cache
 def load() -> ctypes.CDLL:
-    """Load the library and register its handler with XLA, once. Raises WavekeysError where it was not built."""
+    """Load the library and register its handler with XLA, once. Raises WavekeysError where it was not built, and
+    UsageError where the environment asks for what no processor has."""
+    asked, threads = os.environ.get("WAVEKEYS_ISA"), os.environ.get("WAVEKEYS_THREADS")
+    if asked and asked not in INSTRUCTION_SETS:
+        raise UsageError(f"WAVEKEYS_ISA={asked}: one of {', '.join(INSTRUCTION_SETS)}")
+    if threads and not (threads.isascii() and threads.isdigit() and int(threads)):
+        raise UsageError(f"WAVEKEYS_THREADS={threads}: a whole number, 1 or more")
     path = _library_path()
     if path is None:
         raise WavekeysError(
@@ -90,16 +98,15 @@ def prepare(sizes: Sizes, weights: Weights, precision: str = "fp32") -> Packed:
 
     Raises WavekeysError for a model beyond what the C++ has room for (`problem.h`).
     """
-    for what, size, most in (
-        ("layers", len(sizes.dilations), 64),
+    check_room(
+        "cpu",
+        ("layers", sizes.layers, 64),
         ("residual channels", sizes.residual, 1024),
         ("skip channels", sizes.skip, 1024),
         ("input taps and clock channels", sizes.input_taps + 2 * sizes.clock_harmonics, 256),
         ("harmonics", sizes.harmonics, 256),
         ("outputs", sizes.outputs, 256),
-    ):
-        if size > most:
-            raise WavekeysError(f"backend cpu plays models of up to {most} {what}, not {size}; try --backend jax")
+    )
     return jax.tree.map(jnp.asarray, pack(sizes, weights, precision))
 
 

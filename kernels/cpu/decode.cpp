@@ -1,7 +1,6 @@
 #include "decode.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "pool.h"
 #include "variant.h"
@@ -60,7 +59,12 @@ void decode(const Problem& problem) {
   int count = 0;
   for (int32_t voice = 0; voice < block.voices; ++voice) {
     const int64_t begin = block.begin_of(voice), silent = begin < block.samples ? begin : block.samples;
-    std::memset(problem.result.audio + voice * block.samples, 0, sizeof(float) * (size_t)silent);
+    const auto clear = [&](float* result, int64_t width) {
+      if (result) std::fill_n(result + voice * block.samples * width, silent * width, 0.0f);
+    };
+    clear(problem.result.audio, 1);
+    clear(problem.result.outputs, problem.sizes.outputs);
+    clear(problem.result.prediction, 1);
     if (begin >= block.samples) continue;
     if (block.fresh[voice]) {
       const int64_t harmonics = problem.sizes.harmonics;

@@ -36,46 +36,45 @@ bool amx() {
 }
 #endif
 
+#if defined(__x86_64__)
+bool has(const std::string& name) {
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+  const bool pairs = avx512 && __builtin_cpu_supports("avx512bf16");
+  if (name == "amx") return pairs && amx();
+  if (name == "avx512bf16") return pairs;
+  if (name == "avx512") return avx512;
+  return name == "avx2" && avx2;
+}
+#endif
+
 // The best instruction set that this processor has, or WAVEKEYS_ISA=amx|avx512bf16|avx512|avx2|portable where it has
 // that. avx512bf16 is avx512 with bfloat16 in pairs, for processors that compute these as fast as they do fp32; amx is
 // avx512 with matrix registers for bfloat16; bytes gain nothing from them (docs/kernel.md).
 Choice choose() {
-  const char* forced = std::getenv("WAVEKEYS_ISA");
+  Choice chosen{"portable", Precision::kFp32, {&portable_fp32, nullptr, nullptr, nullptr}};
 #if defined(__x86_64__)
-  const std::string best = __builtin_cpu_is("amd") ? "avx512bf16" : "amx";
-  const auto is_known = [](const std::string& name) {
-    for (const char* known : {"amx", "avx512bf16", "avx512", "avx2", "portable"})
-      if (name == known) return true;
-    return false;
-  };
-  const std::string wanted = forced && is_known(forced) ? forced : best;
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-  Choice chosen{"avx2", Precision::kInt16, {&avx2_fp32, &avx2_bf16, &avx2_int8, &avx2_int16}};
-  if (avx512 && wanted != "avx2" && wanted != "portable") {
-    chosen.instruction_set = "avx512";
-    chosen.fastest = Precision::kBf16;
-    chosen.variants[(int)Precision::kFp32] = &avx512_fp32;
-    chosen.variants[(int)Precision::kBf16] = &avx512_bf16;
-    if (wanted == "amx" && __builtin_cpu_supports("avx512bf16") && amx()) {
-      chosen.instruction_set = "amx";
-      chosen.variants[(int)Precision::kBf16] = &amx_bf16;
-    }
-    if (wanted == "avx512bf16" && __builtin_cpu_supports("avx512bf16")) {
-      chosen.instruction_set = "avx512bf16";
-      chosen.variants[(int)Precision::kBf16] = &avx512_bf16_pairs;
-    }
-    if (__builtin_cpu_supports("avx512vnni")) {
-      chosen.variants[(int)Precision::kInt8] = &avx512_int8;
-      chosen.fastest = Precision::kInt8;
-    }
+  const char* forced = std::getenv("WAVEKEYS_ISA");
+  std::string taken = forced ? forced : "";
+  if (taken == "portable") return chosen;
+  for (const char* next : {__builtin_cpu_is("amd") ? "avx512bf16" : "amx", "avx512", "avx2"})
+    if (!has(taken)) taken = next;
+  if (!has(taken)) return chosen;
+  chosen = {"avx2", Precision::kInt16, {&avx2_fp32, &avx2_bf16, &avx2_int8, &avx2_int16}};
+  if (taken == "avx2") return chosen;
+  chosen.instruction_set = taken == "amx" ? "amx" : taken == "avx512bf16" ? "avx512bf16" : "avx512";
+  chosen.fastest = Precision::kBf16;
+  chosen.variants[(int)Precision::kFp32] = &avx512_fp32;
+  chosen.variants[(int)Precision::kBf16] = taken == "amx"          ? &amx_bf16
+                                           : taken == "avx512bf16" ? &avx512_bf16_pairs
+                                                                   : &avx512_bf16;
+  if (__builtin_cpu_supports("avx512vnni")) {
+    chosen.variants[(int)Precision::kInt8] = &avx512_int8;
+    chosen.fastest = Precision::kInt8;
   }
-  if (avx2 && wanted != "portable") return chosen;
-#else
-  (void)forced;
 #endif
-  return {"portable", Precision::kFp32, {&portable_fp32, nullptr, nullptr, nullptr}};
+  return chosen;
 }
 
 const Choice& choice() {

@@ -23,7 +23,7 @@ from jax import Array
 from synth.errors import WavekeysError, first_line
 from synth.kernels.ahead import Ahead, audio_of, first_rows, latest_first, look_ahead, ring
 from synth.kernels.gpu.packing import DTYPES, GRANULE, Packed, pack
-from synth.kernels.spec import HISTORY, Block, Sizes, State, Weights
+from synth.kernels.spec import HISTORY, Block, Sizes, State, Weights, check_room
 
 _TARGET = "wavekeys_gpu_decode"
 PRECISIONS = tuple(DTYPES)  # in the order of `Format` in problem.h
@@ -95,7 +95,11 @@ class Prepared(NamedTuple):
 
 
 def prepare(sizes: Sizes, weights: Weights, precision: str = "fp32") -> Prepared:
-    """Lay the weights out for the kernel, once a stream; see `packing`."""
+    """Lay the weights out for the kernel, once a stream; see `packing`.
+
+    Raises WavekeysError for a model beyond what it has room for (`problem.h`).
+    """
+    check_room("gpu", ("layers", sizes.layers, 64))
     return Prepared(weights, jax.tree.map(jnp.asarray, pack(sizes, weights, precision)))
 
 

@@ -288,11 +288,10 @@ class Chain {
 
   WAVEKEYS_DEVICE void conclude(int batch, int t) {
     const float* ahead = head_known_ + batch * S() * kVoices;
-    team_.each(S() * kVoices, [&](int i) { skips_[i] = fmaxf(skips_[i], 0.0f); });
+    team_.each(S() * kVoices, [&](int i) { skips_[i] = relu(skips_[i]); });
     const Head head = held_head();
     product<F, kChainLanes, kVoices>(team_, head.out1, S(), S(), skips_, [&](int column, float(&sum)[kVoices]) {
-      for (int v = 0; v < kVoices; ++v)
-        hidden_[column * kVoices + v] = fmaxf(sum[v] + ahead[column * kVoices + v], 0.0f);
+      for (int v = 0; v < kVoices; ++v) hidden_[column * kVoices + v] = relu(sum[v] + ahead[column * kVoices + v]);
     });
     product<Fp32, kChainLanes, kVoices>(team_, head.logits, S(), problem_.sizes.outputs, hidden_,
                                         [&](int column, float(&sum)[kVoices]) {

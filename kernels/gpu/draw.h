@@ -6,6 +6,10 @@
 
 namespace wavekeys::gpu {
 
+constexpr float kLogisticTail = 0.0025f, kFarthest = 1e6f;
+constexpr float kLargestMean = 2.0f, kMinLogScale = -4.0f, kMaxLogScale = 0.7f;
+constexpr float kMinTemperature = 1e-6f;
+
 // Of kVoices voices from `first` on: what they drew, in a ring of kHistory samples indexed by the block's sample.
 template <int kVoices>
 struct Voices {
@@ -78,7 +82,8 @@ struct Voices {
       const int segment = i / kVoices, v = i % kVoices;
       float largest = segments[v], total = 0.0f;
       for (int k = 1; k < kSegments; ++k) largest = fmaxf(largest, segments[k * kVoices + v]);
-      const float heat = there(v) ? fmaxf(problem.ahead.scalars[at(t, v) * kScalars + kTemperature], 1e-6f) : 1.0f;
+      const float heat =
+          there(v) ? fmaxf(problem.ahead.scalars[at(t, v) * kScalars + kTemperature], kMinTemperature) : 1.0f;
       for (int k = segment * width; k < choices && k < (segment + 1) * width; ++k)
         total += outputs[k * kVoices + v] = expf((outputs[k * kVoices + v] - largest) / heat);
       totals[i] = total;
@@ -93,12 +98,12 @@ struct Voices {
         const int order = problem.sizes.prediction_order;
         for (int tap = 0; tap < order; ++tap)
           predicted += input(t, v, tap + 1) * problem.ahead.coefficients[at(t, v) * order + tap];
-        const float mean = fminf(fmaxf(outputs[(choices + chosen) * kVoices + v], -2.0f), 2.0f);
-        const float log_scale = fminf(fmaxf(outputs[(2 * choices + chosen) * kVoices + v], -4.0f), 0.7f);
-        const float quantile = 0.0025f + scalars[kV] * (1.0f - 2.0f * 0.0025f);
+        const float mean = within(outputs[(choices + chosen) * kVoices + v], -kLargestMean, kLargestMean);
+        const float log_scale = within(outputs[(2 * choices + chosen) * kVoices + v], kMinLogScale, kMaxLogScale);
+        const float quantile = kLogisticTail + scalars[kV] * (1.0f - 2.0f * kLogisticTail);
         const float noise = logf(quantile) - log1pf(-quantile);
-        value = predicted + scalars[kScale] * (mean + scalars[kTemperature] * expf(log_scale) * noise);
-        value = fminf(fmaxf(value, -1e6f), 1e6f);
+        const float drawn = mean + scalars[kTemperature] * expf(log_scale) * noise;
+        value = within(predicted + scalars[kScale] * drawn, -kFarthest, kFarthest);
       }
       if (problem.forced) value = (problem.forced[at(t, v)] - harmonics) / scalars[kRest];
       ring[t % kHistory * kVoices + v] = value;

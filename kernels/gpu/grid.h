@@ -339,11 +339,11 @@ class Grid {
     const Weights& w = problem_.weights;
     const uint32_t first_exchange = exchange(s.layers, t);
     float* to = mail(first_exchange);
-    team_.each(share(S()) * width(), [&](int i) { to[first(S()) * width() + i] = fmaxf(own_skips_[i], 0.0f); });
+    team_.each(share(S()) * width(), [&](int i) { to[first(S()) * width() + i] = relu(own_skips_[i]); });
     announce(first_exchange);
     head_layer<F>(first_exchange, columns_of<F>(w.out1, S(), first(S())), S(), [&](int column, int v, float sum) {
       const int64_t row = (int64_t)t * problem_.voices + v;
-      return v < problem_.voices ? fmaxf(sum + problem_.ahead.out1[row * S() + column], 0.0f) : 0.0f;
+      return v < problem_.voices ? relu(sum + problem_.ahead.out1[row * S() + column]) : 0.0f;
     });
     head_layer<Fp32>(first_exchange + 1, columns_of<Fp32>(w.logits, S(), first(s.outputs)), s.outputs,
                      [&](int column, int, float sum) { return sum + w.logits_bias[column]; });

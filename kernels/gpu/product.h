@@ -20,6 +20,10 @@ WAVEKEYS_DEVICE float as_float(uint32_t bits) {
 #endif
 }
 
+// Not a number stays what it is in both, as in the reference.
+WAVEKEYS_DEVICE float relu(float x) { return x < 0.0f ? 0.0f : x; }
+WAVEKEYS_DEVICE float within(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
+
 // kCount words at once, in the widest loads there are; `from` is aligned to them.
 template <class Word, int kCount>
 WAVEKEYS_DEVICE void load(const Word* from, Word (&to)[kCount]) {

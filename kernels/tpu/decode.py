@@ -19,7 +19,7 @@ from jax.experimental.pallas import tpu as pltpu
 from synth.errors import WavekeysError
 from synth.kernels import sampling
 from synth.kernels.ahead import Ahead, audio_of, first_rows, latest_first, look_ahead, ring
-from synth.kernels.spec import HISTORY, Block, Sizes, State, Weights
+from synth.kernels.spec import HISTORY, Block, Sizes, State, Weights, finite
 from synth.kernels.tpu.draw import bin_at, logistic
 from synth.kernels.tpu.estimate import STRETCH, VMEM_BYTES, vmem_bytes
 
@@ -49,7 +49,8 @@ class Packed(NamedTuple):
 
 
 def prepare(sizes: Sizes, weights: Weights, precision: str = "fp32") -> Packed:
-    """Lay the weights out for the kernel."""
+    """Lay the weights out for the kernel. Raises WavekeysError for a weight that is not a number."""
+    finite(weights)
     dtype = DTYPES[precision]
     start = jnp.zeros((HISTORY, sizes.residual)).at[: sizes.input_taps].set(weights.start[::-1])
     matrices = Matrices(

@@ -9,6 +9,7 @@ from synth.bank.bank import Bank, HeldNote, load_bank
 from synth.bank.build import Embedded, Recorded, bank_of_notes, build_bank, encoded, is_strange
 from synth.bank.favourites import mark_favourite, read_favourites
 from synth.bank.library import (
+    check_files,
     delete_preset,
     export_preset,
     import_preset,
@@ -30,6 +31,7 @@ __all__ = [
     "Zone",
     "bank_of_notes",
     "build_bank",
+    "check_files",
     "delete_preset",
     "encoded",
     "export_preset",

@@ -106,5 +106,6 @@ def unpacked(path: Path) -> Path:
             for name in MEMBERS:  # preset.toml is the last: with it the folder is a preset
                 (Path(partial) / name).replace(folder / name)
     except OSError as error:
-        raise WavekeysError(f"{path}: cannot be unpacked into {cache} ({error.strerror or error})") from None
+        why = f"{error.strerror or error}; the environment variable XDG_CACHE_HOME names another place"
+        raise WavekeysError(f"{path}: cannot be unpacked into {cache} ({why})") from None
     return folder

@@ -22,11 +22,11 @@ from synth.bank import archive
 from synth.bank.bank import load_bank
 from synth.bank.favourites import mark_favourite, read_favourites
 from synth.bank.preset import (
+    NAME_CHARACTERS,
     PresetInfo,
     check_blends,
     factory_folder,
     file_of,
-    find_preset,
     list_presets,
     load_preset,
     parse_info,
@@ -36,25 +36,22 @@ from synth.bank.preset import (
     sha256_of,
     shared_file,
     user_folder,
+    wrong_name,
 )
 from synth.errors import UsageError, WavekeysError
 
-NAME_CHARACTERS = 60  # of up to four bytes each: a file's name has at most 255 bytes
-_FORBIDDEN = '/\\:*?"<>|'  # by one file system or another
-_RESERVED = ("banks", "models")  # folders among the presets
+_DEVICES = ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
+_RESERVED = ("banks", "models", *_DEVICES)  # folders among the presets, and what Windows does not let be one
 _KINDS = ("bank", "model")
 
 
 def checked_name(name: str) -> str:
     """A name that a user's preset may have, in Unicode's composed form. Raises UsageError, which says what is wrong."""
     name = unicodedata.normalize("NFC", name)
-    allowed = f"a preset's name has 1 to {NAME_CHARACTERS} printable characters, none of {_FORBIDDEN}"
-    if not 1 <= len(name) <= NAME_CHARACTERS or not name.isprintable() or set(name) & set(_FORBIDDEN):
-        raise UsageError(f"{name!r} cannot be a name: {allowed}")
-    if name.startswith(".") or name != name.strip(" .") or name.lower().endswith(archive.SUFFIX):
-        raise UsageError(f"{name!r} cannot be a name: it may not begin or end with a dot or a space, or like a file")
+    if wrong := wrong_name(name):
+        raise UsageError(wrong)
     if name.casefold() in _RESERVED:
-        raise UsageError(f"{name!r} cannot be a name: a folder among the presets is called so")
+        raise UsageError(f"{name!r} cannot be a name: a folder among the presets, or a device of Windows, is called so")
     if name.casefold() in {folder.name.casefold() for folder in preset_folders(factory_folder())}:
         raise UsageError(f"{name!r} is a factory preset, which is read-only; choose another name")
     return name
@@ -162,18 +159,25 @@ def delete_preset(name: str) -> None:
         mark_favourite(name, False)
 
 
-def export_preset(name_or_path: str | Path, path: Path, *, overwrite: bool = False) -> PresetInfo:
+def export_preset(
+    name_or_path: str | Path,
+    path: Path,
+    *,
+    overwrite: bool = False,
+    check: Callable[[PresetInfo], None] = lambda _: None,
+) -> PresetInfo:
     """Write a preset as one `.wavekeys` file, byte for byte the same every time; returns what it holds.
 
-    Raises UsageError for a path that does not end so, WavekeysError for a file that is there (but for `overwrite`).
+    Raises UsageError for a path that does not end so, WavekeysError for a file that is there (but for `overwrite`), and
+    for a preset that `import_preset` would refuse; nor is one written that `check` refuses by raising.
     """
     if path.suffix.lower() != archive.SUFFIX:
         raise UsageError(f"{path}: a preset's file ends in {archive.SUFFIX}; name it {path.stem}{archive.SUFFIX}")
     if path.is_dir():
         raise WavekeysError(f"cannot write {path}: it is a folder")
-    info, files = _whole(read_info(find_preset(name_or_path)))
+    info, files = _whole(load_preset(name_or_path).info)
+    check(info)
     data = _checked_bytes(info, info.folder)
-    check_blends(info, load_bank(files["bank"]))
     if path.exists() and not overwrite:
         raise WavekeysError(f"{path} is there already; choose another name, or overwrite it with --force")
     archive.pack(path, {"preset.toml": data, **{f"{kind}.safetensors": file for kind, file in files.items()}})
@@ -224,16 +228,18 @@ def search(presets: Iterable[PresetInfo], text: str = "", *, tags: Iterable[str]
 
 
 def _folder(name: str) -> Path | None:
-    """The folder of the user's preset of that name, by its own name or by what `preset.toml` says."""
+    """The folder of the user's preset of that name, by its own name or by what `preset.toml` says.
+
+    As a last resort in capitals or not: to some file systems names are the same that differ in that alone.
+    """
     folders = preset_folders(user_folder())
-    for folder in folders:
-        if folder.name == name:
-            return folder
+    names = [(folder.name, folder) for folder in folders]
     for folder in folders:
         with contextlib.suppress(WavekeysError):
-            if read_info(folder).name == name:
-                return folder
-    return None
+            names.append((read_info(folder).name, folder))
+    exact = (folder for known, folder in names if known == name)
+    alike = (folder for known, folder in names if known.casefold() == name.casefold())
+    return next(itertools.chain(exact, alike), None)
 
 
 def _own(name: str) -> Path:
@@ -258,6 +264,11 @@ def _whole(info: PresetInfo) -> tuple[PresetInfo, dict[str, Path]]:
         if found[kind] != sha256:
             raise WavekeysError(f"{files[kind]}: its hash is {found[kind][:16]}, the preset was made for {sha256[:16]}")
     return whole, files
+
+
+def check_files(info: PresetInfo) -> None:
+    """Raise WavekeysError where a preset's bank or model is not there, or is another than it was made for."""
+    _whole(info)
 
 
 def _hashes(info: PresetInfo) -> dict[str, str]:

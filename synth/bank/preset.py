@@ -6,8 +6,11 @@ Or one file, see `synth.bank.archive`. What changes presets is in `synth.bank.li
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import hashlib
+import os
+import re
 import string
 import tomllib
 from collections.abc import Callable, Mapping
@@ -28,6 +31,10 @@ FACTORY_DEFAULT = "factory"
 
 SOURCES = ("velocity", "key", "pressure", "wheel", "timbre", "movement")  # that a modulation can follow
 CORNERS = ("bottom_left", "bottom_right", "top_left", "top_right")
+
+NAME_CHARACTERS = 60  # of up to four bytes each: a file's name has at most 255 bytes
+_FORBIDDEN = '/\\:*?"<>|'  # by one file system or another
+_WITH_CHANNEL = re.compile(r"@\d+$")  # as `wavekeys play` takes it
 
 MOST_ZONES = 64  # each may sound for a key that is struck
 _LARGEST = float(np.finfo(np.float32).max)
@@ -104,11 +111,13 @@ class PresetInfo:
     def blended(self, blend: Mapping[str, float]) -> PresetInfo:
         """The same preset with this blend alone: pad, modulations and the zones' own blends give way to it.
 
-        It sounds as an instrument does whose blend was set.
+        It sounds as an instrument does whose blend was set. What was said of the other blend does not hold of it.
         """
         zones = tuple(dataclasses.replace(zone, blend=None) for zone in self.zones)
         weights = {name: float(weight) for name, weight in blend.items()}
-        return dataclasses.replace(self, blend=weights, pad=None, modulations=(), zones=zones)
+        names = ", ".join(name for name, weight in weights.items() if weight > 0)
+        about: dict[str, Any] = {"description": f"{names.capitalize()}; made of {self.name}.", "tags": ()}
+        return dataclasses.replace(self, blend=weights, pad=None, modulations=(), zones=zones, **about)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -181,10 +190,13 @@ def find_preset(name_or_path: str | Path) -> Path:
     for info in presets:
         if info.name == str(name_or_path):
             return info.folder
-    known = ", ".join(sorted({info.name for info in presets}))
-    raise UsageError(
-        f"unknown preset {str(name_or_path)!r}; there are {known or 'none'}, or give a preset's folder or {SUFFIX} file"
-    )
+    if os.path.lexists(name_or_path):
+        what = "a folder without preset.toml" if path.is_dir() else f"neither a preset's folder nor a {SUFFIX} file"
+        raise UsageError(f"{path} is no preset: it is {what}")
+    known = sorted({info.name for info in presets})
+    near = difflib.get_close_matches(str(name_or_path), known)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none'}"
+    raise UsageError(f"unknown preset {str(name_or_path)!r}; {hint}")
 
 
 def load_preset(name_or_path: str | Path = FACTORY_DEFAULT) -> Preset:
@@ -311,6 +323,18 @@ def digest_of(info: PresetInfo) -> str:
     return hashlib.sha256(preset_text(heard).encode()).hexdigest()[:16]
 
 
+def wrong_name(name: str) -> str:
+    """What is wrong with a preset's name; empty if nothing is."""
+    why = ""
+    if not 1 <= len(name) <= NAME_CHARACTERS or not name.isprintable() or set(name) & set(_FORBIDDEN):
+        why = f"a preset's name has 1 to {NAME_CHARACTERS} printable characters, none of {_FORBIDDEN}"
+    elif name.startswith("-") or name != name.strip(" .") or name.lower().endswith(SUFFIX):
+        why = "it may not begin like an option, begin or end with a dot or a space, or end like a file"
+    elif _WITH_CHANNEL.search(name):
+        why = "a number behind an @ is a MIDI channel to `wavekeys play`"
+    return f"{name!r} cannot be a name: {why}" if why else ""
+
+
 def _row(value: Any) -> dict[str, Any]:
     """A zone or a modulation, without what is left at its default."""
     defaults = {field.name: field.default for field in dataclasses.fields(value)}
@@ -328,6 +352,8 @@ def _check_texts(document: dict[str, Any], path: Path) -> None:
     for key, text in texts:
         if not text.isprintable():
             raise WavekeysError(f"{path}: {key} must be printable text, not {text!r}")
+    if wrong := wrong_name(document["name"]):
+        raise WavekeysError(f"{path}: {wrong}")
 
 
 def _check_numbers(table: dict[str, Any], where: str) -> None:

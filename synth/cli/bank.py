@@ -217,17 +217,16 @@ def _write(folder: Path, bank: Bank, model_path: Path, name: str, factory_notes:
 
 
 def _info(name: str, instruments: tuple[str, ...], model_sha256: str, folder: Path, factory_notes: bool) -> PresetInfo:
-    """What `preset.toml` says; of the factory's SoundFont, what its presets say."""
+    """What `preset.toml` says; of notes of the factory's SoundFont, whose they are."""
     from synth.bank import PresetInfo
 
     names = ", ".join(instruments).capitalize()
-    licence = "Trained on notes of FluidR3 GM by Frank Wen (MIT licence); this preset: MIT"
     return PresetInfo(
         name=name,
-        author="wavekeys" if factory_notes else "",
-        licence=licence if factory_notes else "",
-        tags=("factory",) if factory_notes else ("own notes",),
-        description=f"{names}{', learnt from FluidR3 GM, to be played alone or blended' if factory_notes else ''}.",
+        author="",
+        licence="Notes of FluidR3 GM by Frank Wen (MIT licence)" if factory_notes else "",
+        tags=("own notes",),
+        description=f"{names}.",
         blend={instruments[0]: 1.0},
         parameters={},
         model_sha256=model_sha256,

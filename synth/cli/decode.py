@@ -80,6 +80,7 @@ def command(
 
     watch, over, total = Stopwatch(), 0, sum(samples.values()) / rate_hz
     jobs = list(samples)
+    # As many voices as for all of them, though fewer may be left: with others pure JAX rounds in another way.
     decoder = BatchDecoder(model, voices=min(batch, len(every)), backend=backend, precision=precision)
     del model  # as large again as the weights that the stream has packed
     with progress_bar("decoding", total) as progress:

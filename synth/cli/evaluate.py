@@ -86,10 +86,31 @@ def command(
         return
     from synth.training.evaluation import summarise
 
+    click.echo(" " * 12 + "".join(f"{heading:>10}" for heading, _, _ in _COLUMNS))
     for name in loaded.bank.instruments:
-        rows = [row for row in result["notes"] if row["instrument"] == name]
-        click.echo(f"{name:12} {_line(summarise(rows))}")
-    click.echo(f"{'all':12} {_line(result['summary'])}")
+        _show_row(name, summarise([row for row in result["notes"] if row["instrument"] == name]))
+    _show_row("all", result["summary"])
+    shown = {key for _, key, _ in _COLUMNS}
+    for key, value in result["summary"].items():
+        if key not in shown:
+            click.echo(f"{key.replace('_', ' '):42}{value:10.4g}")
+
+
+_COLUMNS = (
+    ("notes", "notes", 1.0),
+    ("% in 20 c", "within_20_cents_of_source", 100.0),
+    ("% in 50 c", "within_50_cents_of_source", 100.0),
+    ("log-mel dB", "mean_log_mel_db", 1.0),
+    ("attack ms", "mean_attack_error_ms", 1.0),
+    ("level dB", "mean_level_error_db", 1.0),
+    ("clicks", "notes_with_clicks", 1.0),
+)
+"""Heading, key of a summary, and what that is multiplied with; all else is told of all notes alone."""
+
+
+def _show_row(name: str, summary: dict[str, float]) -> None:
+    values = (f"{summary[key] * factor:.4g}" if key in summary else "-" for _, key, factor in _COLUMNS)
+    click.echo(f"{name:12}" + "".join(f"{value:>10}" for value in values))
 
 
 def chosen_notes(preset: Preset, listed: str) -> list[tuple[str, int, int]]:

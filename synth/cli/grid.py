@@ -115,6 +115,7 @@ def command(
     embeddings, (stretches, tones) = grid.embeddings(cells), grid.partials(cells)
     total = sum(map(len, embeddings)) * config.hop / rate_hz
     watch, over = Stopwatch(), 0
+    # As many voices as for all of them, though fewer may be left: with others pure JAX rounds in another way.
     decoder = BatchDecoder(loaded.model, voices=min(batch, len(every)), backend=backend, precision=precision)
     with progress_bar("rendering", total) as progress:
         for place, sound in decoder.each(

@@ -61,6 +61,8 @@ def read_embeddings(path: Path, channels: int) -> np.ndarray:
             mapped = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise WavekeysError(f"no file {path}") from None
+    except IsADirectoryError:
+        raise WavekeysError(f"{path} is a folder; give one .npy file") from None
     except (OSError, ValueError, TypeError, OverflowError, EOFError, tokenize.TokenError) as error:
         raise WavekeysError(f"{path}: not a readable .npy file ({' '.join(str(error).split())})") from None
     if mapped.ndim != 2 or mapped.shape[1] != channels or not len(mapped) or mapped.dtype.kind != "f":

@@ -13,7 +13,7 @@ import sys
 
 import click
 
-from synth.errors import UsageError, WavekeysError
+from synth.errors import UsageError, WavekeysError, install_hint
 
 VERBS: dict[str, str] = {
     "demo": "Render a short polyphonic piece with the factory preset, and play it where there is a device.",
@@ -90,7 +90,9 @@ def _run(arguments: list[str] | None) -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
-        _fail(error.format_message(), 2)
+        context = getattr(error, "ctx", None)  # of the verb that was used wrongly
+        help_of = f"; `{context.command_path} --help` tells more" if context else ""
+        _fail(error.format_message().rstrip(".") + help_of, 2)
     except UsageError as error:
         _fail(str(error), 2)
     except WavekeysError as error:
@@ -99,7 +101,7 @@ def _run(arguments: list[str] | None) -> None:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRAS:
             raise
-        _fail(f"this needs {package}: {sys.executable} -m pip install 'wavekeys[{_EXTRAS[package]}]'", 1)
+        _fail(f"this needs {package}: {install_hint(_EXTRAS[package])}", 1)
     except MemoryError:
         _fail("there is not memory enough for so much at once", 1)
     except OSError as error:  # such as of an output that nobody reads any more

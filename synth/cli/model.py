@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synth.errors import UsageError
+from synth.errors import UsageError, WavekeysError
 from synth.pitch import NAMED, note_number
 
 if TYPE_CHECKING:
@@ -44,7 +44,10 @@ def pitch_of(path: Path) -> float | None:
 
 
 def require_pitch(path: Path, given: float | None) -> float:
-    """The pitch that was given, or that the file's name tells. Raises UsageError where neither is."""
+    """The pitch that was given, or that the file's name tells. Raises UsageError where neither is, and WavekeysError
+    for a file that is not there."""
+    if not path.exists():
+        raise WavekeysError(f"no file {path}")
     pitch = pitch_of(path) if given is None else given
     if pitch is None:
         raise UsageError(f"the name {path.name} tells no pitch: give --pitch, such as --pitch 60")

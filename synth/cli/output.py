@@ -62,6 +62,8 @@ def check_writable(path: Path) -> None:
 
 def write_wav(path: Path, audio: np.ndarray, *, rate_hz: int, wanted_hz: int) -> int:
     """Write [frames, channels] as 24-bit WAV at `wanted_hz`; returns how many samples were limited to full scale."""
+    if not np.isfinite(audio).all():
+        raise WavekeysError(f"{path}: not written, since its sound is not finite: the model or its embedding is broken")
     audio = resampled(audio, rate_hz, wanted_hz)
     over = int(np.count_nonzero(np.abs(audio) > 1.0))
     # When the disk is full, the file that was there before is still there; a pipe or a device cannot be replaced.

@@ -8,7 +8,6 @@ import itertools
 import math
 import re
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ import click
 from synth.cli.blend import blend_option
 from synth.cli.options import backend_option, block_option, precision_option, spare_option
 from synth.cli.tuning import read_tuning, tuning_options
-from synth.errors import first_line
+from synth.errors import first_line, install_hint
 
 if TYPE_CHECKING:
     from synth.bank import Preset
@@ -92,7 +91,7 @@ class EffectType(click.ParamType):
         try:
             import pedalboard
         except ImportError:
-            self.fail(f"effects need pedalboard: {sys.executable} -m pip install 'wavekeys[effects]'", param, ctx)
+            self.fail(f"effects need pedalboard: {install_hint('effects')}", param, ctx)
         name, _, rest = value.partition(":")
         try:
             if Path(name).suffix in (".vst3", ".component"):

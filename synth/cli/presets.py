@@ -104,6 +104,8 @@ def list_command(text: str, tags: tuple[str, ...], only_favourites: bool, as_jso
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
+    if not rows:
+        click.echo("wavekeys: no preset is like that", err=True)
     for row in rows:
         mark = "*" if row["favourite"] else " "
         click.echo(f"{mark} {row['name']:20} {', '.join(row['plays']):40} {', '.join(row['tags'])}")
@@ -114,16 +116,34 @@ def list_command(text: str, tags: tuple[str, ...], only_favourites: bool, as_jso
 @_json_option
 def show_command(preset: str, as_json: bool) -> None:
     """Show one preset: its instruments, blend, parameters, author and licence."""
-    from synth.bank import find_preset
+    from synth.bank import check_files, find_preset
     from synth.bank.preset import read_info
+    from synth.instrument.parameters import check_parameters
 
-    row = _description(read_info(find_preset(preset)), _favourites())
+    info = read_info(find_preset(preset))
+    check_files(info)
+    check_parameters(info)
+    row = _description(info, _favourites())
     if as_json:
         click.echo(json.dumps(row, indent=2))
         return
     for key, value in row.items():
-        text = ", ".join(map(str, value)) if isinstance(value, list) else value
-        click.echo(f"{key:14} {text}")
+        click.echo(f"{key:14} {_said(value)}")
+
+
+def _said(value: Any) -> str:
+    """A value as a person says it."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(str, value)) or "none"
+        case dict():
+            return ", ".join(f"{key}={_said(own)}" for key, own in value.items()) or "none"
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value) or "none"
 
 
 @command.command("save")
@@ -192,10 +212,11 @@ def export_command(preset: str, output: Path | None, force: bool) -> None:
     """Write a preset as one file, with its bank and its model, for another machine."""
     from synth.bank import export_preset, find_preset
     from synth.bank.preset import read_info
+    from synth.instrument.parameters import check_parameters
 
     name = read_info(find_preset(preset)).name
     path = output or Path(f"{Path(name).name}.wavekeys")
-    info = export_preset(preset, path, overwrite=force)
+    info = export_preset(preset, path, overwrite=force, check=check_parameters)
     click.echo(f"{path}: {info.name}, by {info.author or 'nobody named'}, licence: {info.licence or 'none given'}")
 
 

@@ -39,7 +39,9 @@ def command(config: Path, resume: bool, coordinator: str | None, processes: int,
     if coordinator is not None:
         join(coordinator, processes, process)
     settings = read_config(config)
-    click.echo(f"reading the notes of {settings.data.notes or ', '.join(settings.data.instruments)}")
+    of = settings.data.notes or ", ".join(settings.data.instruments)
+    if of:
+        click.echo(f"reading the notes of {of}")
     trainer = Trainer(settings, resume=resume, bad=left_out)
     uses = ", ".join(f"{len(chosen)} notes to {_USES[role]}" for role, chosen in trainer.roles.items() if len(chosen))
     used = trainer.devices.used

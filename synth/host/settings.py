@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import tomli_w
@@ -31,16 +32,31 @@ def load_controllers() -> dict[int, str]:
     """
     path = settings_path()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        learnt = {int(number): str(name) for number, name in document["controllers"].items()}
-        whole = document["format_version"] == FORMAT_VERSION
-        whole &= learnt.keys() <= set(range(128)) - NOT_LEARNT and set(learnt.values()) <= set(PARAMETERS)
-    except FileNotFoundError:
+        return _controllers_of(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        whole = False
-    if not whole:
-        raise WavekeysError(f"{path} is damaged: mend it, or move it away to start with none learnt")
+    except OSError as error:
+        raise WavekeysError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise WavekeysError(
+            f"{path} is damaged ({error}): mend it, or move it away to start with none learnt"
+        ) from None
+
+
+def _controllers_of(document: dict[str, Any]) -> dict[int, str]:
+    """What a document says of controllers. Raises ValueError with what is wrong in it."""
+    if document.get("format_version") != FORMAT_VERSION:
+        raise ValueError(f"format_version {document.get('format_version')}, this wavekeys reads {FORMAT_VERSION}")
+    controllers = document.get("controllers")
+    if not isinstance(controllers, dict):
+        raise ValueError("no table [controllers]")
+    learnt = {}
+    for number, name in controllers.items():
+        if not (number.isascii() and number.isdigit() and int(number) in set(range(128)) - NOT_LEARNT):
+            raise ValueError(f"[controllers] {number!r} is no controller that can be taught")
+        if name not in PARAMETERS:
+            raise ValueError(f"[controllers] {number} = {name!r}, which is no parameter")
+        learnt[int(number)] = name
     return learnt
 
 

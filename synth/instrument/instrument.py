@@ -315,7 +315,9 @@ class Instrument:
                 tuning=[None if pitch is None else float(pitch) for pitch in state["tuning"]],
             )
             controllers = {int(number): str(name) for number, name in state["controllers"].items()}
-            seed = int(state["seed"])
+            seed = operator.index(state["seed"])
+            if unknown := state.keys() - self.state().keys():
+                raise KeyError(*unknown)
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise WavekeysError(f"not a state of this instrument ({error!r})") from None
         learnable = set(range(128)) - NOT_LEARNT

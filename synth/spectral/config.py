@@ -67,6 +67,8 @@ class BaselineConfig:
             raise WavekeysError(f"baseline {self.name!r}: norm_decay must be between 0 and 1, not {self.norm_decay}")
         for part in ("encoder", "decoder"):
             layers = getattr(self, part)
+            if not layers:
+                raise WavekeysError(f"baseline {self.name!r}: its {part} has no layers")
             if not all(1 <= number <= WIDEST for layer in layers for number in layer):
                 raise WavekeysError(f"baseline {self.name!r}: {part} must hold numbers from 1 to {WIDEST}")
             if any(layer.taps < max(layer.bins, layer.frames) for layer in layers):
@@ -96,8 +98,14 @@ class BaselineConfig:
         try:
             values: dict[str, Any] = json.loads(text)
             version = values.pop("format_version")
+            for field in dataclasses.fields(cls):
+                own: type = list if isinstance(field.default, tuple) else type(field.default)
+                if field.name in values and type(values[field.name]) is not own:
+                    raise WavekeysError(f"{field.name} must be {own.__name__}, not {values[field.name]!r}")
             for part in ("encoder", "decoder"):
-                values[part] = tuple(Layer(*map(int, layer)) for layer in values[part])
+                if not all(type(number) is int for layer in values[part] for number in layer):
+                    raise WavekeysError(f"{part} must hold whole numbers, not {values[part]!r}")
+                values[part] = tuple(Layer(*layer) for layer in values[part])
             config = cls(**values)
         except WavekeysError as error:
             raise WavekeysError(f"{where}: {error}") from None

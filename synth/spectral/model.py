@@ -105,8 +105,11 @@ class Baseline(nnx.Module):
     ) -> Array:
         """Notes [B, config.samples] of embeddings [B, E] and MIDI numbers [B].
 
-        Without their loudest powers [B] they peak at full scale, as NSynth's did.
+        Without their loudest powers [B] they peak at full scale, as NSynth's did. Raises ValueError for a number that
+        is none of MIDI's.
         """
+        if not np.all((np.asarray(pitch) >= 0) & (np.asarray(pitch) < PITCHES)):
+            raise ValueError(f"pitches are from 0 to {PITCHES - 1}, not {pitch}")
         spectra = _spectra(self, jnp.asarray(z, jnp.float32), jnp.asarray(pitch, jnp.int32))
         powers = jnp.ones(len(spectra)) if loudest is None else loudest
         audio = synthesise(self.config, spectra, powers, iterations)

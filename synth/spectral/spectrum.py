@@ -53,7 +53,8 @@ def istft(spectrum: Array, fft: int, hop: int) -> Array:
 def analyse(config: BaselineConfig, audio: ArrayLike) -> tuple[Array, Array]:
     """Spectra of notes [B, T], T at most `config.samples`, and each one's loudest power.
 
-    The spectra [B, bins, frames] go from 0, which is 120 dB below the loudest bin, to 1. The highest bin is left out.
+    The spectra [B, bins, frames] go from 0, which is 120 dB below the loudest bin, to 1; silence is 0. The highest bin
+    is left out.
     """
     audio = jnp.asarray(audio, jnp.float32)
     padded = jnp.pad(audio, ((0, 0), (0, config.samples - audio.shape[1])))
@@ -61,6 +62,7 @@ def analyse(config: BaselineConfig, audio: ArrayLike) -> tuple[Array, Array]:
     loudest = jnp.maximum(power.max(axis=(1, 2)), FLOOR)
     relative = jnp.maximum(power, FLOOR) / loudest[:, None, None]
     level = jnp.maximum(10.0 * jnp.log10(relative) / RANGE_DB + 1.0, 0.0)
+    level = jnp.where(loudest[:, None, None] > FLOOR, level, 0.0)
     return jnp.swapaxes(level, 1, 2)[:, : config.bins], loudest
 
 

@@ -41,30 +41,31 @@ class BatchDecoder:
           seeds: by default, each one's place.
           progress: is told how many samples of all are done, several times a second.
         """
+        if empty := [place for place, z in enumerate(embeddings) if not len(z)]:
+            raise ValueError(f"embedding {empty[0]} has no frames")
         voices, hop = self.stream.voices, self.stream.sizes.hop
         # Those of similar length go together, since a batch lasts as long as its longest.
         order = sorted(range(len(embeddings)), key=lambda place: len(embeddings[place]))
         finished = 0
         for start in range(0, len(order), voices):
             places = order[start : start + voices]
-            full = places + places[-1:] * (voices - len(places))  # filled up with the last
             hertz = None
             if self.has_clock and pitches is not None:
-                hertz = midi_to_hertz(np.array([pitches[p] for p in full], np.float32))
-            own = np.array([(p if seeds is None else seeds[p]) % 2**32 for p in full], np.uint32)
+                hertz = midi_to_hertz(np.array([pitches[p] for p in places], np.float32))
+            own = np.array([(p if seeds is None else seeds[p]) % 2**32 for p in places], np.uint32)
             lengths = [len(embeddings[place]) * hop for place in places]
 
             def tell(done: int, before: int = finished, lengths: list[int] = lengths) -> None:
                 progress(before + sum(min(length, done) for length in lengths))
 
-            stretch = None if stretches is None else np.stack([stretches[place] for place in full])
-            beside = None if tones is None else _together(tones, full)
-            z = _together(embeddings, full)
+            stretch = None if stretches is None else np.stack([stretches[place] for place in places])
+            beside = None if tones is None else _together(tones, places)
+            z = _together(embeddings, places)
             audio = np.asarray(
                 self.stream.generate(z, own, temperature, pitch_hz=hertz, stretch=stretch, tones=beside, progress=tell)
             )
             finished += sum(lengths)
-            for place, sound in zip(places, audio, strict=False):
+            for place, sound in zip(places, audio, strict=True):
                 yield place, sound[: len(embeddings[place]) * hop]
 
     def all(

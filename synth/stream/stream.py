@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -80,7 +81,7 @@ class Stream:
         block: int = 512,
         progress: Callable[[int], None] | None = None,
     ) -> Array:
-        """Sound of embeddings [V, F, 16]: [V, F * hop] float32 samples.
+        """Sound of embeddings [V, F, 16]: [V, F * hop] float32 samples. With fewer than its voices, the others rest.
 
         Args:
           seed: one for all voices (voice v then uses seed + v) or one each [V].
@@ -92,21 +93,25 @@ class Stream:
           progress: is told after each block how many samples of every voice are done.
         """
         z, pitch = self._checked(z, pitch_hz)
-        wanted = (*z.shape[:2], self.config.harmonics)
-        if tones is not None and (stretch is None or np.shape(tones) != wanted):
-            raise ValueError(f"tones must be {list(wanted)}, beside stretches, not {list(np.shape(tones))}")
-        if not temperature >= 0.0:
-            raise ValueError(f"the temperature must be 0 or more, not {temperature}")
+        count, frames, _ = z.shape
+        own = None
+        if stretch is not None and self.config.harmonics:
+            own = _finite("stretch", stretch, (count, self.config.harmonics), widened=True)
+        if tones is not None and own is None:
+            raise ValueError("tones go with a stretch, and with a size that has partials")
+        beside = None if tones is None else _finite("tones", tones, (count, frames, self.config.harmonics))
+        if not 0.0 <= temperature < np.inf:
+            raise ValueError(f"the temperature must be a number of 0 or more, not {temperature}")
         if not np.all((np.asarray(seed) >= 0) & (np.asarray(seed) < 2**32)):
             raise ValueError(f"seeds are from 0 to {2**32 - 1}, not {seed}")
-        if not np.issubdtype(np.asarray(seed).dtype, np.integer) or np.shape(seed) not in ((), (self.voices,)):
-            raise ValueError(f"seed must be a whole number, or {self.voices} of them, not {seed}")
-        seeds = jnp.asarray(seed, jnp.uint32)
-        seeds = seeds if seeds.ndim else seeds + jnp.arange(self.voices, dtype=jnp.uint32)
-        blocks = self._blocks(z, pitch, z.shape[1] * self.sizes.hop, block, seeds, temperature, stretch, tones)
+        if not np.issubdtype(np.asarray(seed).dtype, np.integer) or np.shape(seed) not in ((), (count,)):
+            raise ValueError(f"seed must be a whole number, or {count} of them, not {seed}")
+        own_seeds = np.asarray(seed, np.int64) + (0 if np.ndim(seed) else np.arange(count))
+        seeds = (own_seeds % 2**32).astype(np.uint32)
+        note = _Note(z, pitch, own, beside, jnp.asarray(self._all(seeds)), temperature)
         pieces = []
-        for taken, inputs in blocks:
-            pieces.append(self.advance(inputs))
+        for taken, inputs in self._blocks(note, frames * self.sizes.hop, block):
+            pieces.append(self.advance(inputs)[:count])
             if progress is not None:
                 pieces[-1].block_until_ready()
                 progress(taken.stop)
@@ -118,21 +123,22 @@ class Stream:
         `audio` is [V, T] with T at most F * hop for embeddings [V, F, 16]. Equals softmax(model.logits).
         """
         z, pitch = self._checked(z, pitch_hz)
-        audio = jnp.asarray(audio, jnp.float32)
-        if audio.ndim != 2 or not audio.shape[1]:
-            raise ValueError(f"audio must be [{self.voices}, samples], not {list(audio.shape)}")
-        samples = audio.shape[1]
-        if audio.shape[0] != self.voices or samples > z.shape[1] * self.sizes.hop:
-            raise ValueError(f"audio {audio.shape} does not fit embeddings {z.shape} of hop {self.sizes.hop}")
+        if len(z) != self.voices:
+            raise ValueError(f"a score is of all {self.voices} voices, not of {len(z)}")
+        if np.ndim(audio) != 2 or not 0 < np.shape(audio)[1] <= z.shape[1] * self.sizes.hop:
+            most = z.shape[1] * self.sizes.hop
+            raise ValueError(f"audio must be [{self.voices}, 1 to {most} samples], not {list(np.shape(audio))}")
+        samples = np.shape(audio)[1]
+        audio = jnp.asarray(_finite("audio", audio, (self.voices, samples)))
         gain = scale = jnp.ones_like(audio)
         if self.sizes.mixtures:
-            last_columns = self.conditioning(z, pitch)[..., -3:]
+            last_columns = self.conditioning(jnp.asarray(z), pitch)[..., -3:]
             scale, rest, gain = jnp.moveaxis(upsample(self.config, last_columns)[:, :samples], -1, 0)
             scale = scale * rest
         forced = audio / gain if self.sizes.mixtures else mulaw.encode(audio).astype(jnp.float32) / 128.0
-        seeds = jnp.zeros(self.voices, jnp.uint32)
+        note = _Note(z, pitch, None, None, jnp.zeros(self.voices, jnp.uint32), 1.0)
         pieces = []
-        for taken, inputs in self._blocks(z, pitch, samples, block, seeds, 1.0):
+        for taken, inputs in self._blocks(note, samples, block):
             outputs, prediction, self.state = self.kernel.score(
                 self.sizes, self.weights, self.state, inputs, forced[:, taken]
             )
@@ -142,32 +148,26 @@ class Stream:
             pieces.append(jax.nn.softmax(outputs))
         return jnp.concatenate(pieces, axis=1)
 
-    def _checked(self, z: ArrayLike, pitch_hz: ArrayLike | None) -> tuple[Array, Array | None]:
-        z = jnp.asarray(z, jnp.float32)
+    def _checked(self, z: ArrayLike, pitch_hz: ArrayLike | None) -> tuple[np.ndarray, Array | None]:
+        """Embeddings [V, F, C] of as many voices as they are, and the pitches of all the stream's."""
         channels = self.config.embedding_channels
-        if z.ndim != 3 or z.shape[0] != self.voices or z.shape[2] != channels or not z.shape[1]:
-            raise ValueError(f"z must be [{self.voices}, frames, {channels}], not {list(z.shape)}")
-        pitch = require_pitch(self.config, pitch_hz, self.voices)
-        if not jnp.isfinite(z).all() or (pitch is not None and not (jnp.isfinite(pitch) & (pitch > 0.0)).all()):
-            raise ValueError("z and pitch_hz must be finite, and pitch_hz more than 0")
-        return z, pitch
-
-    def _clock(self, pitch: Array | None, samples: int) -> Array:
+        shape = np.shape(z)
+        if len(shape) != 3 or not 1 <= shape[0] <= self.voices or not shape[1] or shape[2] != channels:
+            raise ValueError(f"z must be [{self.voices}, frames, {channels}], not {list(shape)}")
+        z = _finite("z", z, shape)
+        pitch = require_pitch(self.config, pitch_hz, len(z))
         if pitch is None:
-            return jnp.zeros((self.voices, samples), jnp.uint32)
-        return steady_clock(pitch, samples, self.config.sample_rate_hz)
+            return z, None
+        hertz = _finite("pitch_hz", pitch, (len(z),))
+        if not (hertz > 0.0).all():
+            raise ValueError("pitch_hz must be more than 0")
+        return z, jnp.asarray(self._all(hertz))
 
-    def _blocks(
-        self,
-        z: Array,
-        pitch: Array | None,
-        samples: int,
-        block: int,
-        seeds: Array,
-        temperature: float,
-        stretch: ArrayLike | None = None,
-        tones: ArrayLike | None = None,
-    ) -> Iterator[tuple[slice, Block]]:
+    def _all(self, values: np.ndarray) -> np.ndarray:
+        """Values [v, ...] of the first voices, the last one's for those that rest too: [V, ...]."""
+        return np.concatenate([values, np.repeat(values[-1:], self.voices - len(values), axis=0)])
+
+    def _blocks(self, note: _Note, samples: int, block: int) -> Iterator[tuple[slice, Block]]:
         """The inputs of a note from its beginning, block by block, and where each block lies.
 
         The conditioning is computed for a few frames at a time (a second of it is 4 MB a voice at the paper's size),
@@ -176,24 +176,55 @@ class Stream:
         if block < 1:
             raise ValueError(f"a block has at least one sample, not {block}")
         hop = self.sizes.hop
-        clock = self._clock(pitch, samples)
-        begin = jnp.zeros(self.voices, jnp.int32)
-        temperatures = jnp.full((self.voices, samples), temperature, jnp.float32)
-        known = None
-        if stretch is not None and self.config.harmonics:
-            known = jnp.broadcast_to(jnp.asarray(stretch, jnp.float32), (self.voices, self.config.harmonics))
+        resting = np.arange(self.voices) >= len(note.z)
+        begin = jnp.asarray(np.where(resting, samples, 0), jnp.int32)
 
-        def prolonged(frames: Array) -> Array:
-            return jnp.concatenate([frames, jnp.repeat(frames[:, -1:], CHUNK_FRAMES, axis=1)], axis=1)
+        def seen(frames: np.ndarray, first: int) -> Array:
+            """Some frames, held at the end: always as many."""
+            some = frames[:, first : first + CHUNK_FRAMES + 1]
+            missing = CHUNK_FRAMES + 1 - some.shape[1]
+            return jnp.asarray(self._all(np.pad(some, ((0, 0), (0, missing), (0, 0)), mode="edge")))
 
-        padded = prolonged(z)
-        beside = None if known is None or tones is None else prolonged(jnp.asarray(tones, jnp.float32))
+        stretch = None if note.stretch is None else jnp.asarray(self._all(note.stretch))
         for chunk in range(0, samples, CHUNK_FRAMES * hop):
             first = chunk // hop
-            seen = slice(first, first + CHUNK_FRAMES + 1)
-            frames = self.conditioning(padded[:, seen], pitch, known, None if beside is None else beside[:, seen])
+            tones = None if note.tones is None else seen(note.tones, first)
+            frames = self.conditioning(seen(note.z, first), note.pitch_hz, stretch, tones)
             end = min(chunk + CHUNK_FRAMES * hop, samples)
+            clock = self._clock(note.pitch_hz, chunk, end)
+            temperature = jnp.full((self.voices, end - chunk), note.temperature, jnp.float32)
             for start in range(chunk, end, block):
                 taken = slice(start, min(start + block, end))
-                position, fresh = begin + (start - chunk), begin + int(start == 0)
-                yield taken, Block(frames, position, clock[:, taken], begin, fresh, seeds, temperatures[:, taken])
+                here = slice(taken.start - chunk, taken.stop - chunk)
+                position = jnp.full(self.voices, here.start, jnp.int32)
+                fresh = jnp.full(self.voices, int(start == 0), jnp.int32)
+                yield taken, Block(frames, position, clock[:, here], begin, fresh, note.seeds, temperature[:, here])
+
+    def _clock(self, pitch: Array | None, start: int, end: int) -> Array:
+        if pitch is None:
+            return jnp.zeros((self.voices, end - start), jnp.uint32)
+        return steady_clock(pitch, end - start, self.config.sample_rate_hz, start)
+
+
+class _Note(NamedTuple):
+    """What voices play from its beginning on; the first ones, of all that a stream has."""
+
+    z: np.ndarray  # [v, F, C]
+    pitch_hz: Array | None  # [V]
+    stretch: np.ndarray | None  # [v, H]
+    tones: np.ndarray | None  # [v, F, H]
+    seeds: Array  # [V] uint32
+    temperature: float
+
+
+def _finite(name: str, value: ArrayLike, shape: tuple[int, ...], *, widened: bool = False) -> np.ndarray:
+    """An argument as float32 of that shape, or, `widened`, of one that broadcasting makes so. Raises ValueError."""
+    array = np.asarray(value, np.float32)
+    fits = array.shape == shape
+    if widened and array.ndim <= len(shape):
+        fits = all(own in (1, wanted) for own, wanted in zip(array.shape[::-1], shape[::-1], strict=False))
+    if not fits:
+        raise ValueError(f"{name} must be {list(shape)}, not {list(array.shape)}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite")
+    return np.broadcast_to(array, shape)

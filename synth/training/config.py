@@ -127,6 +127,8 @@ def read_config(path: Path) -> TrainConfig:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"no training config at {path}") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a folder: give a training config (.toml), whose [data] may say notes = ") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WavekeysError(f"{path}: not a readable TOML file ({error})") from None
     unknown = document.keys() - {"model", "data", "training", "validation", "output"}
@@ -164,7 +166,7 @@ def read_config(path: Path) -> TrainConfig:
     if config.data.pitch_low > config.data.pitch_high:
         raise WavekeysError(f"{where}: [data] pitch_low {config.data.pitch_low} is above its pitch_high")
     samples, half = int(NOTE_SECONDS * config.model.sample_rate_hz), config.model.hop // 2
-    if config.model.encoder == "spectral" and (config.model.hop % 2 or samples % half):
+    if config.model.encoder == "spectral" and samples % half:
         raise WavekeysError(f"{where}: [model] hop: half of it must divide a note's {samples} samples")
     longest = samples // config.model.hop
     if training.frames > longest:
@@ -214,7 +216,11 @@ def _check_items(key: str, value: Any, default: Any, where: str) -> None:
     """Refuse a number out of its range, and lists and tables that hold what they should not."""
     if isinstance(default, tuple) and len(value) != len(default):
         raise WavekeysError(f"{where}: key {key!r} must be {len(default)} numbers, not {value!r}")
-    items = [*value.values()] if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    items = value if isinstance(value, list) else [value]
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _check_items(key, item, 0, f"{where}: {name}")
+        return
     if isinstance(default, list) and key != "velocities":
         if not all(isinstance(item, str) for item in items):
             raise WavekeysError(f"{where}: key {key!r} must hold names, not {value!r}")

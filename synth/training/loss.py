@@ -89,7 +89,7 @@ def frame_loss(config: WaveNetConfig, told: FramePrediction, notes: Notes[Array]
     The likelihood hardly feels a weak partial or a wrong colour; an ear does, and a distance in decibels. And the
     linear prediction, stable whatever comes back to it, is to explain all of the colour that it can.
     """
-    audible = jnp.clip(HIGHEST_PARTIAL * config.sample_rate_hz / notes.pitch_hz, 1.0, max(config.harmonics, 1))[:, None]
+    audible = jnp.clip(HIGHEST_PARTIAL * config.sample_rate_hz / notes.pitch_hz, 1.0, config.harmonics)[:, None]
     amplitudes = jnp.abs(_log(told.amplitudes) - _log(notes.amplitudes)).sum(axis=-1) / audible
     power = jnp.abs(_log(_rms(told.amplitudes)) - _log(_rms(notes.amplitudes)))
     rest = jnp.abs(_log(told.rest) - _log(notes.rest_levels))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from synth.errors import WavekeysError
@@ -11,6 +12,7 @@ from synth.errors import WavekeysError
 FORMAT_VERSION = 1
 
 WIDEST = 2**14
+MOST_REMEMBERED = 2**26  # numbers of a voice's caches: 256 MB; the paper's size remembers 3.1 million
 LIMITS: dict[str, tuple[int, int]] = {
     "sample_rate_hz": (1000, 192_000),
     "hop": (2, WIDEST),
@@ -92,8 +94,6 @@ class WaveNetConfig:
                 f"model size {self.name!r}: head 'logistics' goes with encoder 'spectral' (it needs its level), "
                 f"head 'softmax' with 'temporal'; got {self.head!r} with {self.encoder!r}"
             )
-        if self.harmonics and not self.clock_harmonics:
-            raise WavekeysError(f"model size {self.name!r}: harmonics need a clock; clock_harmonics must be 1 or more")
         choices = {"encoder": ("temporal", "spectral"), "head": ("softmax", "logistics")}
         for field, allowed in choices.items():
             if getattr(self, field) not in allowed:
@@ -106,6 +106,24 @@ class WaveNetConfig:
                 raise WavekeysError(
                     f"model size {self.name!r}: {field} must be {low} to {high}, not {getattr(self, field)}"
                 )
+        for wrong in self._contradictions():
+            raise WavekeysError(f"model size {self.name!r}: {wrong}")
+
+    def _contradictions(self) -> Iterator[str]:
+        """What is within `LIMITS`, field by field, but not together."""
+        spectral = self.encoder == "spectral"
+        if self.encoder_filter % 2 == 0:
+            yield "encoder_filter must be odd: it hears as far to either side"
+        if spectral and not (self.encoder_mels and self.embedding_channels > 1 and self.hop % 2 == 0):
+            yield "encoder 'spectral' needs encoder_mels of 1 or more, embedding_channels of 2 or more, and an even hop"
+        if spectral and not self.harmonics:
+            yield "head 'logistics' needs harmonics of 1 or more"
+        if (self.harmonics or self.pitch_features) and not self.clock_harmonics:
+            yield "harmonics and pitch_features need a clock; clock_harmonics must be 1 or more"
+        if self.frame_layers and not self.frame_width:
+            yield "frame_layers need a frame_width of 1 or more"
+        if (self.filter_width - 1) * sum(self.dilations) * self.residual > MOST_REMEMBERED:
+            yield f"its layers remember more than {MOST_REMEMBERED} numbers: fewer taps, channels or layers must do"
 
     @property
     def dilations(self) -> tuple[int, ...]:

@@ -31,11 +31,12 @@ def pitch_features(pitch_hz: Array, count: int) -> Array:
     return jnp.exp(-0.5 * jnp.square(offset))
 
 
-def steady_clock(pitch_hz: Array, samples: int, sample_rate_hz: int) -> Array:
-    """Phases of a clock of constant pitch that starts at 0: [B] hertz -> [B, samples] uint32."""
+def steady_clock(pitch_hz: Array, samples: int, sample_rate_hz: int, first: int = 0) -> Array:
+    """Phases, from sample `first` on, of a steady clock that starts at 0: [B] hertz -> [B, samples] uint32."""
     shape = (pitch_hz.shape[0], samples)
     increment = jnp.round(pitch_hz * (2.0**32 / sample_rate_hz)).astype(jnp.uint32)
-    return increment[:, None] * jnp.broadcast_to(jnp.arange(samples, dtype=jnp.uint32), shape)
+    number = jnp.arange(samples, dtype=jnp.uint32) + jnp.uint32(first % 2**32)
+    return increment[:, None] * jnp.broadcast_to(number, shape)
 
 
 def linear_prediction(reflection: Array) -> Array:
@@ -93,14 +94,13 @@ def frame_prediction(
     """
     order = config.prediction_order
     amplitudes = jnp.exp(jnp.clip(log_amplitudes - 5.0, -12.0, 1.5))
-    if config.harmonics:
-        assert pitch_hz is not None
-        highest = HIGHEST_PARTIAL * config.sample_rate_hz / pitch_hz
-        k = jnp.arange(1, config.harmonics + 1, dtype=jnp.float32)
-        audible = k[None] < highest[:, None]
-        amplitudes = jnp.where(audible[:, None, :], amplitudes, 0.0)
-        together = jnp.sqrt(jnp.square(amplitudes).sum(axis=-1, keepdims=True) / 2.0 + 1e-20)
-        amplitudes = amplitudes * jnp.minimum(LOUDEST / together, 1.0)
+    assert pitch_hz is not None
+    highest = HIGHEST_PARTIAL * config.sample_rate_hz / pitch_hz
+    k = jnp.arange(1, config.harmonics + 1, dtype=jnp.float32)
+    audible = k[None] < highest[:, None]
+    amplitudes = jnp.where(audible[:, None, :], amplitudes, 0.0)
+    together = jnp.sqrt(jnp.square(amplitudes).sum(axis=-1, keepdims=True) / 2.0 + 1e-20)
+    amplitudes = amplitudes * jnp.minimum(LOUDEST / together, 1.0)
     coefficients = linear_prediction(0.99 * jnp.tanh(raw[..., :order]))
     drawn_in = jnp.asarray(POLE_RADIUS ** np.arange(1, order + 1), jnp.float32)
     return FramePrediction(
@@ -216,8 +216,6 @@ class Decoder(nnx.Module):
 
     def harmonic_part(self, frame: FramePrediction, clock: Array) -> Array:
         """The sum of the clock's partials with the frames' amplitudes, in units of the level: [B, T]."""
-        if not self.config.harmonics:
-            return jnp.zeros(clock.shape)
         amplitudes = self.upsample(frame.amplitudes)[:, : clock.shape[1]]
         return jnp.sum(amplitudes * partials(clock, self.config.harmonics), axis=-1)
 

@@ -15,6 +15,7 @@ from synth.wavenet.layers import Conv
 
 LEVEL_FLOOR = 1e-4  # RMS: -80 dBFS
 LEVEL_DB_PER_UNIT = 40.0  # channel 0 of a spectral embedding is 1 + dBFS / 40: 1 at full scale, -1 at the floor
+LOUDEST_CHANNEL = 1.5  # +20 dBFS: no sound is louder, whatever an embedding says
 
 
 class TemporalEncoder(nnx.Module):
@@ -64,8 +65,8 @@ def level_to_channel(rms: Array) -> Array:
 
 
 def channel_to_level(channel: Array) -> Array:
-    """The inverse of `level_to_channel`."""
-    return 10.0 ** ((channel - 1.0) * LEVEL_DB_PER_UNIT / 20.0)
+    """The inverse of `level_to_channel`, +20 dBFS at most."""
+    return 10.0 ** ((jnp.minimum(channel, LOUDEST_CHANNEL) - 1.0) * LEVEL_DB_PER_UNIT / 20.0)
 
 
 def mel_filterbank(mels: int, fft: int, sample_rate_hz: int) -> np.ndarray:

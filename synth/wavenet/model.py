@@ -77,6 +77,10 @@ class WaveNet(nnx.Module):
           pitch_hz: [B] hertz; needed where the size has a pitch clock, which then starts at phase 0.
         """
         audio, z = jnp.asarray(audio, jnp.float32), jnp.asarray(z, jnp.float32)
+        channels = self.config.embedding_channels
+        if audio.ndim != 2 or z.ndim != 3 or z.shape[::2] != (len(audio), channels):
+            shapes = f"{list(audio.shape)} and {list(z.shape)}"
+            raise ValueError(f"audio must be [B, samples] and z [B, frames, {channels}], not {shapes}")
         samples, total = audio.shape[1], z.shape[1] * self.config.hop
         if samples > total:
             raise ValueError(
@@ -154,6 +158,8 @@ def require_pitch(config: WaveNetConfig, pitch_hz: ArrayLike | None, count: int)
         return None
     if pitch_hz is None:
         raise ValueError(f"model size {config.name!r} has a pitch clock: pass pitch_hz of shape [{count}]")
+    if np.shape(pitch_hz) not in ((), (1,), (count,)):
+        raise ValueError(f"pitch_hz must be [{count}], not {list(np.shape(pitch_hz))}")
     return jnp.broadcast_to(jnp.asarray(pitch_hz, jnp.float32), (count,))
 
 

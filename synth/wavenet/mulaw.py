@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from synth.kernels import sampling
+
 MU = 255.0
 LEVELS = 256
 
@@ -23,10 +25,7 @@ def encode(audio: ArrayLike) -> Array:
 
 def decode(codes: ArrayLike) -> Array:
     """Samples (float32) at the centres of the bins; code 0 is exactly 0. Any shape."""
-    k = jnp.asarray(codes, jnp.float32)
-    companded = (k + 0.5) / 128.0
-    x = jnp.sign(companded) / MU * (jnp.exp(jnp.abs(companded) * jnp.log1p(MU)) - 1.0)
-    return jnp.where(k == 0, 0.0, x)
+    return sampling.mu_law_decode(jnp.asarray(codes, jnp.int32) + 128)
 
 
 def edges() -> Array:

@@ -12,6 +12,8 @@ import soundfile
 from synth.analysis import median_cents
 from synth.bank import load_preset
 from synth.cli.main import main
+from synth.cli.output import write_wav
+from synth.errors import WavekeysError
 
 HOP, RATE_HZ = 512, 16_000
 
@@ -52,6 +54,25 @@ def test_files_become_wavs_of_their_own_names_and_lengths_in_tune(run, organ: Pa
     short, _ = soundfile.read(tmp_path / "short.note.wav")
     assert (rate, long.shape, short.shape) == (RATE_HZ, (40 * HOP,), (20 * HOP,))
     assert abs(median_cents(long[RATE_HZ // 4 :].astype(np.float32), 440.0, RATE_HZ)) < 20  # measured: 1
+
+
+def test_an_absurd_level_is_played_as_loud_as_sounds_can_be(run, organ: Path, tmp_path: Path) -> None:
+    z = np.load(organ / "short.note.npy")
+    z[:, 0] = 25.0
+    np.save(tmp_path / "loud.npy", z)
+    code, _, said = run(tmp_path / "loud.npy", "-o", tmp_path / "loud.wav", "--pitch", "69")
+    assert (code, "samples were limited to full scale" in said) == (0, True)
+
+
+def test_a_sound_that_is_not_finite_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(WavekeysError, match=r"x\.wav: not written, since its sound is not finite"):
+        write_wav(tmp_path / "x.wav", np.full((100, 1), np.nan), rate_hz=RATE_HZ, wanted_hz=RATE_HZ)
+    assert not (tmp_path / "x.wav").exists()
+
+
+def test_a_file_that_is_not_there_is_told_before_its_pitch_is_asked(run, tmp_path: Path) -> None:
+    code, _, said = run(tmp_path / "none.npy", "-o", tmp_path / "x.wav")
+    assert (code, f"no file {tmp_path / 'none.npy'}" in said) == (1, True)
 
 
 def test_one_file_sounds_the_same_alone_and_in_company(run, organ: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,33 @@ def test_a_preset_travels_as_one_file(run: Any, tmp_path: Path, monkeypatch: pyt
     assert [name for name, row in rows(run).items() if not row["factory"]] == ["mine", "third"]
 
 
+def test_a_preset_that_cannot_be_played_is_neither_shown_nor_exported(run: Any, tmp_path: Path) -> None:
+    code, out, _ = run("save", "duo", "mine")
+    text = (Path(out.split(" in ")[1].strip()) / "preset.toml").read_text()
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for wrong, said in (
+        (text.replace("[parameters]", "[parameters]\nsparkle = 3"), "unknown parameter 'sparkle'"),
+        (text.replace('name = "mine"', 'name = "../evil"'), "'../evil' cannot be a name"),
+    ):
+        (broken / "preset.toml").write_text(wrong)
+        shutil.copytree(Path(out.split(" in ")[1].strip()).parent / "banks", tmp_path / "banks", dirs_exist_ok=True)
+        shutil.copytree(Path(out.split(" in ")[1].strip()).parent / "models", tmp_path / "models", dirs_exist_ok=True)
+        for verb in (("show", broken), ("export", broken, "-o", tmp_path / "out.wavekeys")):
+            code, _, err = run(*verb)
+            assert (code, said in err) == (1, True)
+        assert not (tmp_path / "out.wavekeys").exists()
+
+
+def test_a_blend_of_ones_own_is_not_described_as_the_source_was(run: Any) -> None:
+    run("save", "duo", "mine", "--blend", "horn=1")
+    shown = json.loads(run("show", "mine", "--json")[1])
+    assert (shown["description"], shown["tags"]) == ("Horn; made of duo.", [])
+    run("save", "duo", "yours", "--blend", "horn=1", "--tag", "bright", "--description", "Rings.")
+    shown = json.loads(run("show", "yours", "--json")[1])
+    assert (shown["description"], shown["tags"]) == ("Rings.", ["bright"])
+
+
 def test_a_file_with_parameters_that_are_none_is_not_imported(run: Any, tmp_path: Path) -> None:
     file = tmp_path / "duo.wavekeys"
     run("export", "duo", "-o", file)
@@ -104,6 +132,8 @@ def test_a_file_with_parameters_that_are_none_is_not_imported(run: Any, tmp_path
         (("save", "piano", "mine", "--set", "mode=loud"), 2, "must be one of poly, mono, legato, not 'loud'"),
         (("save", "piano", "mine", "--blend", "kazoo=1"), 2, "unknown instrument 'kazoo'"),
         (("save", "piano", "a/b"), 2, "'a/b' cannot be a name"),
+        (("save", "piano", "a@2"), 2, "'a@2' cannot be a name: a number behind an @ is a MIDI channel"),
+        (("save", "piano", "Con"), 2, "a device of Windows"),
         (("save", "nope", "mine"), 2, "unknown preset 'nope'"),
         (("save", "piano"), 2, "Missing argument 'NAME'"),
         (("rename", "piano", "mine"), 2, "'piano' is a factory preset, which is read-only; save it under another name"),

@@ -42,9 +42,20 @@ def test_learnt_controllers_come_back() -> None:
 def test_a_damaged_file_is_named_and_left_alone(path: Path, text: str) -> None:
     path.parent.mkdir()
     path.write_text(text)
-    with pytest.raises(WavekeysError, match=r"settings\.toml is damaged"):
+    with pytest.raises(WavekeysError, match=r"settings\.toml is damaged \(.+\): mend it"):
         load_controllers()
     assert path.read_text() == text
+
+
+def test_what_is_damaged_is_said(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text('format_version = 1\n[controllers]\n20 = "volume"')
+    with pytest.raises(WavekeysError, match=r"\(\[controllers\] 20 = 'volume', which is no parameter\)"):
+        load_controllers()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(WavekeysError, match=r"settings\.toml cannot be read: Is a directory"):
+        load_controllers()
 
 
 def test_what_any_part_learnt_last_is_kept_and_parts_that_differ_do_not_undo_each_other() -> None:

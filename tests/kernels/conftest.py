@@ -45,6 +45,13 @@ class Problem:
         """Audio [V, 2T] and the last state of another backend."""
         return _generate(self.sizes, weights, self.blocks, generate)
 
+    def broken(self) -> Problem:
+        """With a gate that is not a number."""
+        first, second = (
+            block._replace(conditioning=block.conditioning.at[..., 0].set(np.nan)) for block in self.blocks
+        )
+        return dataclasses.replace(self, blocks=(first, second))
+
     def alone(self) -> Problem:
         """The second voice's part, for what is special about one."""
 

@@ -159,7 +159,8 @@ int main(int count, char**) {
   const std::vector<float> chain = outputs(p, Kernel::kChain, {3, 26000}), grid = outputs(p, Kernel::kGrid, {4, 60000});
   float worst = 0.0f, largest = 0.0f;
   for (size_t i = 0; i < chain.size(); ++i) {
-    worst = std::fmax(worst, std::fabs(chain[i] - grid[i]));
+    const float difference = std::fabs(chain[i] - grid[i]);
+    worst = difference <= worst || std::isnan(worst) ? worst : difference;
     largest = std::fmax(largest, std::fabs(chain[i]));
   }
   std::printf("worst difference %g of %g\n", (double)worst, (double)largest);

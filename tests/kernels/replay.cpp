@@ -142,7 +142,7 @@ int score(Problem p, const float* expected, float tolerance) {
   memory.attach(p);
   decode(p);
   float worst = 0.0f;
-  for (size_t i = 0; i < memory.outputs.size(); ++i) {
+  for (size_t i = 0; i < memory.outputs.size() && !std::isnan(worst); ++i) {
     const float error = std::fabs(memory.outputs[i] - expected[i]);
     if (!(error <= worst)) worst = error;
   }

@@ -16,6 +16,7 @@ import pytest
 from flax import nnx
 
 from synth import SIZES, WavekeysError, WaveNet, kernels
+from synth.errors import UsageError
 from synth.kernels import Block, cpu, initial_state, sampling
 from synth.kernels.cpu.packing import panel_widths
 from synth.stream import Stream, sizes_of, weights_of
@@ -49,7 +50,7 @@ for size, changes in {
     for precision in cpu.precisions():
         stream = Stream(model, voices=11, backend="cpu", precision=precision)
         error = float(np.abs(stream.score(audio, z, pitch_hz=pitch, block=100) - true).max() / true.max())
-        worst[precision] = max(worst.get(precision, 0.0), error)
+        worst[precision] = float(np.maximum(worst.get(precision, 0.0), error))  # which keeps NaN
 print(json.dumps([cpu.instruction_set(), worst]))
 """
 # Of the largest probability; measured: 4e-6, 2e-2, 4e-2, 1e-3.
@@ -159,6 +160,39 @@ def test_widths_that_are_no_multiple_of_sixteen_are_padded(kind: str, tiny_model
     fast = model.stream(2, "cpu").score(audio, z, pitch_hz=pitch)
     true = model.stream(2, "jax").score(audio, z, pitch_hz=pitch)
     np.testing.assert_allclose(fast, true, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_what_is_not_a_number_is_heard_as_such(precision: str, tiny_problem) -> None:
+    problem = tiny_problem("live").broken()
+    if precision not in cpu.precisions():
+        pytest.skip("not on this processor")
+    audio, _ = problem.generate(cpu.generate, cpu.prepare(problem.sizes, problem.weights, precision))
+    assert np.isnan(audio[problem.heard]).all()
+    assert not audio[~problem.heard].any()
+
+
+def test_scores_before_a_voice_begins_are_zero(tiny_problem) -> None:
+    problem = tiny_problem("live")
+    packed, state = cpu.prepare(problem.sizes, problem.weights), initial_state(problem.sizes, len(problem.forced))
+    for block, heard in zip(problem.blocks, np.split(problem.heard, 2, axis=1), strict=True):
+        outputs, prediction, state = cpu.score(problem.sizes, packed, state, block, np.ones(heard.shape, np.float32))
+        assert not np.asarray(outputs)[~heard].any()
+        assert not np.asarray(prediction)[~heard].any()
+
+
+@pytest.mark.parametrize(("variable", "value"), [("WAVEKEYS_ISA", "AVX2"), ("WAVEKEYS_THREADS", "two")])
+def test_an_environment_that_asks_for_nothing_known_is_refused(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    cpu.load.cache_clear()
+    try:
+        for ask in (kernels.backend, kernels.available):
+            with pytest.raises(UsageError, match=f"{variable}={value}: "):
+                ask()
+    finally:
+        cpu.load.cache_clear()
 
 
 def test_weights_that_are_not_finite_are_refused_by_name(tiny_model) -> None:

@@ -93,6 +93,21 @@ def test_samples_are_scored_as_by_the_reference(
     np.testing.assert_allclose(prediction, problem.prediction, rtol=0, atol=1e-6)  # measured: 3e-8
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_what_is_not_a_number_is_heard_as_such(kernel: str, launch, tiny_problem) -> None:
+    problem = tiny_problem("live").broken()
+    generate = functools.partial(gpu.generate, launch=launch(kernel, "live"))
+    audio, _ = problem.generate(generate, gpu.prepare(problem.sizes, problem.weights))
+    assert np.isnan(audio[problem.heard]).all()
+
+
+def test_more_layers_than_there_is_room_for_are_refused_beforehand(tiny_problem) -> None:
+    problem = tiny_problem("live")
+    sizes = dataclasses.replace(problem.sizes, dilations=(1,) * 65)
+    with pytest.raises(WavekeysError, match="backend gpu plays models of up to 64 layers, not 65; try --backend jax"):
+        gpu.prepare(sizes, problem.weights)
+
+
 def test_too_small_a_gpu_is_refused_before_anything_runs(launch, tiny_problem) -> None:
     problem = tiny_problem("live")
     small = dataclasses.replace(launch("chain", "live"), teams=2, shared_bytes=9_000)

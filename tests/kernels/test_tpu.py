@@ -38,6 +38,12 @@ def test_samples_are_scored_as_by_the_reference(kind: str, precision: str, tiny_
     np.testing.assert_allclose(prediction, problem.prediction, rtol=0, atol=1e-6)  # measured: 2e-8
 
 
+def test_what_is_not_a_number_is_heard_as_such(tiny_problem) -> None:
+    problem = tiny_problem("live").broken()
+    audio, _ = problem.generate(GENERATE, tpu.prepare(problem.sizes, problem.weights))
+    assert np.isnan(audio[problem.heard]).all()
+
+
 def test_a_machine_without_a_tpu_is_told_so() -> None:
     with pytest.raises(WavekeysError, match="JAX sees no TPU here"):
         tpu.load()

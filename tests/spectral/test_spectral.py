@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from pathlib import Path
 
@@ -53,6 +54,25 @@ def test_spectra_go_from_120_decibels_below_the_loudest_bin_to_1() -> None:
     assert (float(spectra.min()), float(spectra.max())) == (0.0, 1.0)
     np.testing.assert_allclose(spectra[0], spectra[1], atol=0.05)  # but for what is lost at the floor of 1e-13
     assert float(loudest[0] / loudest[1]) == pytest.approx(100.0, rel=1e-3)
+
+
+def test_silence_has_no_spectrum() -> None:
+    assert not np.asarray(analyse(TINY, np.zeros((1, TINY.samples), np.float32))[0]).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"embedding": 4.0}, "embedding must be int, not 4.0"),
+        ({"name": 3}, "name must be str, not 3"),
+        ({"encoder": [[128, 5, 2.7, 2]]}, "encoder must hold whole numbers"),
+        ({"encoder": []}, "its encoder has no layers"),
+    ],
+)
+def test_a_config_of_the_wrong_types_is_refused_by_name(change: dict[str, object], said: str) -> None:
+    values = json.loads(TINY.to_json()) | change
+    with pytest.raises(WavekeysError, match=f"^here: .*{said}"):
+        BaselineConfig.from_json(json.dumps(values), where="here")
 
 
 def test_griffin_and_lim_find_a_sound_of_the_same_spectrum_and_loudness() -> None:

@@ -36,6 +36,12 @@ def test_progress_is_told_within_a_batch_and_ends_with_all(tiny_model: Callable[
     assert len(set(told)) > 4  # blocks of 512 samples, not two batches
 
 
+def test_an_embedding_without_frames_is_refused(tiny_model: Callable[[str], WaveNet]) -> None:
+    decoder = BatchDecoder(tiny_model("paper"), voices=1, backend="jax")
+    with pytest.raises(ValueError, match="embedding 1 has no frames"):
+        decoder.all([np.zeros((frames, 16), np.float32) for frames in (6, 0)])
+
+
 def test_the_short_ones_are_done_first(tiny_model: Callable[[str], WaveNet]) -> None:
     embeddings = [np.zeros((frames, 16), np.float32) for frames in (6, 2, 4)]
     decoder = BatchDecoder(tiny_model("paper"), voices=1, backend="jax")

@@ -187,8 +187,10 @@ def test_a_seed_decides_the_audio_and_temperature_zero_needs_none(
 
 def test_embeddings_of_the_wrong_shape_are_refused_with_the_shape(tiny_model: TinyModel) -> None:
     stream = tiny_model("paper").stream(2, "jax")
-    with pytest.raises(ValueError, match=r"z must be \[2, frames, 16\], not \[1, 5, 16\]"):
-        stream.generate(np.zeros((1, 5, 16), np.float32))
+    with pytest.raises(ValueError, match=r"z must be \[2, frames, 16\], not \[3, 5, 16\]"):
+        stream.generate(np.zeros((3, 5, 16), np.float32))
+    with pytest.raises(ValueError, match="a score is of all 2 voices, not of 1"):
+        stream.score(np.zeros((1, 64), np.float32), np.zeros((1, 5, 16), np.float32))
 
 
 def test_a_size_with_a_clock_asks_for_the_pitch(tiny_model: TinyModel) -> None:
@@ -207,9 +209,32 @@ def test_what_is_no_number_is_refused_before_it_is_heard(tiny_model: TinyModel) 
         {"temperature": np.nan},
         {"seed": -1},
         {"seed": 2**40},
+        {"temperature": np.inf},
+        {"stretch": np.full((1, 16), np.nan)},
+        {"stretch": np.zeros((1, 16)), "tones": np.full((1, 2, 16), np.inf)},
+        {"stretch": np.zeros((1, 7))},
+        {"pitch_hz": [220.0, 330.0]},
+        {"tones": np.zeros((1, 2, 16))},
     ):
-        with pytest.raises(ValueError, match=r"finite|temperature|seeds"):
+        with pytest.raises(ValueError, match=r"finite|temperature|seeds|stretch must be \[1, 16\]|pitch_hz|tones go"):
             stream.generate(**({"z": z, "pitch_hz": [220.0]} | wrong))
+    with pytest.raises(ValueError, match="audio must be finite"):
+        stream.score(np.full((1, 64), np.nan), z, pitch_hz=[220.0])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_fewer_voices_than_the_stream_has_sound_the_same_and_the_others_cost_nothing(
+    tiny_model: TinyModel, kind: str, backend: str
+) -> None:
+    _, z, pitch = notes(kind, 2)
+    stream = tiny_model(kind).stream(5, backend)
+    two = np.asarray(stream.generate(z, seed=3, pitch_hz=pitch, block=50))
+    assert not np.asarray(stream.state.age)[2:].any()
+    assert two.shape[0] == 2
+    np.testing.assert_array_equal(
+        two, tiny_model(kind).stream(2, backend).generate(z, seed=3, pitch_hz=pitch, block=64)
+    )
 
 
 @pytest.mark.parametrize("voices", [0, 257])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from synth import WavekeysError, WaveNet, load_model
+from synth import SIZES, WavekeysError, WaveNet, load_model
 
 TinyModel = Callable[[str], WaveNet]
 
@@ -107,6 +108,10 @@ def test_a_config_that_is_none_is_refused(path: Path, metadata: str) -> None:
         ({"residual": 17}, "is float32["),
         ({"layers": 6}, "missing tensor 'cond_map_6/W'"),
         ({"layers": 4}, "unknown tensor 'cond_map_5/W'"),
+        ({"encoder_filter": 4}, "encoder_filter must be odd"),
+        ({"pitch_features": 4}, "need a clock"),
+        ({"frame_layers": 1}, "need a frame_width"),
+        ({"residual": 2**14, "dilation_cycle": 20, "layers": 20}, "remember more than 67108864 numbers"),
         ({"head": "guess"}, "head must be one of softmax, logistics, not 'guess'"),
         ({"encoder": "guess"}, "encoder must be one of temporal, spectral, not 'guess'"),
         ({"encoder": "spectral"}, "head 'logistics' goes with encoder 'spectral'"),
@@ -117,6 +122,22 @@ def test_a_config_that_does_not_fit_is_refused_with_the_key(
     tiny_model: TinyModel, path: Path, config: dict[str, Any], complaint: str
 ) -> None:
     assert complaint in refusal(write(path, tiny_model("paper"), config=config))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"encoder_mels": 0}, "needs encoder_mels of 1 or more"),
+        ({"hop": 31}, "and an even hop"),
+        ({"embedding_channels": 1}, "embedding_channels of 2 or more"),
+        ({"harmonics": 0}, "needs harmonics of 1 or more"),
+        ({"clock_harmonics": 0}, "need a clock"),
+        ({"frame_width": 0}, "need a frame_width"),
+    ],
+)
+def test_fields_of_a_live_size_that_contradict_each_other_are_refused(change: dict[str, int], complaint: str) -> None:
+    with pytest.raises(WavekeysError, match=complaint):
+        dataclasses.replace(SIZES["live"], **change)
 
 
 @pytest.mark.parametrize(

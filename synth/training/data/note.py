@@ -22,6 +22,7 @@ ONSET = 3e-3  # of the loudest moment (-50 dB): a recording begins where it is f
 ABOVE_ROOM, AT_MOST = 3.0, 0.1  # and so many times as loud as what is before the note; but where it has come to -20 dB
 MOMENT_SECONDS = 0.005
 LONGEST_SECONDS = 600.0  # of a recording, that are read
+SHORTEST_SECONDS = 0.032  # a frame of the embedding
 LEAD_SECONDS = 0.005  # kept of what is before that
 FADE_SECONDS = 0.05  # at the end of a recording that goes on after 4 s
 
@@ -105,6 +106,8 @@ def as_note(audio: np.ndarray, own_rate_hz: int, rate_hz: int, *, from_onset: bo
         mono[-fade:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(fade) / fade)
     if np.abs(mono).max(initial=0.0) < SILENT:
         raise ValueError("silent")
+    if len(mono) < SHORTEST_SECONDS * rate_hz:
+        raise ValueError(f"only {1e3 * len(mono) / rate_hz:.0f} ms long")
     return np.pad(mono, (0, length - len(mono))).astype(np.float32)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synth.errors import UsageError, WavekeysError
+from synth.errors import UsageError
 from synth.training.config import DataConfig
 from synth.training.data.folder import folder_notes
 from synth.training.data.note import SILENT, BadNote, Note, NoteSource
@@ -46,7 +46,9 @@ def open_notes(data: DataConfig, rate_hz: int) -> NoteSource:
 
 def _rendered_notes(soundfont: Path, data: DataConfig, rate_hz: int) -> NoteSource:
     if not data.instruments:
-        raise WavekeysError("[data.instruments]: name at least one, such as piano = 0 (its General MIDI program)")
+        raise UsageError(
+            "[data]: give notes, a folder of them, or [data.instruments], such as piano = 0 (its General MIDI program)"
+        )
 
     def read() -> Iterator[Note | BadNote]:
         for name, program in data.instruments.items():

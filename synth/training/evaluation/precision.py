@@ -73,7 +73,7 @@ def compare_precisions(preset: Preset, held: HeldOut, precisions: tuple[str, ...
         outputs, _ = scores["fp32"]
         for precision, (own_outputs, own_nats) in scores.items():
             error = np.abs(own_outputs - outputs)
-            worst[precision] = max(worst[precision], float(error.max()))
+            worst[precision] = float(np.maximum(worst[precision], error.max()))
             squares[precision] += share * float(np.mean(error**2))
             nats[precision] += share * own_nats
     rows = []

@@ -134,6 +134,7 @@ def test_bad_files_are_listed_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "pipe_F4.wav").write_text("no sound")
     (tmp_path / "notes.txt").write_text("not meant")
     soundfile.write(tmp_path / "pipe_A4.wav", np.zeros(0), 16_000)
+    soundfile.write(tmp_path / "pipe_C5.wav", tone(72)[1000:1200], 16_000)
     soundfile.write(tmp_path / "pipe_B4.wav", 1e20 * tone(71), 16_000, subtype="FLOAT")
     os.mkfifo(tmp_path / "pipe_G4.wav")  # nobody will ever write to it
     notes, bad = read(tmp_path)
@@ -142,6 +143,7 @@ def test_bad_files_are_listed_with_the_reason(tmp_path: Path) -> None:
         "hiss.wav": "no pitch in its name",
         "pipe_A4.wav": "empty",
         "pipe_B4.wav": "holds numbers that are not finite",
+        "pipe_C5.wav": "only 12 ms long",
         "pipe_D4.wav": "silent",
         "pipe_E4.wav": "holds numbers that are not finite",
         "pipe_F4.wav": "not a readable sound file",
