@@ -54,7 +54,7 @@ def _controllers_of(document: dict[str, Any]) -> dict[int, str]:
     for number, name in controllers.items():
         if not (number.isascii() and number.isdigit() and int(number) in set(range(128)) - NOT_LEARNT):
             raise ValueError(f"[controllers] {number!r} is no controller that can be taught")
-        if name not in PARAMETERS:
+        if not isinstance(name, str) or name not in PARAMETERS:
             raise ValueError(f"[controllers] {number} = {name!r}, which is no parameter")
         learnt[int(number)] = name
     return learnt
