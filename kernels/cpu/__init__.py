@@ -3,8 +3,8 @@
 Reading order: packing.py (the weights' layout), problem.h (what is computed with), vector.inc, product.inc, amx.inc and
 operand.inc (products in each precision), layer.inc (a layer), sampling.inc, decoder.inc (a group of voices through a
 stretch of samples), variants.cpp (choice of instruction set), decode.cpp and pool.h (a block over threads), handler.cpp
-(shapes). Environment: WAVEKEYS_ISA=amx|avx512bf16|avx512|avx2|portable forces an instruction set, WAVEKEYS_THREADS sets
-how many threads share a block.
+and kernels/reader.h (shapes). Environment: WAVEKEYS_ISA=amx|avx512bf16|avx512|avx2|portable forces an instruction set,
+WAVEKEYS_THREADS sets how many threads share a block.
 """
 
 from __future__ import annotations
@@ -119,20 +119,24 @@ def _call(sizes: Sizes, weights: Packed, state: State, block: Block, forced: Arr
         jax.ShapeDtypeStruct((*scored, sizes.outputs), jnp.float32),
         jax.ShapeDtypeStruct(scored, jnp.float32),
     )
-    numbers = (
-        sizes.filter_width,
-        sizes.residual,
-        sizes.skip,
-        sizes.outputs,
-        weights.logits_bias.shape[0],
-        sizes.input_taps,
-        sizes.clock_harmonics,
-        sizes.hop,
-        int(sizes.smooth),
-        sizes.mixtures,
-        sizes.prediction_order,
-        sizes.harmonics,
-    )
+    numbers = {
+        "precision": list(DTYPES.values()).index(weights.out1.words.dtype),
+        "taps": sizes.filter_width,
+        "residual": sizes.residual,
+        "skip": sizes.skip,
+        "outputs": sizes.outputs,
+        "padded_outputs": weights.logits_bias.shape[0],
+        "input_taps": sizes.input_taps,
+        "clock_harmonics": sizes.clock_harmonics,
+        "hop": sizes.hop,
+        "smooth": sizes.smooth,
+        "mixtures": sizes.mixtures,
+        "prediction_order": sizes.prediction_order,
+        "harmonics": sizes.harmonics,
+        "voices": voices,
+        "samples": samples,
+        "frames": block.conditioning.shape[1],
+    }
     flat = jax.tree.leaves(weights)
     first_state = len(flat)
     call = jax.ffi.ffi_call(
@@ -143,7 +147,7 @@ def _call(sizes: Sizes, weights: Packed, state: State, block: Block, forced: Arr
         *state,
         *block,
         jnp.zeros((0, 0)) if forced is None else forced,
-        numbers=np.array(numbers, np.int64),
+        **{name: np.int64(number) for name, number in numbers.items()},
         dilations=np.array(sizes.dilations, np.int64),
     )
 

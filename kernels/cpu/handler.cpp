@@ -1,177 +1,131 @@
-// The XLA FFI handler: checks that types and shapes agree, and hands the block over.
+// The XLA FFI handler: checks that sizes and arrays agree, and hands the block over.
 
 #include <cstring>
 #include <string>
 
+#include "../reader.h"
 #include "decode.h"
-#include "xla/ffi/api/ffi.h"
 
 namespace ffi = xla::ffi;
 
 namespace wavekeys {
 namespace {
 
-using Buffer = ffi::AnyBuffer;
-using Output = ffi::Result<ffi::AnyBuffer>;
+// Results; the state's may be the arguments themselves.
+using Floats2 = ffi::Result<ffi::BufferR2<ffi::F32>>;
+using Floats3 = ffi::Result<ffi::BufferR3<ffi::F32>>;
+using Words0 = ffi::Result<ffi::BufferR0<ffi::U32>>;
+using Words1 = ffi::Result<ffi::BufferR1<ffi::U32>>;
+using Words2 = ffi::Result<ffi::BufferR2<ffi::U32>>;
 
-bool precision_of(const Buffer& buffer, Precision& precision) {
-  switch (buffer.element_type()) {
-    case ffi::DataType::F32:
-      precision = Precision::kFp32;
-      return true;
-    case ffi::DataType::BF16:
-      precision = Precision::kBf16;
-      return true;
-    case ffi::DataType::S8:
-      precision = Precision::kInt8;
-      return true;
-    case ffi::DataType::S16:
-      precision = Precision::kInt16;
-      return true;
-    default:
-      return false;
+void read_sizes(Reader& read, Sizes& sizes) {
+  sizes.taps = read.number("taps", 2, 64);
+  sizes.residual = read.number("residual", kStrip, kMaxWidth);
+  sizes.skip = read.number("skip", kStrip, kMaxWidth);
+  sizes.outputs = read.number("outputs", 1, kMaxOutputs);
+  sizes.padded_outputs = read.number("padded_outputs", sizes.outputs, kMaxOutputs);
+  sizes.input_taps = read.number("input_taps", 0, kHistory);
+  sizes.clock_harmonics = read.number("clock_harmonics", 0, kMaxFeatures / 2);
+  sizes.hop = read.number("hop", 1, 1 << 20);
+  sizes.smooth = read.number("smooth", 0, 1);
+  sizes.mixtures = read.number("mixtures", 0, kMaxOutputs / 3);
+  sizes.prediction_order = read.number("prediction_order", 0, kHistory);
+  sizes.harmonics = read.number("harmonics", 0, kMaxFeatures);
+  for (const int64_t dilation : read.numbers("dilations", kMaxLayers, 1 << 20)) {
+    const int64_t layer = sizes.layers++;
+    sizes.dilations[layer] = dilation;
+    sizes.cache_offsets[layer + 1] = sizes.cache_offsets[layer] + (sizes.taps - 1) * dilation;
   }
+  for (const int64_t width : {sizes.residual, sizes.skip, sizes.padded_outputs, sizes.harmonics})
+    read.require(width % kStrip == 0, "residual, skip, padded outputs and harmonics must be multiples of 16");
+  read.require(sizes.features() <= kMaxFeatures, "too many input features");
+  read.require(!sizes.mixtures || sizes.outputs == 3 * sizes.mixtures, "`outputs` disagrees with `mixtures`");
 }
 
-Matrix matrix(const Buffer& words) { return {static_cast<const Word*>(words.untyped_data()), nullptr, nullptr}; }
-
-Matrix matrix(const Buffer& words, const Buffer& scale, const Buffer& offset) {
-  Matrix packed = matrix(words);
-  if (scale.element_count()) packed.scale = scale.typed_data<float>();
-  if (offset.element_count()) packed.offset = offset.typed_data<int32_t>();
-  return packed;
+void read_weights(Reader& read, const Sizes& sizes, Weights& weights) {
+  weights.precision = (Precision)read.number("precision", 0, 3);
+  read.require(supports(weights.precision), "this processor lacks the instructions for that precision");
+  const bool bytes = weights.precision == Precision::kInt8;
+  const bool integers = bytes || weights.precision == Precision::kInt16;
+  static constexpr int kBytes[] = {4, 2, 1, 2};  // of a weight
+  const auto matrices = [&](int64_t count, int64_t rows, int64_t columns, const char* name) {
+    const void* words = read.elements(count * rows * columns, kBytes[(int)weights.precision], name);
+    const float* scale = read.array<float>(integers ? count * columns : 0, name);
+    const int32_t* offset = read.array<int32_t>(bytes ? count * columns : 0, name);
+    return Matrix{static_cast<const Word*>(words), integers ? scale : nullptr, bytes ? offset : nullptr};
+  };
+  const auto fp32 = [&](int64_t rows, int64_t columns, const char* name) {
+    return Matrix{read.array<Word>(rows * columns, name), nullptr, nullptr};
+  };
+  const int64_t R = sizes.residual, S = sizes.skip, L = sizes.layers, O = sizes.padded_outputs;
+  weights.start = fp32(sizes.features(), R, "start");
+  weights.start_bias = read.array<float>(R, "start_bias");
+  weights.skip_start = fp32(R, S, "skip_start");
+  weights.layers = matrices(L, R, 3 * R, "layers");
+  weights.past = matrices(L * (sizes.taps - 1), R, 2 * R, "past");
+  weights.residual_bias = read.array<float>(L * R, "residual_bias");
+  weights.skip = matrices(1, L * R, S, "skip");
+  weights.skip_bias = read.array<float>(S, "skip_bias");
+  weights.out1 = matrices(1, S, S, "out1");
+  weights.logits = fp32(S, O, "logits");
+  weights.logits_bias = read.array<float>(O, "logits_bias");
 }
 
 // Donated buffers arrive as the results themselves. Where the caller kept its own, the state is copied first.
-void carry(const Buffer& from, Output& to) {
-  if (from.untyped_data() != to->untyped_data())
-    std::memcpy(to->untyped_data(), from.untyped_data(), from.size_bytes());
+template <class T>
+void carry(const T* from, T* to, int64_t count) {
+  if (from != to) std::memcpy(to, from, (size_t)count * sizeof(T));
 }
 
-ffi::Error handle(ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> dilations, Buffer start, Buffer start_bias,
-                  Buffer skip_start, Buffer layers, Buffer layers_scale, Buffer layers_offset, Buffer past,
-                  Buffer past_scale, Buffer past_offset, Buffer residual_bias, Buffer skip, Buffer skip_scale,
-                  Buffer skip_offset, Buffer skip_bias, Buffer out1, Buffer out1_scale, Buffer out1_offset,
-                  Buffer logits, Buffer logits_bias, Buffer cache_in, Buffer history_in, Buffer strayed_in,
-                  Buffer age_in, Buffer step_in, Buffer conditioning, Buffer position, Buffer clock, Buffer begin,
-                  Buffer fresh, Buffer seed, Buffer temperature, Buffer forced, Output audio, Output cache,
-                  Output history, Output strayed, Output age, Output step, Output outputs, Output prediction) {
-  const auto refuse = [](const char* what) {
-    return ffi::Error::InvalidArgument(std::string("wavekeys kernel: ") + what);
-  };
-  if (numbers.size() != 12 || dilations.size() == 0 || dilations.size() > kMaxLayers) return refuse("malformed sizes");
+ffi::Error handle(ffi::Dictionary attributes, ffi::RemainingArgs arguments, Floats2 audio, Floats3 cache,
+                  Floats2 history, Words2 strayed, Words1 age, Words0 step, Floats3 outputs, Floats2 prediction) {
+  Reader read(attributes, arguments);
   Problem problem{};
   Sizes& sizes = problem.sizes;
-  int64_t* const fields[] = {&sizes.taps,
-                             &sizes.residual,
-                             &sizes.skip,
-                             &sizes.outputs,
-                             &sizes.padded_outputs,
-                             &sizes.input_taps,
-                             &sizes.clock_harmonics,
-                             &sizes.hop,
-                             &sizes.smooth,
-                             &sizes.mixtures,
-                             &sizes.prediction_order,
-                             &sizes.harmonics};
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    *fields[i] = numbers[i];
-    if (numbers[i] < 0 || numbers[i] > 1 << 20) return refuse("malformed sizes");
-  }
-  sizes.layers = (int64_t)dilations.size();
-  for (int64_t i = 0; i < sizes.layers; ++i) {
-    if (dilations[(size_t)i] < 1 || dilations[(size_t)i] > 1 << 20) return refuse("malformed sizes");
-    sizes.dilations[i] = dilations[(size_t)i];
-    sizes.cache_offsets[i + 1] = sizes.cache_offsets[i] + (sizes.taps - 1) * dilations[(size_t)i];
-  }
-  if (conditioning.dimensions().size() != 3 || clock.dimensions().size() != 2) return refuse("malformed block");
+  read_sizes(read, sizes);
+  read_weights(read, sizes, problem.weights);
 
-  const int64_t R = sizes.residual, S = sizes.skip, L = sizes.layers, past_taps = sizes.taps - 1;
-  const int64_t V = clock.dimensions()[0], T = clock.dimensions()[1], scored = forced.element_count() ? V * T : 0;
-  Precision& precision = problem.weights.precision;
-  if (!precision_of(layers, precision)) return refuse("weights must be float32, bfloat16, int8 or int16");
-  if (!supports(precision)) return refuse("this processor lacks the instructions for that precision");
-  const auto alike = [&](const Buffer& words, const Buffer& scale, const Buffer& offset, int64_t columns) {
-    const bool bytes = precision == Precision::kInt8, integers = bytes || precision == Precision::kInt16;
-    return words.element_type() == layers.element_type() &&
-           (int64_t)scale.element_count() == (integers ? columns : 0) &&
-           (int64_t)offset.element_count() == (bytes ? columns : 0);
-  };
-  const auto counts = [](const Buffer& buffer, int64_t count) { return (int64_t)buffer.element_count() == count; };
-  const struct {
-    bool holds;
-    const char* what;
-  } requirements[] = {
-      {sizes.taps >= 2 && sizes.hop >= 1 && sizes.outputs >= 1, "malformed sizes"},
-      {R > 0 && R % kStrip == 0 && S > 0 && S % kStrip == 0, "residual and skip must be multiples of 16"},
-      {R <= kMaxWidth && S <= kMaxWidth && sizes.outputs <= sizes.padded_outputs && sizes.padded_outputs <= kMaxOutputs,
-       "too wide"},
-      {sizes.padded_outputs % kStrip == 0, "padded outputs must be a multiple of 16"},
-      {sizes.features() <= kMaxFeatures, "too many input features"},
-      {sizes.harmonics <= kMaxFeatures && sizes.harmonics % kStrip == 0,
-       "harmonics must be a multiple of 16, at most 256"},
-      {sizes.input_taps <= kHistory && sizes.prediction_order <= kHistory, "taps beyond the history of 64 inputs"},
-      {sizes.mixtures == 0 || sizes.outputs == 3 * sizes.mixtures, "`outputs` disagrees with `mixtures`"},
-      {V <= kMaxVoices, "more than 256 voices"},
-      {counts(start, sizes.features() * R) && counts(start_bias, R), "`start` disagrees with the sizes"},
-      {counts(skip_start, R * S) && counts(skip_bias, S), "`skip_start` disagrees with the sizes"},
-      {counts(layers, L * 3 * R * R) && alike(layers, layers_scale, layers_offset, L * 3 * R),
-       "`layers` disagrees with the sizes"},
-      {counts(past, L * past_taps * 2 * R * R) && alike(past, past_scale, past_offset, L * past_taps * 2 * R),
-       "`past` disagrees with the sizes"},
-      {counts(residual_bias, L * R), "`residual_bias` disagrees with the sizes"},
-      {counts(skip, L * R * S) && alike(skip, skip_scale, skip_offset, S), "`skip` disagrees with the sizes"},
-      {counts(out1, S * S) && alike(out1, out1_scale, out1_offset, S), "`out1` disagrees with the sizes"},
-      {counts(logits, S * sizes.padded_outputs) && counts(logits_bias, sizes.padded_outputs),
-       "`logits` disagrees with the sizes"},
-      {conditioning.dimensions()[0] == V && conditioning.dimensions()[1] >= 1 &&
-           conditioning.dimensions()[2] == sizes.columns(),
-       "`conditioning` disagrees with the sizes"},
-      {counts(*cache, V * sizes.cache_offsets[L] * R), "`cache` disagrees with the sizes"},
-      {counts(*history, V * kHistory) && counts(*strayed, V * sizes.harmonics) && counts(*age, V) && counts(*step, 1),
-       "the state disagrees with the sizes"},
-      {counts(position, V) && counts(begin, V) && counts(fresh, V) && counts(seed, V),
-       "the block disagrees with the number of voices"},
-      {counts(temperature, V * T), "`temperature` disagrees with `clock`"},
-      {counts(forced, scored), "`forced` disagrees with `clock`"},
-  };
-  for (const auto& requirement : requirements)
-    if (!requirement.holds) return refuse(requirement.what);
+  Block& block = problem.block;
+  const int64_t V = block.voices = read.number("voices", 1, kMaxVoices);
+  const int64_t T = block.samples = read.number("samples", 0, 1 << 30);
+  block.frames = read.number("frames", 1, 1 << 30);
+  const int64_t rows = sizes.cache_offsets[sizes.layers] * sizes.residual,
+                scored = prediction->element_count() ? V * T : 0;
+  const float* cache_before = read.array<float>(V * rows, "cache");
+  const float* history_before = read.array<float>(V * kHistory, "history");
+  const uint32_t* strayed_before = read.array<uint32_t>(V * sizes.harmonics, "strayed");
+  const uint32_t* age_before = read.array<uint32_t>(V, "age");
+  const uint32_t* step_before = read.array<uint32_t>(1, "step");
+  block.conditioning = read.array<float>(V * block.frames * sizes.columns(), "conditioning");
+  block.position = read.array<int32_t>(V, "position");
+  block.clock = read.array<uint32_t>(V * T, "clock");
+  block.begin = read.array<int32_t>(V, "begin");
+  block.fresh = read.array<int32_t>(V, "fresh");
+  block.seed = read.array<uint32_t>(V, "seed");
+  block.temperature = read.array<float>(V * T, "temperature");
+  block.forced = read.array<float>(scored, "forced");
+  if (!scored) block.forced = nullptr;
 
-  carry(cache_in, cache);
-  carry(history_in, history);
-  carry(strayed_in, strayed);
-  carry(age_in, age);
-  const uint32_t now = *step_in.typed_data<uint32_t>();
-  problem.weights = {precision,
-                     matrix(start),
-                     start_bias.typed_data<float>(),
-                     matrix(skip_start),
-                     matrix(layers, layers_scale, layers_offset),
-                     matrix(past, past_scale, past_offset),
-                     residual_bias.typed_data<float>(),
-                     matrix(skip, skip_scale, skip_offset),
-                     skip_bias.typed_data<float>(),
-                     matrix(out1, out1_scale, out1_offset),
-                     matrix(logits),
-                     logits_bias.typed_data<float>()};
-  problem.block = {V,
-                   T,
-                   conditioning.dimensions()[1],
-                   conditioning.typed_data<float>(),
-                   position.typed_data<int32_t>(),
-                   clock.typed_data<uint32_t>(),
-                   begin.typed_data<int32_t>(),
-                   fresh.typed_data<int32_t>(),
-                   seed.typed_data<uint32_t>(),
-                   temperature.typed_data<float>(),
-                   scored ? forced.typed_data<float>() : nullptr};
-  problem.state = {cache->typed_data<float>(), history->typed_data<float>(), strayed->typed_data<uint32_t>(),
-                   age->typed_data<uint32_t>(), now};
-  problem.result = {audio->typed_data<float>(), scored ? outputs->typed_data<float>() : nullptr,
-                    scored ? prediction->typed_data<float>() : nullptr};
+  Result& result = problem.result;
+  State& state = problem.state;
+  result.audio = read.result(audio, V * T, "audio");
+  state.cache = read.result(cache, V * rows, "cache");
+  state.history = read.result(history, V * kHistory, "history");
+  state.strayed = read.result(strayed, V * sizes.harmonics, "strayed");
+  state.age = read.result(age, V, "age");
+  uint32_t* const now = read.result(step, 1, "step");
+  result.outputs = read.result(outputs, scored * sizes.outputs, "outputs");
+  result.prediction = read.result(prediction, scored, "prediction");
+  if (!read.wrong.empty()) return ffi::Error::InvalidArgument("wavekeys kernel: " + read.wrong);
+  if (!scored) result.outputs = result.prediction = nullptr;
+
+  carry(cache_before, state.cache, V * rows);
+  carry(history_before, state.history, V * kHistory);
+  carry(strayed_before, state.strayed, V * sizes.harmonics);
+  carry(age_before, state.age, V);
+  state.step = *step_before;
   decode(problem);
-  *step->typed_data<uint32_t>() = now + (uint32_t)T;
+  *now = state.step + (uint32_t)T;
   return ffi::Error::Success();
 }
 
@@ -185,17 +139,10 @@ EXPORT XLA_FFI_Error* wavekeys_decode(XLA_FFI_CallFrame* frame);
 // clang-format off
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     wavekeys_decode, wavekeys::handle,
-    ffi::Ffi::Bind()
-        .Attr<ffi::Span<const int64_t>>("numbers").Attr<ffi::Span<const int64_t>>("dilations")
-        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
-        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
-        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
-        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
-        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
-        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
-        .Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>()
-        .Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>()
-        .Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>());
+    ffi::Ffi::Bind().Attrs().RemainingArgs()
+        .Ret<ffi::BufferR2<ffi::F32>>().Ret<ffi::BufferR3<ffi::F32>>().Ret<ffi::BufferR2<ffi::F32>>()
+        .Ret<ffi::BufferR2<ffi::U32>>().Ret<ffi::BufferR1<ffi::U32>>().Ret<ffi::BufferR0<ffi::U32>>()
+        .Ret<ffi::BufferR3<ffi::F32>>().Ret<ffi::BufferR2<ffi::F32>>());
 // clang-format on
 
 EXPORT const char* wavekeys_isa() { return wavekeys::instruction_set(); }

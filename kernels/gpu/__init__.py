@@ -140,27 +140,27 @@ def _call(
     )
     words = packed.current.words.shape[0] * packed.current.words.dtype.itemsize
     width = words * 8 // (sizes.layers * 2 * sizes.residual**2)  # bits of a weight
-    numbers = (
-        {32: 0, 16: 1, 8: 2}[width],
-        KERNELS.index(launch.kernel),
-        sizes.filter_width,
-        sizes.residual,
-        sizes.skip,
-        sizes.outputs,
-        sizes.input_taps,
-        sizes.mixtures,
-        sizes.prediction_order,
-        voices,
-        samples,
-    )
+    numbers = {
+        "format": {32: 0, 16: 1, 8: 2}[width],
+        "kernel": KERNELS.index(launch.kernel),
+        "teams": launch.teams,
+        "shared_bytes": launch.shared_bytes,
+        "taps": sizes.filter_width,
+        "residual": sizes.residual,
+        "skip": sizes.skip,
+        "outputs": sizes.outputs,
+        "input_taps": sizes.input_taps,
+        "mixtures": sizes.mixtures,
+        "prediction_order": sizes.prediction_order,
+        "voices": voices,
+        "samples": samples,
+    }
     count = len(arguments)
     call = jax.ffi.ffi_call(_TARGET, results, input_output_aliases={count - 2: 1, count - 1: 2})
     value, cache, recent, outputs, prediction = call(
         *arguments,
-        numbers=np.array(numbers, np.int64),
+        **{name: np.int64(number) for name, number in numbers.items()},
         dilations=np.array(sizes.dilations, np.int64),
-        teams=np.int64(launch.teams),
-        shared_bytes=np.int64(launch.shared_bytes),
     )
     return ahead, State(cache, ring(recent, after.step), *after), (value, outputs, prediction)
 

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <string>
 
+#include "../reader.h"
 #include "launch.h"
-#include "xla/ffi/api/ffi.h"
 
 #if !defined(WAVEKEYS_EMULATED)
 #include <cuda_runtime.h>
@@ -15,34 +15,6 @@ namespace ffi = xla::ffi;
 
 namespace wavekeys::gpu {
 namespace {
-
-// The arguments one after the other, each with the number of elements that it must have.
-class Reader {
- public:
-  explicit Reader(ffi::RemainingArgs args) : args_(args) {}
-
-  template <class T>
-  const T* array(int64_t count, const char* name) {
-    const auto buffer = args_.get<ffi::AnyBuffer>(next_++);
-    if (!buffer.has_value() || (int64_t)buffer->element_count() != count || buffer->size_bytes() != count * sizeof(T)) {
-      if (wrong.empty()) wrong = std::string("`") + name + "` disagrees with the sizes";
-      return nullptr;
-    }
-    return static_cast<const T*>(buffer->untyped_data());
-  }
-
-  Matrix matrix(int64_t count, int64_t rows, int64_t columns, Format format, const char* name) {
-    static constexpr int kWeights[] = {1, 2, 4};  // in a word
-    const uint32_t* words = array<uint32_t>(count * rows * columns / kWeights[(int)format], name);
-    return {words, array<float>(count * columns, name)};
-  }
-
-  std::string wrong;
-
- private:
-  ffi::RemainingArgs args_;
-  size_t next_ = 0;
-};
 
 ffi::Error refuse(const std::string& what) { return ffi::Error::InvalidArgument("wavekeys GPU kernel: " + what); }
 
@@ -57,53 +29,55 @@ bool carry(const float* from, float* to, size_t bytes, [[maybe_unused]] void* st
 #endif
 }
 
-ffi::Error handle(const Launch& with, ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> dilations,
-                  ffi::RemainingArgs args, ffi::Result<ffi::BufferR2<ffi::F32>> value,
-                  ffi::Result<ffi::BufferR3<ffi::F32>> cache, ffi::Result<ffi::BufferR2<ffi::F32>> recent,
-                  ffi::Result<ffi::BufferR3<ffi::F32>> outputs, ffi::Result<ffi::BufferR2<ffi::F32>> prediction) {
+ffi::Error handle(Launch with, ffi::Dictionary attributes, ffi::RemainingArgs args,
+                  ffi::Result<ffi::BufferR2<ffi::F32>> value, ffi::Result<ffi::BufferR3<ffi::F32>> cache,
+                  ffi::Result<ffi::BufferR2<ffi::F32>> recent, ffi::Result<ffi::BufferR3<ffi::F32>> outputs,
+                  ffi::Result<ffi::BufferR2<ffi::F32>> prediction) {
+  Reader read(attributes, args);
+  with.device.teams = (int)read.number("teams", 0, 1 << 20);
+  with.device.shared_bytes = read.number("shared_bytes", 0, 1 << 30);
+  const auto of = (Format)read.number("format", 0, 2);
+  const auto kernel = (Kernel)read.number("kernel", 0, 2);
   Problem p{};
   Sizes& s = p.sizes;
-  int format = 0, kernel = 0;
-  int* const fields[] = {&format,    &kernel,       &s.taps,     &s.residual,         &s.skip,
-                         &s.outputs, &s.input_taps, &s.mixtures, &s.prediction_order, &p.voices,
-                         &p.samples};
-  if (numbers.size() != std::size(fields) || dilations.size() == 0 || dilations.size() > kMaxLayers)
-    return refuse("malformed sizes");
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    if (numbers[i] < 0 || numbers[i] > 1 << 20) return refuse("malformed sizes");
-    *fields[i] = (int)numbers[i];
+  const auto size = [&](const char* name, int64_t least, int64_t most) { return (int)read.number(name, least, most); };
+  s.taps = size("taps", 2, 64);
+  s.residual = size("residual", 16, 1 << 20);
+  s.skip = size("skip", 16, 1 << 20);
+  s.outputs = size("outputs", 1, 1 << 20);
+  s.input_taps = size("input_taps", 0, kHistory);
+  s.mixtures = size("mixtures", 0, 1 << 20);
+  s.prediction_order = size("prediction_order", 0, kHistory);
+  p.voices = size("voices", 1, 1 << 20);
+  p.samples = size("samples", 1, 1 << 20);
+  for (const int64_t dilation : read.numbers("dilations", kMaxLayers, 1 << 20)) {
+    const int layer = s.layers++;
+    s.dilations[layer] = (int)dilation;
+    s.cache_offsets[layer + 1] = s.cache_offsets[layer] + s.length(layer);
   }
-  s.layers = (int)dilations.size();
-  if (s.taps < 2) return refuse("malformed sizes");
-  for (int i = 0; i < s.layers; ++i) {
-    if (dilations[(size_t)i] < 1 || dilations[(size_t)i] > 1 << 20) return refuse("malformed sizes");
-    s.dilations[i] = (int)dilations[(size_t)i];
-    s.cache_offsets[i + 1] = s.cache_offsets[i] + s.length(i);
-  }
-  if (format > 2 || kernel > 2 || p.voices < 1 || p.samples < 1) return refuse("malformed sizes");
-  if (s.residual < 16 || s.residual % 16 || s.skip < 16 || s.skip % 16)
-    return refuse("residual and skip must be multiples of 16");
-  if (s.input_taps > kHistory || s.prediction_order > kHistory) return refuse("taps beyond the history of 64 inputs");
-  if (s.outputs < 1 || (s.mixtures && s.outputs != 3 * s.mixtures))
-    return refuse("`outputs` disagrees with `mixtures`");
+  read.require(s.residual % 16 == 0 && s.skip % 16 == 0, "residual and skip must be multiples of 16");
+  read.require(!s.mixtures || s.outputs == 3 * s.mixtures, "`outputs` disagrees with `mixtures`");
 
   const int64_t R = s.residual, S = s.skip, L = s.layers, O = s.outputs, V = p.voices, T = p.samples;
   const int64_t past = L * (s.taps - 1);
-  const auto of = (Format)format;
-  Reader read(args);
+  const auto matrix = [&](int64_t count, int64_t rows, int64_t columns, Format format, const char* name) {
+    static constexpr int kWeights[] = {1, 2, 4};  // in a word
+    const uint32_t* words = read.array<uint32_t>(count * rows * columns / kWeights[(int)format], name);
+    return Matrix{words, read.array<float>(count * columns, name)};
+  };
   Weights& w = p.weights;
   w.start = read.array<float>(s.input_taps * R, "start");
-  w.skip_start = read.matrix(1, R, S, Format::kFp32, "skip_start");
-  w.current = read.matrix(L, R, 2 * R, of, "current");
-  w.past = read.matrix(past, R, 2 * R, of, "past");
-  w.residual = read.matrix(L, R, R, of, "residual");
+  w.skip_start = matrix(1, R, S, Format::kFp32, "skip_start");
+  w.current = matrix(L, R, 2 * R, of, "current");
+  w.past = matrix(past, R, 2 * R, of, "past");
+  w.residual = matrix(L, R, R, of, "residual");
   w.residual_bias = read.array<float>(L * R, "residual_bias");
-  w.skip = read.matrix(L, R, S, of, "skip");
+  w.skip = matrix(L, R, S, of, "skip");
   w.skip_bias = read.array<float>(S, "skip_bias");
-  w.out1 = read.matrix(1, S, S, of, "out1");
-  w.logits = read.matrix(1, S, O, Format::kFp32, "logits");
+  w.out1 = matrix(1, S, S, of, "out1");
+  w.logits = matrix(1, S, O, Format::kFp32, "logits");
   w.logits_bias = read.array<float>(O, "logits_bias");
-  w.fused = read.matrix(L, R, 2 * R, of, "fused");
+  w.fused = matrix(L, R, 2 * R, of, "fused");
   w.fused_bias = read.array<float>(L * 2 * R, "fused_bias");
   Ahead& a = p.ahead;
   a.age = read.array<int32_t>(T * V, "age");
@@ -120,34 +94,29 @@ ffi::Error handle(const Launch& with, ffi::Span<const int64_t> numbers, ffi::Spa
   const int64_t cached = V * s.cache_offsets[L] * R;
   const float* cache_before = read.array<float>(cached, "cache");
   const float* recent_before = read.array<float>(V * kHistory, "recent");
+  p.value = read.result(value, T * V, "value");
+  p.cache = read.result(cache, cached, "cache");
+  p.recent = read.result(recent, V * kHistory, "recent");
+  p.outputs = read.result(outputs, scores ? T * V * O : 0, "outputs");
+  p.prediction = read.result(prediction, scores ? T * V : 0, "prediction");
   if (!read.wrong.empty()) return refuse(read.wrong);
-  const auto counts = [](auto buffer, int64_t count) { return (int64_t)buffer->element_count() == count; };
-  if (!counts(value, T * V) || !counts(cache, cached) || !counts(recent, V * kHistory) ||
-      !counts(outputs, scores ? T * V * O : 0) || !counts(prediction, scores ? T * V : 0))
-    return refuse("the results disagree with the sizes");
+  if (!scores) p.outputs = p.prediction = nullptr;
 
-  p.value = value->typed_data();
-  p.cache = cache->typed_data();
-  p.recent = recent->typed_data();
-  if (scores) p.outputs = outputs->typed_data(), p.prediction = prediction->typed_data();
   if (!carry(cache_before, p.cache, cache->size_bytes(), with.stream) ||
       !carry(recent_before, p.recent, recent->size_bytes(), with.stream))
     return refuse("the state cannot be copied");
-  const char* wrong = launch(p, of, (Kernel)kernel, with);
+  const char* wrong = launch(p, of, kernel, with);
   return wrong ? refuse(wrong) : ffi::Error::Success();
 }
 
 #if defined(WAVEKEYS_EMULATED)
 #define WAVEKEYS_CONTEXT
-constexpr auto decode_block = [](int64_t teams, int64_t shared_bytes, auto... rest) {
-  return handle({nullptr, nullptr, {(int)teams, shared_bytes}}, rest...);
-};
+constexpr auto decode_block = [](auto... rest) { return handle({nullptr, nullptr, {}}, rest...); };
 #else
 #define WAVEKEYS_CONTEXT .Ctx<ffi::PlatformStream<cudaStream_t>>().Ctx<ffi::ScratchAllocator>()
-constexpr auto decode_block = [](cudaStream_t stream, ffi::ScratchAllocator scratch, int64_t teams,
-                                 int64_t shared_bytes, auto... rest) {
+constexpr auto decode_block = [](cudaStream_t stream, ffi::ScratchAllocator scratch, auto... rest) {
   const auto allocate = [&](size_t bytes) { return scratch.Allocate(bytes, 256).value_or(nullptr); };
-  return handle({stream, allocate, {(int)teams, shared_bytes}}, rest...);
+  return handle({stream, allocate, {}}, rest...);
 };
 #endif
 
@@ -160,9 +129,7 @@ extern "C" __attribute__((visibility("default"))) XLA_FFI_Error* wavekeys_gpu_de
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     wavekeys_gpu_decode, wavekeys::gpu::decode_block,
     ffi::Ffi::Bind() WAVEKEYS_CONTEXT
-        .Attr<int64_t>("teams").Attr<int64_t>("shared_bytes")
-        .Attr<ffi::Span<const int64_t>>("numbers").Attr<ffi::Span<const int64_t>>("dilations")
-        .RemainingArgs()
+        .Attrs().RemainingArgs()
         .Ret<ffi::BufferR2<ffi::F32>>().Ret<ffi::BufferR3<ffi::F32>>().Ret<ffi::BufferR2<ffi::F32>>()
         .Ret<ffi::BufferR3<ffi::F32>>().Ret<ffi::BufferR2<ffi::F32>>());
 // clang-format on
