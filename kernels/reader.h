@@ -1,5 +1,6 @@
 // How the kernels' handlers read an XLA FFI call: numbers by their names, arrays one after the other, all of them
-// checked. What disagrees first is `wrong`, and nothing that was read counts then.
+// checked. What disagrees first is `wrong`, and nothing that was read counts then. Where all agrees nothing is
+// allocated.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +14,16 @@ class Reader {
  public:
   Reader(xla::ffi::Dictionary attributes, xla::ffi::RemainingArgs args) : attributes_(attributes), args_(args) {}
 
-  void require(bool holds, const std::string& otherwise) {
-    if (!holds && wrong.empty()) wrong = otherwise;
+  void require(bool holds, const char* otherwise) {
+    if (!holds) refuse(otherwise);
   }
 
   // An attribute from `least` to `most`.
   int64_t number(const char* name, int64_t least, int64_t most) {
     const auto value = attributes_.get<int64_t>(name);
-    const bool fits = value.has_value() && least <= *value && *value <= most;
-    require(fits, quoted(name) + " must be from " + std::to_string(least) + " to " + std::to_string(most));
-    return fits ? *value : least;
+    if (value.has_value() && least <= *value && *value <= most) return *value;
+    refuse(quoted(name) + " must be from " + std::to_string(least) + " to " + std::to_string(most));
+    return least;
   }
 
   // At most so many numbers in one, of which each is from 1 to `most`.
@@ -30,9 +31,9 @@ class Reader {
     const auto values = attributes_.get<xla::ffi::Span<const int64_t>>(name);
     bool fits = values.has_value() && values->size() > 0 && values->size() <= count;
     for (size_t i = 0; fits && i < values->size(); ++i) fits = 1 <= (*values)[i] && (*values)[i] <= most;
-    require(fits,
-            quoted(name) + " must be 1 to " + std::to_string(count) + " numbers from 1 to " + std::to_string(most));
-    return fits ? *values : xla::ffi::Span<const int64_t>(nullptr, 0);
+    if (fits) return *values;
+    refuse(quoted(name) + " must be 1 to " + std::to_string(count) + " numbers from 1 to " + std::to_string(most));
+    return {nullptr, 0};
   }
 
   // The next argument, of so many elements.
@@ -43,22 +44,27 @@ class Reader {
 
   const void* elements(int64_t count, int64_t bytes, const char* name) {
     const auto buffer = args_.get<xla::ffi::AnyBuffer>(next_++);
-    const bool fits = buffer.has_value() && (int64_t)buffer->element_count() == count &&
-                      (int64_t)buffer->size_bytes() == count * bytes;
-    require(fits, quoted(name) + " disagrees with the sizes");
-    return fits ? buffer->untyped_data() : nullptr;
+    if (buffer.has_value() && (int64_t)buffer->element_count() == count &&
+        (int64_t)buffer->size_bytes() == count * bytes)
+      return buffer->untyped_data();
+    refuse(quoted(name) + " disagrees with the sizes");
+    return nullptr;
   }
 
   // A result, of so many elements.
   template <class Result>
   auto* result(Result& buffer, int64_t count, const char* name) {
-    require((int64_t)buffer->element_count() == count, quoted(name) + " disagrees with the sizes");
+    if ((int64_t)buffer->element_count() != count) refuse(quoted(name) + " disagrees with the sizes");
     return buffer->typed_data();
   }
 
   std::string wrong;
 
  private:
+  void refuse(const std::string& why) {
+    if (wrong.empty()) wrong = why;
+  }
+
   static std::string quoted(const char* name) { return std::string("`") + name + "`"; }
 
   xla::ffi::Dictionary attributes_;
