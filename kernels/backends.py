@@ -86,23 +86,19 @@ def backend(name: str = "auto") -> Backend:
         raise UsageError(f"unknown backend {name!r}; one of {', '.join(NAMES)}")
     if name != "auto":
         return _MAKERS[name]()
-    try:
-        return _cpu()
-    except UsageError:
-        raise
-    except WavekeysError:
-        return _jax()
+    return _made("cpu") or _jax()
 
 
 def available() -> tuple[str, ...]:
     """The backends that work here, accelerators first, pure JAX last."""
-    names = []
-    for name, make in _MAKERS.items():
-        try:
-            make()
-        except UsageError:
-            raise
-        except WavekeysError:
-            continue
-        names.append(name)
-    return tuple(names)
+    return tuple(name for name in _MAKERS if _made(name))
+
+
+def _made(name: str) -> Backend | None:
+    """The backend of that name; None where it does not work here. What was asked for wrongly is an error still."""
+    try:
+        return _MAKERS[name]()
+    except UsageError:
+        raise
+    except WavekeysError:
+        return None

@@ -84,16 +84,6 @@ class WaveNetConfig:
     frame_layers: int = 0
 
     def __post_init__(self) -> None:
-        if self.head == "logistics" and (self.mixtures < 1 or self.prediction_order < 1):
-            raise WavekeysError(
-                f"model size {self.name!r}: head 'logistics' needs mixtures and prediction_order of at least 1, "
-                f"not {self.mixtures} and {self.prediction_order}"
-            )
-        if (self.head == "logistics") != (self.encoder == "spectral"):
-            raise WavekeysError(
-                f"model size {self.name!r}: head 'logistics' goes with encoder 'spectral' (it needs its level), "
-                f"head 'softmax' with 'temporal'; got {self.head!r} with {self.encoder!r}"
-            )
         choices = {"encoder": ("temporal", "spectral"), "head": ("softmax", "logistics")}
         for field, allowed in choices.items():
             if getattr(self, field) not in allowed:
@@ -111,7 +101,17 @@ class WaveNetConfig:
 
     def _contradictions(self) -> Iterator[str]:
         """What is within `LIMITS`, field by field, but not together."""
-        spectral = self.encoder == "spectral"
+        logistics, spectral = self.head == "logistics", self.encoder == "spectral"
+        if logistics and (self.mixtures < 1 or self.prediction_order < 1):
+            yield (
+                "head 'logistics' needs mixtures and prediction_order of at least 1, "
+                f"not {self.mixtures} and {self.prediction_order}"
+            )
+        if logistics != spectral:
+            yield (
+                "head 'logistics' goes with encoder 'spectral' (it needs its level), "
+                f"head 'softmax' with 'temporal'; got {self.head!r} with {self.encoder!r}"
+            )
         if self.encoder_filter % 2 == 0:
             yield "encoder_filter must be odd: it hears as far to either side"
         if spectral and not (self.encoder_mels and self.embedding_channels > 1 and self.hop % 2 == 0):
