@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import itertools
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import mido
 import numpy as np
@@ -86,6 +88,12 @@ class Player:
             reader.start()
 
 
+class _Block(NamedTuple):
+    frame: int  # by the server's clock
+    heard_s: float  # by the host's
+    audio: np.ndarray  # [C, T]
+
+
 class Listener:
     """A JACK client with a MIDI output and two audio inputs; keeps everything it hears."""
 
@@ -96,7 +104,7 @@ class Listener:
         self._midi = self._client.midi_outports.register("midi")
         self._inputs = [self._client.inports.register(f"in_{channel}") for channel in (1, 2)]
         self._to_send: collections.deque[bytes] = collections.deque()
-        self._heard: list[tuple[int, np.ndarray]] = []  # frame time, [C, T]
+        self._heard: list[_Block] = []
         self.sent_frames: list[int] = []
         self._client.set_process_callback(self._process)
         self._client.activate()
@@ -107,7 +115,8 @@ class Listener:
         while self._to_send:
             self._midi.write_midi_event(0, self._to_send.popleft())
             self.sent_frames.append(now)
-        self._heard.append((now, np.stack([port.get_array() for port in self._inputs])))
+        audio = np.stack([port.get_array() for port in self._inputs])
+        self._heard.append(_Block(now, time.perf_counter(), audio))
 
     def connect(self) -> None:
         """Connect both ways with `wavekeys play --midi virtual`."""
@@ -132,14 +141,20 @@ class Listener:
         blocks = self._heard[position:]
         if not blocks:
             return np.zeros((0, 2), np.float32)
-        first, (last, _) = blocks[0][0], blocks[-1]
-        audio = np.zeros((last - first + PERIOD_FRAMES, 2), np.float32)
-        for frame, block in blocks:
-            audio[frame - first : frame - first + block.shape[1]] = block.T
+        first = blocks[0].frame
+        audio = np.zeros((blocks[-1].frame - first + PERIOD_FRAMES, 2), np.float32)
+        for block in blocks:
+            audio[block.frame - first :][: block.audio.shape[1]] = block.audio.T
         return audio
 
+    def pauses(self, position: int) -> list[float]:
+        """When, since a mark and the first sound, blocks held digital silence, two frames or more: host times in s."""
+        blocks = itertools.dropwhile(lambda block: not block.audio.any(), self._heard[position:])
+        silent = [(block.heard_s, np.all(block.audio == 0.0, axis=0)) for block in itertools.islice(blocks, 1, None)]
+        return [heard_s for heard_s, frames in silent if np.any(frames[1:] & frames[:-1])]
+
     def first_frame(self, position: int) -> int:
-        return self._heard[position][0]
+        return self._heard[position].frame
 
     def listen(self, seconds: float) -> np.ndarray:
         """Hear that much from now on, [T, 2]."""

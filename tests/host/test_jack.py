@@ -91,6 +91,7 @@ def test_a_note_is_heard_at_its_pitch_and_falls_silent_after_note_off(play: Play
     assert abs(1200 * np.log2(frequencies[np.argmax(magnitude)] / hz(69))) < 5.0  # measured: 0.3 cents
     listener.send(off(69))
     wait_for_silence(listener)
+    assert listener.pauses(start)  # what was silent before the note is none
     assert player.end(signal.SIGINT) == 0
     assert player.said("notes      1")
 
