@@ -55,9 +55,8 @@ class Witnesses:
 
     def pauses(self) -> np.ndarray:
         """When a core stood still, [N, 2]: from and to, in host time."""
-        begun = [
-            spell for spell in reversed(self._spells) if not spell.cancel()
-        ]  # the last first: none begins meanwhile
+        # The last first, so that none begins meanwhile.
+        begun = [spell for spell in reversed(self._spells) if not spell.cancel()]
         return np.concatenate([np.zeros((0, 2)), *(spell.result() for spell in begun)])
 
 
